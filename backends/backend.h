@@ -1,0 +1,41 @@
+/* What a backend is: a struct of facts and functions. Adding one touches one list (backends/registry.c). The compiler above knows backends only through this. */
+#ifndef FV_BACKEND_H
+#define FV_BACKEND_H
+#include "runtime/program.h"
+
+#include "kernel/flat.h"
+#include "plan/plan.h"
+
+typedef struct fv_module fv_module;                     /* compiled kernels of one plan; owned by the backend */
+
+typedef struct {
+    const char *target;                                 /* NULL: the host; else a name of fv_backend.targets or a triple with :features */
+    const char *cache_dir;                              /* NULL: no cache */
+    int threads;                                        /* compile threads; 0: as many as cores */
+    bool keep_text;                                     /* keep IR and assembly text for `show` */
+} fv_compile_options;
+
+typedef struct { double seconds; int compiled, from_cache; int64_t code_bytes; } fv_compile_stats;
+
+typedef struct fv_backend {
+    const char *name;                                   /* "cpu", "opencl" */
+    const char *summary;
+    bool (*available)(fv_buf *why);                     /* is there a device; what and why in words */
+    const fv_target *(*target)(const char *name);       /* facts of the target named (NULL: the host's); NULL: unknown */
+    /* Compiles every distinct kernel of the plan. Returns NULL after recording errors. */
+    fv_module *(*compile)(fv_ctx *ctx, const fv_plan *plan, const fv_compile_options *o);
+    /* The entry of launch i of plan `which`; NULL for backends that do not run in this process's address space. */
+    fovea_kernel *(*entry)(fv_module *m, int which, int i);
+    int64_t (*scratch_bytes)(fv_module *m, int which, int i);
+    int64_t (*programs)(fv_module *m, int which, int i);
+    /* Text of one stage: "flat", "llvm", "asm", "opencl". false: no such stage. */
+    bool (*text)(fv_module *m, int which, int i, const char *stage, fv_buf *out);
+    /* Relocatable object with all kernels, symbols fovea_k<code>; false: this backend makes none. */
+    bool (*object)(fv_module *m, fv_buf *out);
+    void (*dispose)(fv_module *m);
+    fv_compile_stats (*stats)(fv_module *m);
+} fv_backend;
+
+extern const fv_backend *const fv_backends[];           /* NULL-terminated */
+const fv_backend *fv_backend_find(const char *name);    /* NULL: none of that name */
+#endif

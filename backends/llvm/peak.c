@@ -1,0 +1,162 @@
+/* peak: what this processor does at best with code of this backend: multiply-adds on independent registers, and reads of a large array. Both kernels are flat
+ * kernels like any other. */
+#define _POSIX_C_SOURCE 200809L
+#include "backends/llvm/llvm.h"
+#include "backends/llvm/machine.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { CHAINS = 12, ROUNDS = 20000, TRIES = 12, READ_FLOATS = 24 << 20, READ_TRIES = 4 };
+
+typedef struct { fv_ctx *ctx; int lanes; fv_tensor *tensor; fv_memory *acc; fv_flats body; } build;
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static const fv_expr *acc(build *b, int i)
+{
+    const fv_expr *at = fv_int(b->ctx, i);
+    return fv_make(b->ctx, FV_X_LOAD, FV_F32, b->lanes, 0, &b->acc->obj, &at, 1);
+}
+
+static void set_acc(build *b, fv_flats *list, int i, const fv_expr *v)
+{
+    fv_flat *s = fv_flats_add(list, fv_flat_new(b->ctx, FV_L_STORE));
+    s->memory = b->acc;
+    s->offset = fv_int(b->ctx, i);
+    s->expr = v;
+}
+
+static const fv_expr *splat(build *b, double v)
+{
+    const fv_expr *c = fv_float(b->ctx, v);
+    return fv_make(b->ctx, FV_X_SPLAT, FV_F32, b->lanes, 0, NULL, &c, 1);
+}
+
+static build start(fv_ctx *ctx, int lanes, int64_t floats, fv_role role)
+{
+    build b = { .ctx = ctx, .lanes = lanes };
+    b.tensor = FV_NEW(ctx, fv_tensor);
+    b.tensor->obj = (fv_obj){ .kind = FV_OBJ_TENSOR, .name = fv_intern(ctx, "x"), .type = FV_F32, .rank = 1 };
+    b.tensor->role = role;
+    b.tensor->dim[0] = fv_intern(ctx, "i");
+    b.tensor->extent[0] = floats;
+    b.tensor->stride[0] = 1;
+    b.acc = FV_NEW(ctx, fv_memory);
+    b.acc->obj = (fv_obj){ .kind = FV_OBJ_BUFFER, .name = fv_intern(ctx, "acc"), .type = FV_F32, .rank = 1 };
+    b.acc->space = FV_SPACE_REG;
+    b.acc->lanes = lanes;
+    b.acc->count = CHAINS;
+    fv_flats_add(&b.body, fv_flat_new(ctx, FV_L_ALLOC))->memory = b.acc;
+    for (int i = 0; i < CHAINS; i++) set_acc(&b, &b.body, i, splat(&b, i));
+    return b;
+}
+
+static fv_flats *add_loop(build *b, fv_flats *body, int64_t trips, int64_t step)
+{
+    fv_flat *f = fv_flats_add(&b->body, fv_flat_new(b->ctx, FV_L_FOR));
+    f->name = fv_intern(b->ctx, "k");
+    f->lo = fv_int(b->ctx, 0);
+    f->hi = fv_int(b->ctx, trips);
+    f->step = step;
+    f->body = body->first;
+    return &b->body;
+}
+
+/* The sum of all registers goes to the tensor of results, so that nothing can be left out. */
+static fv_llvm_kernel *finish(build *b, fv_tensor *result)
+{
+    const fv_expr *sum = acc(b, 0);
+    for (int i = 1; i < CHAINS; i++) sum = fv_op2(b->ctx, FV_X_ADD, sum, acc(b, i));
+    fv_flat *s = fv_flats_add(&b->body, fv_flat_new(b->ctx, FV_L_STORE));
+    s->tensor = result;
+    s->offset = fv_int(b->ctx, 0);
+    s->expr = sum;
+    fv_flat_kernel *k = FV_NEW(b->ctx, fv_flat_kernel);
+    k->ctx = b->ctx;
+    k->name = fv_intern(b->ctx, "peak");
+    k->n_tensors = result == b->tensor ? 1 : 2;
+    k->tensor = FV_NEWN(b->ctx, fv_tensor *, 2);
+    k->tensor[0] = b->tensor;
+    k->tensor[1] = result;
+    k->body = b->body.first;
+    k->programs = 1;
+    return fv_llvm_kernel_new(b->ctx, k, NULL, false);
+}
+
+/* NULL: no code can be made here. */
+static const fv_target *host_target(void)
+{
+    fv_machine m;
+    char why[128];
+    return fv_machine_find(NULL, &m, why, sizeof why) && m.native ? m.facts : NULL;
+}
+
+static double best_time(const fv_llvm_kernel *k, void *const *args, int tries)
+{
+    double best = 1e30;
+    for (int t = 0; t < tries; t++) {
+        double start_time = now();
+        fv_llvm_kernel_entry(k)(args, 0, 1, NULL);
+        double took = now() - start_time;
+        if (took < best) best = took;
+    }
+    return best;
+}
+
+double fv_llvm_fma_peak(void)
+{
+    fv_ctx *ctx = fv_ctx_new();
+    const fv_target *target = host_target();
+    double peak = 0;
+    if (target) {
+        build b = start(ctx, target->lanes, 64, FV_ROLE_OUT);
+        fv_flats body = { 0 };
+        for (int i = 0; i < CHAINS; i++) set_acc(&b, &body, i, fv_op3(ctx, FV_X_FMA, acc(&b, i), splat(&b, 0.999), splat(&b, 0.5)));
+        add_loop(&b, &body, ROUNDS, 1);
+        fv_llvm_kernel *k = finish(&b, b.tensor);
+        _Alignas(64) float out[64];
+        void *args[1] = { out };
+        if (k) peak = 2e-9 * CHAINS * ROUNDS * target->lanes / best_time(k, args, TRIES);
+        fv_llvm_kernel_dispose(k);
+    }
+    fv_ctx_dispose(ctx);
+    return peak;
+}
+
+double fv_llvm_read_bandwidth(void)
+{
+    fv_ctx *ctx = fv_ctx_new();
+    const fv_target *target = host_target();
+    float *data = malloc(READ_FLOATS * sizeof *data);
+    double rate = 0;
+    if (target && data) {
+        memset(data, 0, READ_FLOATS * sizeof *data);
+        build b = start(ctx, target->lanes, READ_FLOATS, FV_ROLE_IN);
+        build r = start(ctx, target->lanes, 64, FV_ROLE_OUT);
+        r.tensor->obj.name = fv_intern(ctx, "y");
+        fv_flats body = { 0 };
+        const fv_expr *k0 = fv_var(ctx, fv_intern(ctx, "k"), FV_I32);
+        for (int i = 0; i < CHAINS; i++) {
+            const fv_expr *at = fv_addi(ctx, k0, i * b.lanes);
+            const fv_expr *x = fv_make(ctx, FV_X_LOAD, FV_F32, b.lanes, 0, &b.tensor->obj, &at, 1);
+            set_acc(&b, &body, i, fv_op2(ctx, FV_X_ADD, acc(&b, i), x));
+        }
+        int64_t step = CHAINS * b.lanes, trips = READ_FLOATS / step * step;
+        add_loop(&b, &body, trips, step);
+        fv_llvm_kernel *k = finish(&b, r.tensor);
+        _Alignas(64) float out[64];
+        void *args[2] = { data, out };
+        if (k) rate = 1e-9 * 4.0 * (double)trips / best_time(k, args, READ_TRIES);
+        fv_llvm_kernel_dispose(k);
+    }
+    free(data);
+    fv_ctx_dispose(ctx);
+    return rate;
+}

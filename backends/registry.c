@@ -1,0 +1,22 @@
+/* registry: the list of backends that this build has. Adding one touches this file only. */
+#include "backends/backend.h"
+
+#include <string.h>
+
+#ifdef FOVEA_LLVM
+extern const fv_backend fv_backend_cpu;
+#endif
+
+const fv_backend *const fv_backends[] = {
+#ifdef FOVEA_LLVM
+    &fv_backend_cpu,
+#endif
+    NULL,
+};
+
+const fv_backend *fv_backend_find(const char *name)
+{
+    for (int i = 0; fv_backends[i]; i++)
+        if (strcmp(fv_backends[i]->name, name) == 0) return fv_backends[i];
+    return NULL;
+}

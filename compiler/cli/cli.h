@@ -1,0 +1,86 @@
+/* The command line: what its files share. One command is one file; the table of commands is in main.c. Only these files print. */
+#ifndef FV_CLI_H
+#define FV_CLI_H
+#include "base/base.h"
+#include "driver/driver.h"
+#include "dsl/dsl.h"
+#include "io/weights.h"
+#include "runtime/safetensors.h"
+
+enum { CLI_OK = 0, CLI_USER = 1, CLI_INTERNAL = 2 };
+
+/* -- Arguments: tables of options ---------------------------------------------------------------------------------------------- */
+typedef enum { CLI_FLAG, CLI_VALUE, CLI_LIST } cli_option_kind;         /* LIST: may be given again, values collected */
+typedef struct { const char *name, *argument, *help; cli_option_kind kind; } cli_option;   /* name without dashes; "-o" style single letters allowed */
+typedef struct { const cli_option *option; const char *value; } cli_given;
+typedef struct {
+    const char *command;
+    const cli_option *options;                          /* terminated by a NULL name */
+    int n_given;
+    cli_given given[256];
+    int n_words;
+    const char *word[256];                              /* what is not an option, in order */
+} cli_args;
+/* false after recording a USAGE error (with the nearest option). `--name=value` and `--name value` are the same. */
+bool cli_parse(fv_ctx *ctx, const char *command, const cli_option *options, int argc, char **argv, cli_args *out);
+const char *cli_value(const cli_args *a, const char *name);            /* the last given, or NULL */
+bool cli_flag(const cli_args *a, const char *name);
+int cli_values(const cli_args *a, const char *name, const char **out, int cap);
+bool cli_int(fv_ctx *ctx, const cli_args *a, const char *name, int64_t least, int64_t *io);   /* unchanged if not given */
+/* Values take the words that follow them up to the next option (several pictures after --input). */
+int cli_input_words(const cli_args *a, const char **out, int cap);
+
+typedef struct {
+    const char *name, *synopsis, *summary;
+    const cli_option *options;
+    int (*run)(fv_ctx *ctx, const cli_args *a);
+} cli_command;
+extern const cli_command *const cli_commands[];          /* NULL-terminated */
+
+/* -- A spec and what it is given --------------------------------------------------------------------------------------------------- */
+typedef struct {
+    const char *name;                                   /* as given on the command line */
+    const char *path, *variant;                         /* the Lua file; NULL or the part after ':' */
+    fv_spec spec;
+    fv_weights *weights;                                /* NULL: none given */
+    int n_inputs;
+    fovea_stored input[64];                             /* tensors given as inputs, by name; data owned by `keep` */
+    void *keep[64];
+    int n_keep;
+    fovea_safetensors *input_file;
+    int n_pictures;
+    const char *picture[4096];
+    bool seeded;
+    int64_t seed;
+    double trace_seconds;
+} cli_session;
+/* Options common to run, check, show, bench and compile: --config --set --weights --input --shape --seed. */
+extern const cli_option cli_session_options[];
+#define CLI_SESSION_OPTIONS \
+    {"config", "C.json", "the table `config` that the spec reads, as a JSON object", CLI_VALUE}, \
+    {"set", "k=v", "a value of `config`, over that of --config; may be repeated", CLI_LIST}, \
+    {"shape", "b=1,h=56", "extents that the spec's inputs leave open, by axis", CLI_LIST}, \
+    {"seed", "S", "seed of the numbers made where no weights or inputs are given (default 1)", CLI_VALUE}
+
+/* Finds the spec, reads weights and inputs, traces the graph. false after recording errors. Dispose it in any case. */
+bool cli_session_open(fv_ctx *ctx, const cli_args *a, const char *name, cli_session *s);
+void cli_session_close(cli_session *s);
+/* The file of a spec: a path, or a name under specs/ (specs, specs/attention, specs/backbones). NULL after recording UNKNOWN with the nearest names. */
+const char *cli_spec_path(fv_ctx *ctx, const char *name);
+const char *cli_spec_dir(void);
+
+/* Elements of an input, param or const of the graph as the model wants them (f32, i32, bool), from the session's files or its seed. *out is malloc'ed. false after recording errors. */
+bool cli_leaf(fv_ctx *ctx, cli_session *s, const fv_node *leaf, fovea_dtype dtype, void **out, int64_t *count);
+/* Binds weights (or seeded numbers) to a loaded model; arrays stay owned by the session. */
+bool cli_bind(fv_ctx *ctx, cli_session *s, const fv_compiled *c, fovea_model *m);
+const char *cli_seed_rule(fv_ctx *ctx, const char *name, int rank, const int64_t *shape);
+
+/* -- Talking ------------------------------------------------------------------------------------------------------------------------ */
+/* "…" on a terminal while something lasts; nothing otherwise. */
+void cli_progress(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void cli_progress_done(void);
+bool cli_runtime_error(fv_ctx *ctx, fv_code code, const fovea_error *e);   /* records it; always false */
+const char *cli_cache_dir(fv_ctx *ctx);
+
+extern const cli_command cli_run, cli_check, cli_show, cli_compile, cli_bench, cli_devices, cli_doctor, cli_explain, cli_demo;
+#endif

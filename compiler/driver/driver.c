@@ -1,0 +1,106 @@
+/* Lowers, compiles and lays out a program for the runtime: see driver.h. */
+#define _POSIX_C_SOURCE 200809L
+#include "driver/driver.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+double fv_now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static fovea_dtype dtype_of(fv_type t) {
+    switch (t) {
+    case FV_BOOL: return FOVEA_BOOL;
+    case FV_I32: return FOVEA_I32;
+    case FV_F16: return FOVEA_F16;
+    case FV_BF16: return FOVEA_BF16;
+    case FV_F64: return FOVEA_F64;
+    case FV_F32: case FV_VOID: case FV_TYPE_COUNT: break;
+    }
+    return FOVEA_F32;
+}
+static fovea_place place_of(fv_mem_kind k) {
+    switch (k) {
+    case FV_MEM_INPUT: return FOVEA_INPUT;
+    case FV_MEM_OUTPUT: return FOVEA_OUTPUT;
+    case FV_MEM_PARAM: return FOVEA_PARAM;
+    case FV_MEM_CONST: return FOVEA_CONST;
+    case FV_MEM_PREPARED: return FOVEA_PREPARED;
+    case FV_MEM_SCRATCH: break;
+    }
+    return FOVEA_ARENA;
+}
+static const void *constant(fv_ctx *ctx, const fv_plan_tensor *t) {
+    int64_t n = 1;
+    for (int i = 0; i < t->rank; i++) n *= t->extent[i];
+    char *p = fv_alloc(ctx, (size_t)t->bytes + FOVEA_GUARD_BYTES);
+    for (int64_t i = 0; i < n; i++) {
+        if (t->type == FV_BOOL) p[i] = t->data[i] != 0;
+        else if (t->type == FV_I32) ((int32_t *)(void *)p)[i] = (int32_t)t->data[i];
+        else ((float *)(void *)p)[i] = (float)t->data[i];
+    }
+    return p;
+}
+static void fill_arrays(fv_ctx *ctx, const fv_plan *p, fovea_array *a) {
+    for (int i = 0; i < p->n_tensors; i++) {
+        const fv_plan_tensor *t = p->tensor[i];
+        a[i] = (fovea_array){.name = fv_cstr(ctx, t->name), .dtype = dtype_of(t->type), .place = place_of(t->kind), .rank = t->rank, .offset = t->offset, .bytes = t->bytes, .index_bound = t->index_bound};
+        for (int j = 0; j < t->rank && j < FOVEA_MAX_RANK; j++) a[i].shape[j] = t->extent[j];
+        if (t->kind == FV_MEM_CONST) a[i].data = constant(ctx, t);
+    }
+}
+static fovea_launch *fill_launches(fv_ctx *ctx, fv_compiled *c, int which) {
+    const fv_plan *p = c->plan;
+    fovea_launch *list = FV_NEWN(ctx, fovea_launch, p->n_launches[which] + 1);
+    for (int i = 0; i < p->n_launches[which]; i++) {
+        const fv_launch *l = p->launch[which][i];
+        int32_t *args = FV_NEWN(ctx, int32_t, l->n_args + 1);
+        for (int j = 0; j < l->n_args; j++) args[j] = l->arg[j];
+        const char *where = l->loc.line ? fv_printf(ctx, "%s:%d", fv_cstr(ctx, l->loc.file), l->loc.line) : "";
+        list[i] = (fovea_launch){.kernel = c->backend->entry(c->module, which, i), .programs = c->backend->programs(c->module, which, i), .args = args, .n_args = l->n_args,
+                                 .scratch_bytes = c->backend->scratch_bytes(c->module, which, i), .label = fv_cstr(ctx, l->kernel->name), .where = where, .flops = l->flops, .bytes = l->bytes};
+    }
+    return list;
+}
+
+bool fv_compile_plan(fv_ctx *ctx, fv_graph *g, fv_str entry, const fv_driver_options *o, fv_compiled *out) {
+    *out = (fv_compiled){0};
+    const char *name = o->backend ? o->backend : "cpu";
+    out->backend = fv_backend_find(name);
+    if (!out->backend) { fv_error(ctx, FV_E_BACKEND, (fv_loc){0}, "there is no backend '%s' in this build", name); return false; }
+    out->target = out->backend->target(o->target);
+    if (!out->target) { fv_error(ctx, FV_E_BACKEND, (fv_loc){0}, "backend '%s' does not know the target '%s'", name, o->target ? o->target : "host"); return false; }
+    out->lower = (fv_lower_options){.target = out->target, .attend_strategy = o->attend_strategy, .no_row_sharing = o->no_row_sharing};
+    double begin = fv_now();
+    out->plan = fv_lower(g, entry, &out->lower);
+    out->lower_seconds = fv_now() - begin;
+    if (!out->plan) return false;
+    int faults = 0;
+    for (int w = 0; o->verify && w < 2; w++)
+        for (int i = 0; i < out->plan->n_launches[w]; i++) faults += fv_kernel_verify(out->plan->launch[w][i]->kernel);
+    if (o->verify) faults += fv_plan_verify(out->plan);
+    return faults == 0;
+}
+bool fv_compile(fv_ctx *ctx, fv_graph *g, fv_str entry, const fv_driver_options *o, fv_compiled *out) {
+    if (!fv_compile_plan(ctx, g, entry, o, out)) return false;
+    fv_compile_options co = {.target = o->target, .cache_dir = o->cache_dir, .keep_text = o->keep_text};
+    double begin = fv_now();
+    out->module = out->backend->compile(ctx, out->plan, &co);
+    out->compile_seconds = fv_now() - begin;
+    if (!out->module) return false;
+    if (out->backend->stats) out->stats = out->backend->stats(out->module);
+    fovea_array *arrays = FV_NEWN(ctx, fovea_array, out->plan->n_tensors + 1);
+    fill_arrays(ctx, out->plan, arrays);
+    out->program = (fovea_program){.name = fv_cstr(ctx, g->name), .arrays = arrays, .n_arrays = out->plan->n_tensors, .prepare = fill_launches(ctx, out, 0), .run = fill_launches(ctx, out, 1),
+                                   .n_prepare = out->plan->n_launches[0], .n_run = out->plan->n_launches[1], .arena_bytes = out->plan->arena_bytes, .prepared_bytes = out->plan->prepared_bytes};
+    return true;
+}
+void fv_compiled_dispose(fv_compiled *c) {
+    if (c->module) c->backend->dispose(c->module);
+    free(c->memory);
+    *c = (fv_compiled){0};
+}

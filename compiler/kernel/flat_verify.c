@@ -1,0 +1,195 @@
+/* flat_verify: the laws of flat kernels (docs/ir-flat.md). Faults are recorded as KERNEL errors; their number is returned.
+ * Invariant: a kernel without faults can be executed by every backend without looking for anything that this pass checks. */
+#include "kernel/flat_verify.h"
+
+enum { MAX_RECORDED = 20, MAX_DEPTH = 120 };
+
+void fv_fv_fault(fv_fv *v, const char *format, ...) {
+    char text[400];
+    va_list ap;
+    if (++v->faults > MAX_RECORDED) return;
+    va_start(ap, format);
+    vsnprintf(text, sizeof text, format, ap);
+    va_end(ap);
+    const fv_flat *s = v->at;
+    fv_loc loc = s ? s->loc : (fv_loc){ { 0 }, 0 };
+    bool labelled = s && s->label.i;
+    fv_error(v->ctx, FV_E_KERNEL, loc, "kernel %s%s%s: %s", fv_cstr(v->ctx, v->k->name), labelled ? ", " : "", labelled ? fv_cstr(v->ctx, s->label) : "", text);
+}
+
+const fv_fv_name *fv_fv_find(const fv_fv *v, fv_str name, bool object) {
+    for (int i = v->n_names - 1; i >= 0; i--)
+        if (fv_str_eq(v->name[i].name, name) && (v->name[i].obj != NULL) == object) return &v->name[i];
+    return NULL;
+}
+
+static void bind(fv_fv *v, fv_fv_name n) {
+    const char *name = fv_cstr(v->ctx, n.name);
+    if (!name[0]) fv_fv_fault(v, "a name is empty");
+    else if (fv_flat_reserved(name)) fv_fv_fault(v, "'%s' is a word of the grammar and no name", name);
+    else if (fv_fv_find(v, n.name, n.obj != NULL)) fv_fv_fault(v, "%s is bound although a %s of that name is in scope", name, n.obj ? "memory" : "variable");
+    fv_push(v->ctx, v->name, v->n_names, v->cap_names, n);
+}
+
+static void check_list(fv_fv *v, const fv_flat *s);
+
+static void check_block(fv_fv *v, const fv_flat *body) {
+    int mark = v->n_names;
+    const fv_flat *at = v->at;
+    if (++v->depth > MAX_DEPTH) fv_fv_fault(v, "blocks are nested more than %d deep", (int)MAX_DEPTH);
+    else check_list(v, body);
+    v->depth--;
+    v->n_names = mark;
+    v->at = at;
+}
+
+/* -- Loops and conditions --------------------------------------------------------------------------------------------------------- */
+static void check_bounds(fv_fv *v, const fv_flat *s) {
+    if (s->loop == FV_LOOP_PROGRAMS && !s->lo && !s->hi) return;
+    if (!s->lo || !s->hi) {
+        fv_fv_fault(v, "a loop over %s without bounds", fv_cstr(v->ctx, s->name));
+        return;
+    }
+    fv_fv_expr(v, s->lo);
+    fv_fv_expr(v, s->hi);
+    if (s->lo->type != FV_I32 || s->hi->type != FV_I32 || s->lo->lanes != 1 || s->hi->lanes != 1) fv_fv_fault(v, "a bound of %s is no scalar i32", fv_cstr(v->ctx, s->name));
+}
+
+static void check_item(fv_fv *v, const fv_flat *s) {
+    int64_t lo, hi;
+    if (v->in_item) fv_fv_fault(v, "an item loop inside an item loop");
+    if (!v->groups) fv_fv_fault(v, "an item loop outside of group loops");
+    if (!fv_is_int(s->lo, &lo) || !fv_is_int(s->hi, &hi) || lo != 0 || hi != v->k->group_size || s->step != 1)
+        fv_fv_fault(v, "the item loop runs from 0 to the group size, %lld, by 1", (long long)v->k->group_size);
+}
+
+static void check_for(fv_fv *v, const fv_flat *s) {
+    bool divergent = v->divergent, item = v->in_item, programs = v->in_programs;
+    unsigned groups = v->groups;
+    check_bounds(v, s);
+    if (s->step <= 0) fv_fv_fault(v, "the step of %s is %lld", fv_cstr(v->ctx, s->name), (long long)s->step);
+    bool varies = fv_fv_varies(v, s->lo) || fv_fv_varies(v, s->hi);
+    if (s->loop == FV_LOOP_ITEM) {
+        check_item(v, s);
+        v->in_item = varies = true;
+    } else if (s->loop == FV_LOOP_GROUP) {
+        if (v->in_item || v->in_programs) fv_fv_fault(v, "a group loop inside of programs or items");
+        if (s->dim < 0 || s->dim > 2 || (v->groups >> s->dim & 1)) fv_fv_fault(v, "group dimension %d is taken or does not exist", s->dim);
+        else v->groups |= 1u << s->dim;
+    } else if (s->loop == FV_LOOP_PROGRAMS) {
+        if (v->in_item || v->in_programs || v->groups || v->depth > 1) fv_fv_fault(v, "the loop over programs is the outermost one");
+        v->in_programs = true;
+    } else v->divergent |= varies;
+    int mark = v->n_names;
+    bind(v, (fv_fv_name){ .name = s->name, .type = FV_I32, .lanes = 1, .varies = varies });
+    check_block(v, s->body);
+    v->n_names = mark;
+    v->divergent = divergent;
+    v->in_item = item;
+    v->in_programs = programs;
+    v->groups = groups;
+}
+
+static void check_condition(fv_fv *v, const fv_flat *s) {
+    if (!s->expr) {
+        fv_fv_fault(v, "a condition is missing");
+        return;
+    }
+    fv_fv_expr(v, s->expr);
+    if (s->expr->type != FV_BOOL || s->expr->lanes != 1) fv_fv_fault(v, "a condition is no scalar bool");
+}
+
+static void check_if(fv_fv *v, const fv_flat *s) {
+    bool divergent = v->divergent;
+    check_condition(v, s);
+    v->divergent |= fv_fv_varies(v, s->expr);
+    check_block(v, s->body);
+    check_block(v, s->orelse);
+    v->divergent = divergent;
+}
+
+/* -- Memory ------------------------------------------------------------------------------------------------------------------------ */
+static void check_alloc(fv_fv *v, const fv_flat *s) {
+    const fv_memory *m = s->memory;
+    if (!m) {
+        fv_fv_fault(v, "an alloc without memory");
+        return;
+    }
+    const char *name = fv_cstr(v->ctx, m->obj.name);
+    int bytes = fv_type_bytes(m->obj.type);
+    if (m->obj.kind != FV_OBJ_BUFFER || m->space == FV_SPACE_GLOBAL) fv_fv_fault(v, "%s is global: tensors are parameters", name);
+    if (m->count < 1 || m->count > INT32_MAX || bytes == 0) fv_fv_fault(v, "%s has %lld elements of type %s", name, (long long)m->count, fv_type_name(m->obj.type));
+    if (m->lanes < 1 || (m->space != FV_SPACE_REG && m->lanes != 1)) fv_fv_fault(v, "%s has elements of %d lanes", name, m->lanes);
+    if (m->space == FV_SPACE_LOCAL && v->in_item) fv_fv_fault(v, "%s is local and stands inside the item loop", name);
+    if (m->space == FV_SPACE_LOCAL) {
+        if (m->offset_bytes < 0 || m->offset_bytes % 64) fv_fv_fault(v, "%s stands at byte %lld of local memory: offsets are multiples of 64", name, (long long)m->offset_bytes);
+        else if (m->offset_bytes + m->count * bytes > v->k->scratch_bytes)
+            fv_fv_fault(v, "%s ends at byte %lld of local memory, which has %lld", name, (long long)(m->offset_bytes + m->count * bytes), (long long)v->k->scratch_bytes);
+    }
+    if (m->space == FV_SPACE_PRIVATE && !v->in_item) fv_fv_fault(v, "%s is private and stands outside of the item loop", name);
+    bind(v, (fv_fv_name){ .name = m->obj.name, .obj = &m->obj });
+}
+
+static void check_store(fv_fv *v, const fv_flat *s) {
+    const fv_obj *to = s->memory ? &s->memory->obj : s->tensor ? &s->tensor->obj : NULL;
+    if (!to || !s->expr || !s->offset || (s->memory && s->tensor)) {
+        fv_fv_fault(v, "a store needs one target, an offset and a value");
+        return;
+    }
+    const char *name = fv_cstr(v->ctx, to->name);
+    fv_fv_expr(v, s->expr);
+    fv_fv_expr(v, s->offset);
+    fv_fv_expr(v, s->mask);
+    fv_fv_expr(v, s->scatter);
+    fv_fv_access(v, to, s->offset, s->scatter ? 1 : s->expr->lanes, "stores");
+    if (s->expr->type != to->type) fv_fv_fault(v, "%s is stored to %s, whose elements are %s", fv_type_name(s->expr->type), name, fv_type_name(to->type));
+    if (s->offset->type != FV_I32 || s->offset->lanes != 1) fv_fv_fault(v, "the offset of a store to %s is no scalar i32", name);
+    if (s->tensor && s->tensor->role == FV_ROLE_IN) fv_fv_fault(v, "%s is an input and is stored to", name);
+    if (s->mask && (s->mask->type != FV_BOOL || s->mask->lanes != s->expr->lanes)) fv_fv_fault(v, "the mask of a store to %s is not bool with %d lanes", name, s->expr->lanes);
+    if (s->scatter && (s->scatter->type != FV_I32 || s->scatter->lanes != s->expr->lanes)) fv_fv_fault(v, "the scatter of a store to %s is not i32 with %d lanes", name, s->expr->lanes);
+    if (s->memory && s->memory->space == FV_SPACE_REG && (s->mask || s->scatter)) fv_fv_fault(v, "registers %s are stored whole", name);
+}
+
+static void check_let(fv_fv *v, const fv_flat *s) {
+    if (!s->expr) {
+        fv_fv_fault(v, "a let without a value");
+        return;
+    }
+    fv_fv_expr(v, s->expr);
+    bind(v, (fv_fv_name){ .name = s->name, .type = s->expr->type, .lanes = s->expr->lanes, .varies = fv_fv_varies(v, s->expr) || (v->in_item && v->divergent) });
+}
+
+static void check_list(fv_fv *v, const fv_flat *s) {
+    for (; s; s = s->next) {
+        v->at = s;
+        switch (s->kind) {
+        case FV_L_FOR: check_for(v, s); break;
+        case FV_L_IF: check_if(v, s); break;
+        case FV_L_LET: check_let(v, s); break;
+        case FV_L_ALLOC: check_alloc(v, s); break;
+        case FV_L_STORE: check_store(v, s); break;
+        case FV_L_ASSERT: check_condition(v, s); break;
+        case FV_L_BARRIER:
+            if (!v->in_item) fv_fv_fault(v, "a barrier outside of the item loop");
+            else if (v->divergent) fv_fv_fault(v, "a barrier that some items of a group may not reach");
+            break;
+        }
+    }
+}
+
+static void check_tensors(fv_fv *v) {
+    for (int i = 0; i < v->k->n_tensors; i++) {
+        const fv_tensor *t = v->k->tensor[i];
+        const char *name = fv_cstr(v->ctx, t->obj.name);
+        if (t->obj.kind != FV_OBJ_TENSOR || t->obj.rank < 0 || t->obj.rank > FV_MAX_AXES || !fv_type_bytes(t->obj.type)) fv_fv_fault(v, "%s is no tensor", name);
+        bind(v, (fv_fv_name){ .name = t->obj.name, .obj = &t->obj });
+    }
+}
+
+int fv_flat_verify(fv_flat_kernel *k) {
+    fv_fv v = { .ctx = k->ctx, .k = k };
+    if (k->programs < 0 || k->scratch_bytes < 0 || k->group_size < 0) fv_fv_fault(&v, "a number of the head is negative");
+    check_tensors(&v);
+    check_block(&v, k->body);
+    return v.faults;
+}

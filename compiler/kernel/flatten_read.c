@@ -1,0 +1,230 @@
+/* Loads. The operand class of a read follows from its element offset in scalar form: free of the lane: one element in every lane; lane + rest:
+ * consecutive elements; a map whose values lie within one vector: consecutive elements from the least, permuted; else gathered. Invariant:
+ * nothing outside its memory is touched: by lanes that are not valid, by points that a guard excludes, or where a fill stands in. */
+#include "kernel/flatten.h"
+
+static const int64_t *extents(const fv_obj *o) {
+    return o->kind == FV_OBJ_BUFFER ? ((const fv_buffer *)o)->extent : ((const fv_tensor *)o)->extent;
+}
+const fv_expr *fl_offset(fl *f, const fv_obj *ref, const fv_expr *const *index, const fv_expr **each) {
+    const fl_buffer *b = ref->kind == FV_OBJ_BUFFER ? fl_buffer_find(f, ref) : NULL;
+    const int64_t *stride = b ? b->stride : ((const fv_tensor *)ref)->stride;
+    const fv_expr *off = fv_int(f->ctx, 0);
+    for (int j = 0; j < ref->rank; j++) {
+        each[j] = fl_simple(f, fl_index(f, index[j], b != NULL));
+        off = fv_add(f->ctx, off, fv_muli(f->ctx, each[j], stride[j]));
+    }
+    return fl_simple(f, off);
+}
+
+/* -- Spans of lane maps: by trial over all values of the scalars in it ---------------------------------------------------- */
+enum { MAX_VARS = 4, MAX_TRIALS = 2048 };
+typedef struct { int n; const fv_expr *var[MAX_VARS]; int64_t lo[MAX_VARS], hi[MAX_VARS], at[MAX_VARS]; const fv_expr *lane; int64_t l; fl *f; bool failed; } trial;
+static const fv_expr *inline_pure(fv_ctx *ctx, const fv_expr *e, void *user) {
+    trial *t = user;
+    (void)ctx;
+    if (e->op != FV_X_VAR) return e;
+    for (int j = 0; j < t->f->n_holds; j++)
+        if (t->f->hold[j].leaf == e) {
+            if (t->f->hold[j].pure) return t->f->hold[j].pure;
+            t->failed = true;
+        }
+    return e;
+}
+static bool collect(const fv_expr *e, void *user) {
+    trial *t = user;
+    if (e->op != FV_X_VAR && e->op != FV_X_INT && e->op < FV_X_ADD) { t->failed = true; return true; }
+    if (e->op != FV_X_VAR || e == t->lane) return false;
+    for (int j = 0; j < t->n; j++) if (t->var[j] == e) return false;
+    fv_range r = fl_range(t->f, e);
+    if (t->n == MAX_VARS || r.lo <= FV_RANGE_MIN || r.hi >= FV_RANGE_MAX || r.hi - r.lo >= MAX_TRIALS) { t->failed = true; return true; }
+    t->var[t->n] = e;
+    t->lo[t->n] = t->at[t->n] = r.lo;
+    t->hi[t->n++] = r.hi;
+    return false;
+}
+static double leaf(const fv_expr *e, void *user) {
+    const trial *t = user;
+    if (e == t->lane) return (double)t->l;
+    for (int j = 0; j < t->n; j++) if (t->var[j] == e) return (double)t->at[j];
+    return 0;
+}
+static bool narrow(trial *t, const fv_expr *e, const fv_expr *valid) {
+    double lo = 1, hi = 0;
+    for (t->l = 0; t->l < t->f->vl; t->l++) {
+        if (valid && fv_eval(valid, leaf, t) == 0) continue;
+        double v = fv_eval(e, leaf, t);
+        if (lo > hi) lo = hi = v;
+        if (v < lo) lo = v;
+        if (v > hi) hi = v;
+    }
+    return hi - lo < t->f->vl;
+}
+static bool advance(trial *t) {
+    for (int j = 0; j < t->n; j++) {
+        if (++t->at[j] <= t->hi[j]) return true;
+        t->at[j] = t->lo[j];
+    }
+    return false;
+}
+static bool try_span(fl *f, const fv_expr *e, const fv_expr *valid) {
+    trial t = {.lane = f->lane_leaf, .f = f};
+    for (int j = 0; j < 4; j++) e = fv_rewrite(f->ctx, e, inline_pure, &t);      /* a hold's pure form may hold others */
+    if (valid) valid = fv_rewrite(f->ctx, valid, inline_pure, &t);
+    if (t.failed || fv_visit(e, collect, &t) || (valid && fv_visit(valid, collect, &t)) || t.failed) return false;
+    int64_t n = 1;
+    for (int j = 0; j < t.n; j++) {
+        n *= t.hi[j] - t.lo[j] + 1;
+        if (n > MAX_TRIALS) return false;
+    }
+    do if (!narrow(&t, e, valid)) return false; while (advance(&t));
+    return true;
+}
+static bool within_vector(fl *f, const fv_expr *e) {
+    for (int j = 0; j < f->n_spans; j++)
+        if (f->span[j].e == e && f->span[j].valid == f->valid) return f->span[j].ok;
+    fl_span s = {e, f->valid, try_span(f, e, f->valid)};
+    fv_push(f->ctx, f->span, f->n_spans, f->cap_spans, s);
+    return s.ok;
+}
+fl_class fl_classify(fl *f, const fv_expr *offset, const fv_expr **by_lane, const fv_expr **rest, int64_t *coef) {
+    fv_affine a, lane = {0}, other = {0};
+    *coef = 0;
+    *by_lane = offset;
+    *rest = fv_int(f->ctx, 0);
+    if (!fl_by_lane(f, offset)) { *rest = offset; return FL_SCALAR; }
+    if (!fv_affine_of(offset, &a)) return FL_GATHERED;
+    other.constant = a.constant;
+    for (int j = 0; j < a.n; j++) {
+        fv_affine *to = fl_by_lane(f, a.term[j].atom) ? &lane : &other;
+        to->term[to->n].atom = a.term[j].atom;
+        to->term[to->n++].coef = a.term[j].coef;
+    }
+    *by_lane = fv_affine_expr(f->ctx, &lane);
+    *rest = fv_affine_expr(f->ctx, &other);
+    bool plain = lane.n == 1 && lane.term[0].atom == f->lane_leaf;
+    if (plain) *coef = lane.term[0].coef;
+    if (*coef == 1) return FL_CONTIGUOUS;
+    if (f->t->permute && within_vector(f, *by_lane)) return FL_PERMUTED;
+    return plain ? FL_STRIDED : FL_GATHERED;
+}
+
+/* -- One access ----------------------------------------------------------------------------------------------------------- */
+typedef struct {
+    const fv_obj *mem;                                  /* memory or tensor */
+    fv_type type;
+    bool slack;                                         /* a vector may run past the end */
+    const fv_expr *offset;
+    const fv_expr *guard, *mask;                        /* read only where these hold (scalar bool; scalar form by lane) */
+    const fv_expr *fill;                                /* value elsewhere, or NULL: anything */
+} access;
+static const fv_expr *zero(fl *f, fv_type t) {
+    return t == FV_BOOL ? fv_bool(f->ctx, false) : t == FV_I32 ? fv_int(f->ctx, 0) : fv_float(f->ctx, 0);
+}
+static const fv_expr *splat(fl *f, const fv_expr *e) {
+    return e->lanes > 1 ? e : fv_make(f->ctx, FV_X_SPLAT, e->type, f->vl, 0, NULL, &e, 1);
+}
+static const fv_expr *node(fl *f, fv_op op, const access *a, int lanes, int64_t i, const fv_expr *x, const fv_expr *y, const fv_expr *z) {
+    const fv_expr *arg[3] = {x, y, z};
+    return fl_once(f, "x", fv_make(f->ctx, op, a->type, lanes, i, a->mem, arg, z ? 3 : y ? 2 : 1), a->mem);
+}
+/* The element type of a fill in memory's own type. */
+static const fv_expr *fill_of(fl *f, const access *a) {
+    const fv_expr *v = a->fill && a->fill->op != FV_X_READ ? a->fill : zero(f, a->type);
+    if (v->type == a->type) return splat(f, v);
+    return fv_make(f->ctx, FV_X_CONVERT, a->type, f->vl, 0, NULL, (const fv_expr *[]){splat(f, v)}, 1);
+}
+static const fv_expr *vector_mask(fl *f, const access *a, bool always_valid) {
+    const fv_expr *m = a->mask ? splat(f, fl_vector(f, fl_simple(f, a->mask))) : NULL;
+    const fv_expr *valid = always_valid || !a->slack ? fl_valid(f) : NULL;
+    if (valid) m = m ? fv_op2(f->ctx, FV_X_AND, m, valid) : valid;
+    if (m && a->guard) m = fv_op2(f->ctx, FV_X_AND, m, splat(f, a->guard));
+    return m ? fl_once(f, "m", m, NULL) : NULL;
+}
+static const fv_expr *load_scalar(fl *f, const access *a) {
+    const fv_expr *g = a->guard;
+    if (a->mask) {
+        const fv_expr *m = vector_mask(f, &(access){.mask = a->mask, .slack = false}, true);
+        g = fv_and(f->ctx, g, fl_let(f, "some", fv_op1(f->ctx, FV_X_HANY, m)));
+    }
+    if (g && !fv_is_true(g)) return node(f, FV_X_LOAD, a, 1, 1, a->offset, fv_int(f->ctx, 0), g);
+    return node(f, FV_X_LOAD, a, 1, 0, a->offset, NULL, NULL);
+}
+static const fv_expr *load_contiguous(fl *f, const access *a, const fv_expr *at) {
+    const fv_expr *m = vector_mask(f, a, false);
+    if (m) return node(f, FV_X_LOAD, a, f->vl, 0, at, m, fill_of(f, a));
+    if (a->guard && !fv_is_true(a->guard)) return node(f, FV_X_LOAD, a, f->vl, 1, at, fv_int(f->ctx, 0), a->guard);
+    return node(f, FV_X_LOAD, a, f->vl, 0, at, NULL, NULL);
+}
+static const fv_expr *load_permuted(fl *f, const access *a, const fv_expr *by_lane, const fv_expr *rest) {
+    const fv_expr *v = fl_vector(f, by_lane), *valid = fl_valid(f);
+    const fv_expr *inner = valid ? fv_op3(f->ctx, FV_X_WHERE, valid, v, fv_int(f->ctx, INT32_MAX)) : v;
+    const fv_expr *least = fl_once(f, "least", fv_op1(f->ctx, FV_X_HMIN, inner), NULL);
+    const fv_expr *perm = fv_sub(f->ctx, v, least);
+    if (valid) perm = fv_op3(f->ctx, FV_X_WHERE, valid, perm, fv_int(f->ctx, 0));
+    perm = fl_once(f, "perm", perm, NULL);
+    return node(f, FV_X_PERMLOAD, a, f->vl, 0, fv_add(f->ctx, rest, least), perm, NULL);
+}
+static const fv_expr *load_gathered(fl *f, const access *a) {
+    const fv_expr *v = fl_once(f, "at", splat(f, fl_vector(f, a->offset)), NULL), *m = vector_mask(f, a, true);
+    if (!m && a->guard && !fv_is_true(a->guard)) m = splat(f, a->guard);
+    if (m) return node(f, FV_X_GATHER, a, f->vl, 0, v, m, fill_of(f, a));
+    return node(f, FV_X_GATHER, a, f->vl, 0, v, NULL, NULL);
+}
+static const fv_expr *load(fl *f, const access *a) {
+    const fv_expr *by_lane, *rest;
+    int64_t coef;
+    if (a->guard && fv_is_false(a->guard)) return zero(f, a->type == FV_F16 || a->type == FV_BF16 ? FV_F32 : a->type);
+    fl_class c = fl_classify(f, a->offset, &by_lane, &rest, &coef);
+    const fv_expr *v;
+    if (c == FL_SCALAR) v = load_scalar(f, a);
+    else if (c == FL_CONTIGUOUS) v = load_contiguous(f, a, rest);
+    else if (c == FL_PERMUTED && a->slack && !a->mask && !a->guard) v = load_permuted(f, a, by_lane, rest);
+    else v = load_gathered(f, a);
+    if (v->type != FV_F16 && v->type != FV_BF16) return v;
+    return fl_once(f, "c", fv_make(f->ctx, FV_X_CONVERT, FV_F32, v->lanes, 0, NULL, &v, 1), a->mem);
+}
+
+/* -- Reads of the tile text ------------------------------------------------------------------------------------------------ */
+/* Where every index lies in its extent: a scalar condition and one by lane; false if it is not proved everywhere. */
+static bool inside(fl *f, const fv_obj *ref, const fv_expr *const *each, const fv_expr **guard, const fv_expr **mask) {
+    bool proved = true;
+    for (int j = 0; j < ref->rank; j++) {
+        int64_t n = extents(ref)[j];
+        fv_range r = fl_range(f, each[j]);
+        if (r.lo >= 0 && r.hi < n) continue;
+        proved = false;
+        const fv_expr *low = r.lo < 0 ? fv_op2(f->ctx, FV_X_LE, fv_int(f->ctx, 0), each[j]) : NULL;
+        const fv_expr *high = r.hi >= n ? fv_op2(f->ctx, FV_X_LT, each[j], fv_int(f->ctx, n)) : NULL;
+        const fv_expr *c = fl_simple(f, fv_and(f->ctx, low, high ? high : fv_bool(f->ctx, true)));
+        const fv_expr **to = fl_by_lane(f, c) ? mask : guard;
+        *to = fv_and(f->ctx, *to, c);
+    }
+    return proved;
+}
+const fv_expr *fl_read(fl *f, const fv_expr *e) {
+    const fv_obj *ref = e->ref;
+    const fl_buffer *b = ref->kind == FV_OBJ_BUFFER ? fl_buffer_find(f, ref) : NULL;
+    const fv_expr *each[FV_MAX_AXES], *guard = NULL, *mask = NULL;
+    access a = {.mem = b ? &b->mem->obj : ref, .type = ref->type, .slack = b || ((const fv_tensor *)ref)->padded};
+    a.offset = fl_offset(f, ref, e->arg, each);
+    bool proved = inside(f, ref, each, &guard, &mask);
+    const fv_expr *cond_guard = e->i ? guard : NULL, *cond_mask = e->i ? mask : NULL;
+    a.guard = cond_guard;
+    a.mask = cond_mask;
+    if (!proved && f->guard) a.guard = fv_and(f->ctx, a.guard, f->guard);
+    if (!proved && f->mask) a.mask = fv_and(f->ctx, a.mask, f->mask);
+    const fv_expr *fill = e->i ? fl_value(f, e->arg[ref->rank]) : NULL;
+    if (fill && fill->lanes == 1) a.fill = fill;
+    const fv_expr *v = load(f, &a);
+    if (!fill || (!cond_guard && !cond_mask)) return v;
+    bool is_zero = (fill->op == FV_X_INT && !fill->i) || (fill->op == FV_X_FLOAT && !(fill->f < 0) && !(fill->f > 0) && !(fill->f != fill->f));
+    if (is_zero && !cond_mask && v->op == FV_X_VAR) return v;                   /* a guarded or masked load gives 0 elsewhere */
+    if (v->lanes > 1 && cond_mask && a.fill) return v;                          /* masked: filled already */
+    const fv_expr *c = cond_guard;
+    if (cond_mask) {
+        const fv_expr *m = fl_vector(f, cond_mask);
+        c = c ? fv_op2(f->ctx, FV_X_AND, m, c) : m;
+    }
+    return fl_once(f, "x", fv_op3(f->ctx, FV_X_WHERE, c, v, fill), a.mem);
+}

@@ -1,0 +1,162 @@
+/* items_choose: which axes are distributed over items, and how many items a group has. A schedule may say `item=q,d` (a priority list), `fuse.item=i,j` (axes
+ * read as one, tried before the list) and `group=64`; otherwise lists of up to two ways are compared by a count of the work of the busiest item.
+ * Invariant: what is chosen fits the target's limits, or an error says which limit was passed and by how much. */
+#include "kernel/items.h"
+
+#include <string.h>
+
+/* What every OpenCL device that is likely to be met has: 48 KiB of local memory. Beyond 160 private words compilers spill. */
+const fv_target fv_target_opencl = { .name = "opencl", .lanes = 1, .registers = 160, .l1_bytes = 48 << 10, .l2_bytes = 1 << 20 };
+
+/* -- Cost ------------------------------------------------------------------------------------------------------------------------------------------ */
+typedef struct { const it *f; double cost; } bill;
+
+static double stmt_cost(const it *f, const fv_stmt *s) {
+    fv_str axes[FV_MAX_AXES], all[FV_MAX_AXES];
+    int n = it_stmt_axes(s, axes), w = it_way_of(f, axes, n), n_all = fv_stmt_free(s, all);
+    double group = (double)f->group, points = (double)it_points(f, all, n_all), over = (double)it_points(f, s->over, s->n_over), steps = 1, cost = 0;
+    if (s->kind == FV_S_SCAN) over = 1;
+    if (it_is_tree(f, s)) {
+        for (double g = group; g > 1; g /= 2) steps += 4;
+        return points * ((double)(int64_t)((over + group - 1) / group) + steps);
+    }
+    double spread = w >= 0 ? (double)it_points(f, f->way[w].axis, f->way[w].n) : (double)it_points(f, axes, n);
+    double rounds = (double)(int64_t)((spread + group - 1) / group);
+    cost = rounds * points / spread * over;
+    for (int i = 0; i < f->n_buffers; i++)
+        if (s->target == &f->buffer[i]->b->obj && f->buffer[i]->mark == IT_SHARED) cost += 12;   /* a barrier, and slower memory */
+    return cost + (w < 0 ? 4 : 0);
+}
+
+static double trips(const fv_stmt *s) {
+    int64_t lo, hi, tile = s->axis[0].tile ? s->axis[0].tile : 1;
+    if (!fv_is_int(s->axis[0].base, &lo) || !fv_is_int(s->axis[0].limit, &hi)) return 4;
+    return hi > lo ? (double)((hi - lo + tile - 1) / tile) : 0;
+}
+
+static double list_cost(const it *f, const fv_stmt *s) {
+    double sum = 0;
+    for (; s; s = s->next) {
+        if (fv_stmt_is_op(s)) sum += stmt_cost(f, s);
+        else if (s->kind == FV_S_FOR) sum += trips(s) * list_cost(f, s->body);
+        else if (s->kind == FV_S_IF) sum += 16 + list_cost(f, s->body);
+        else sum += list_cost(f, s->body);
+    }
+    return sum;
+}
+
+/* Work of the busiest item, times the warps that a group holds on a device with 32 items a warp. */
+static double cost_of(it *f) {
+    it_place(f);
+    return list_cost(f, f->k->body) * (double)((f->group + 31) / 32);
+}
+
+/* -- Candidates ------------------------------------------------------------------------------------------------------------------------------------ */
+typedef struct { int n_ways; it_way way[2]; int64_t group; double cost; bool found; } best;
+
+static void consider(it *f, best *b, const it_way *way, int n) {
+    static const int64_t groups[] = { 0, 32, 64, 128, 256 };
+    f->n_ways = n;
+    memcpy(f->way, way, sizeof *way * (size_t)n);
+    int64_t own = n ? it_points(f, way[0].axis, way[0].n) : 64;
+    for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++) {
+        f->group = groups[i] ? groups[i] : own;
+        if (f->group > IT_MAX_GROUP || f->group < 1 || (groups[i] && own < groups[i])) continue;
+        double cost = cost_of(f);
+        if (!it_fits(f) || (b->found && cost >= b->cost)) continue;
+        *b = (best){ .n_ways = n, .group = f->group, .cost = cost, .found = true };
+        memcpy(b->way, way, sizeof *way * (size_t)n);
+    }
+}
+
+static bool collect(fv_stmt *s, void *user) {               /* axes that some statement can be distributed over, each once */
+    it_way *w = user;
+    fv_str axes[FV_MAX_AXES];
+    int n = fv_stmt_is_op(s) ? it_stmt_axes(s, axes) : 0;
+    for (int i = 0; i < n && w->n < FV_MAX_AXES; i++) {
+        int j = 0;
+        while (j < w->n && !fv_str_eq(w->axis[j], axes[i])) j++;
+        if (j == w->n) w->axis[w->n++] = axes[i];
+    }
+    return false;
+}
+
+static void grid_tiles(const it *f, it_way *w) {
+    for (const fv_stmt *s = f->k->body; s; s = s->next)
+        for (int i = 0; s->kind == FV_S_GRID && i < s->n_axes; i++)
+            if (s->axis[i].tile > 1) w->axis[w->n++] = s->axis[i].name;
+}
+
+static bool choose(it *f) {
+    best b = { .found = false };
+    it_way all = { 0 }, grid = { 0 }, try[2];
+    fv_stmts_visit(f->k->body, collect, &all);
+    grid_tiles(f, &grid);
+    if (grid.n > 1) consider(f, &b, &grid, 1);
+    for (int i = 0; i < all.n; i++) {
+        try[0] = (it_way){ .n = 1, .axis = { all.axis[i] } };
+        consider(f, &b, try, 1);
+        for (int j = 0; j < all.n; j++) {
+            try[1] = (it_way){ .n = 1, .axis = { all.axis[j] } };
+            if (i != j) consider(f, &b, try, 2);
+        }
+        try[1] = try[0];
+        try[0] = grid;
+        if (grid.n > 1) consider(f, &b, try, 2);
+    }
+    consider(f, &b, try, 0);
+    f->n_ways = b.found ? b.n_ways : 0;
+    f->group = b.found ? b.group : 64;
+    memcpy(f->way, b.way, sizeof b.way);
+    it_place(f);
+    return b.found;
+}
+
+/* -- From a schedule --------------------------------------------------------------------------------------------------------------------------------- */
+static bool take(it *f, const fv_sched_entry *e, it_way *w) {
+    for (int i = 0; i < e->n; i++) {
+        if (!it_find_axis(f, e->item[i].name)) {
+            it_refuse(f, FV_E_SCHEDULE, "item names the axis %s, which the kernel has not", fv_cstr(f->ctx, e->item[i].name));
+            return false;
+        }
+        if (w->n < FV_MAX_AXES) w->axis[w->n++] = e->item[i].name;
+    }
+    return true;
+}
+
+static bool given(it *f, const fv_schedule *s, const fv_sched_entry *list) {
+    const fv_sched_entry *fuse = fv_schedule_get(s, FV_F_FUSE, fv_intern(f->ctx, "item"));
+    it_way names = { 0 };
+    f->n_ways = 0;
+    if (fuse) {
+        f->way[0] = (it_way){ 0 };
+        if (!take(f, fuse, &f->way[0])) return false;
+        if (f->way[0].n) f->n_ways = 1;
+    }
+    if (list && !take(f, list, &names)) return false;
+    for (int i = 0; i < names.n && f->n_ways < IT_MAX_WAYS; i++) f->way[f->n_ways++] = (it_way){ .n = 1, .axis = { names.axis[i] } };
+    int64_t own = f->n_ways ? it_points(f, f->way[0].axis, f->way[0].n) : 64;
+    f->group = fv_schedule_int(s, FV_F_GROUP, (fv_str){ 0 }, own > IT_MAX_GROUP ? IT_MAX_GROUP : own);
+    if (f->group < 1 || f->group > IT_MAX_GROUP) {
+        it_refuse(f, FV_E_SCHEDULE, "group=%lld: a group has 1 to %d items", (long long)f->group, (int)IT_MAX_GROUP);
+        return false;
+    }
+    it_place(f);
+    return true;
+}
+
+static void say_limits(it *f) {
+    if (f->local_bytes > f->t->l1_bytes)
+        it_refuse(f, FV_E_SCHEDULE, "%lld bytes of local memory are needed, the target has %lld", (long long)f->local_bytes, (long long)f->t->l1_bytes);
+    else it_refuse(f, FV_E_SCHEDULE, "%lld private words an item are needed, the limit is %d", (long long)f->private_words, f->t->registers);
+}
+
+bool it_choose(it *f, const fv_schedule *s) {
+    const fv_sched_entry *list = s ? fv_schedule_get(s, FV_F_ITEM, (fv_str){ 0 }) : NULL;
+    f->group = 64;
+    it_place(f);                                            /* makes the axes */
+    bool said = list || (s && fv_schedule_get(s, FV_F_FUSE, fv_intern(f->ctx, "item")));
+    if (said ? given(f, s, list) && it_fits(f) : choose(f)) return true;
+    if (!f->failed) say_limits(f);
+    return false;
+}

@@ -1,0 +1,200 @@
+/* items_place: distribution of every statement, and private or local for every buffer; sizes. Nothing is emitted here, so that many distributions can be
+ * compared. Invariant: a private element is touched by one item only. */
+#include "kernel/items.h"
+
+#include <string.h>
+
+it_axis *it_find_axis(const it *f, fv_str name) {
+    for (int i = 0; i < f->n_axes; i++)
+        if (fv_str_eq(f->axis[i]->name, name)) return f->axis[i];
+    return NULL;
+}
+it_buffer *it_find_buffer(const it *f, const fv_obj *b) {
+    for (int i = 0; i < f->n_buffers; i++)
+        if (&f->buffer[i]->b->obj == b) return f->buffer[i];
+    return NULL;
+}
+int64_t it_tile(const it *f, fv_str axis) {
+    const it_axis *a = it_find_axis(f, axis);
+    return a ? a->tile : 1;
+}
+int64_t it_points(const it *f, const fv_str *axes, int n) {
+    int64_t points = 1;
+    for (int i = 0; i < n; i++) points *= it_tile(f, axes[i]);
+    return points;
+}
+
+/* -- Ways ------------------------------------------------------------------------------------------------------------------------------------------ */
+static bool holds(const fv_str *axes, int n, fv_str a) {
+    for (int i = 0; i < n; i++)
+        if (fv_str_eq(axes[i], a)) return true;
+    return false;
+}
+int it_way_of(const it *f, const fv_str *axes, int n) {
+    for (int w = 0; w < f->n_ways; w++) {
+        int found = 0;
+        while (found < f->way[w].n && holds(axes, n, f->way[w].axis[found])) found++;
+        if (found == f->way[w].n) return w;
+    }
+    return -1;
+}
+int it_stmt_axes(const fv_stmt *s, fv_str *axes) {
+    fv_str all[FV_MAX_AXES];
+    int n = fv_stmt_free(s, all), m = 0;
+    for (int i = 0; i < n; i++) {
+        bool own = s->kind == FV_S_TOPK ? i == 0 : s->kind == FV_S_SCAN && s->n_over && fv_str_eq(all[i], s->over[0]);
+        if (!own) axes[m++] = all[i];
+    }
+    return m;
+}
+bool it_where_is_free(const fv_stmt *s) {
+    for (int i = 0; i < s->n_over; i++)
+        if (s->where && fv_uses_axis(s->where, s->over[i])) return false;
+    return true;
+}
+bool it_is_tree(const it *f, const fv_stmt *s) {
+    fv_str axes[FV_MAX_AXES];
+    if ((s->kind != FV_S_REDUCE && s->kind != FV_S_CONTRACT) || s->write == FV_W_ARGMAX || s->otherwise || f->group == 1) return false;
+    int n = it_stmt_axes(s, axes);
+    if (it_way_of(f, axes, n) >= 0) return false;
+    return it_points(f, axes, n) * 4 <= f->group && it_points(f, s->over, s->n_over) >= 16;
+}
+
+/* -- Marks ----------------------------------------------------------------------------------------------------------------------------------------- */
+static int place_of(const fv_expr *const *index, const fv_buffer *b, fv_str axis) {
+    for (int j = 0; j < b->obj.rank; j++)
+        if (index ? index[j]->op == FV_X_AXIS && fv_str_eq(index[j]->name, axis) : fv_str_eq(b->axis[j], axis)) return j;
+    return -1;
+}
+int it_mark_of(it *f, const fv_expr *const *index, const fv_buffer *b, int way) {
+    if (way < 0) return IT_SHARED;
+    it_mark m = { .way = way };
+    const it_way *w = &f->way[way];
+    for (int i = 0; i < w->n; i++)
+        if ((m.place[i] = place_of(index, b, w->axis[i])) < 0) return IT_SHARED;
+    for (int i = 0; i < f->n_marks; i++)
+        if (f->mark[i].way == way && !memcmp(f->mark[i].place, m.place, sizeof m.place)) return i;
+    if (f->n_marks == IT_MAX_MARKS) return IT_SHARED;
+    f->mark[f->n_marks] = m;
+    return f->n_marks++;
+}
+
+static void touch(it *f, const fv_buffer *b, const fv_expr *const *index, int way) {
+    it_buffer *x = it_find_buffer(f, &b->obj);
+    if (!x) {
+        x = FV_NEW(f->ctx, it_buffer);
+        *x = (it_buffer){ .b = b, .mark = -1, .object = -1 };
+        fv_push(f->ctx, f->buffer, f->n_buffers, f->cap_buffers, x);
+    }
+    int mark = it_mark_of(f, index, b, way);
+    x->mark = x->mark == -1 || x->mark == mark ? mark : IT_SHARED;
+}
+
+typedef struct { it *f; int way; } toucher;
+static bool touch_read(const fv_expr *e, void *user) {
+    toucher *t = user;
+    if (e->op == FV_X_READ && e->ref->kind == FV_OBJ_BUFFER) touch(t->f, (const fv_buffer *)e->ref, e->arg, t->way);
+    return false;
+}
+static void touch_all(it *f, const fv_expr *e, int way) {
+    toucher t = { f, way };
+    if (e) fv_visit(e, touch_read, &t);
+}
+/* Scalars: what stands inside ANY and ALL is distributed by their axes, the rest is read by all items. */
+static void touch_scalar(it *f, const fv_expr *e) {
+    fv_str axes[FV_MAX_AXES];
+    if (!e) return;
+    if (e->op == FV_X_ANY || e->op == FV_X_ALL) {
+        int n = fv_axes_of(e, axes, 0, FV_MAX_AXES);
+        touch_all(f, e->arg[0], it_way_of(f, axes, n));
+        return;
+    }
+    if (e->op == FV_X_READ) touch_all(f, e, -1);
+    for (int i = 0; i < e->n; i++) touch_scalar(f, e->arg[i]);
+}
+
+/* -- Walk ------------------------------------------------------------------------------------------------------------------------------------------ */
+static void add_axis(it *f, const fv_tile_axis *a) {
+    if (!a->tile || it_find_axis(f, a->name)) return;
+    it_axis *x = FV_NEW(f->ctx, it_axis);
+    *x = (it_axis){ .name = a->name, .leaf = fv_axis_ref(f->ctx, a->name), .tile = a->tile };
+    fv_push(f->ctx, f->axis, f->n_axes, f->cap_axes, x);
+}
+static bool add_axes(fv_stmt *s, void *user) {
+    for (int i = 0; i < s->n_axes; i++) add_axis(user, &s->axis[i]);
+    return false;
+}
+static bool touch_stmt(fv_stmt *s, void *user) {
+    it *f = user;
+    fv_str axes[FV_MAX_AXES];
+    for (int i = 0; i < s->n_axes; i++) {
+        touch_scalar(f, s->axis[i].base);
+        touch_scalar(f, s->axis[i].limit);
+    }
+    if (s->kind == FV_S_LET || s->kind == FV_S_IF) touch_scalar(f, s->expr);
+    if (s->kind == FV_S_ALLOC) {
+        int way = it_way_of(f, s->buffer->axis, s->buffer->obj.rank);
+        touch(f, s->buffer, NULL, way);
+        touch_all(f, s->expr, way);
+    }
+    if (!fv_stmt_is_op(s)) return false;
+    int way = it_way_of(f, axes, it_stmt_axes(s, axes));
+    const fv_expr *all[] = { s->expr, s->expr2, s->where, s->otherwise };
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) touch_all(f, all[i], way);
+    if (s->kind == FV_S_STORE) {
+        for (int j = 0; j < s->target->rank; j++) touch_all(f, s->index[j], way);
+        return false;
+    }
+    touch(f, (const fv_buffer *)s->target, NULL, way);
+    if (s->target2) touch(f, s->target2, NULL, way);
+    return false;
+}
+
+static int64_t way_slots(const it *f, int way) { return (it_points(f, f->way[way].axis, f->way[way].n) + f->group - 1) / f->group; }
+
+static void size_buffer(it *f, it_buffer *x) {
+    const fv_buffer *b = x->b;
+    int64_t n = 1;
+    bool local = x->mark == IT_SHARED;
+    for (int j = b->obj.rank - 1; j >= 0; j--) {
+        bool of_way = false;
+        for (int i = 0; !local && i < f->way[f->mark[x->mark].way].n; i++) of_way |= f->mark[x->mark].place[i] == j;
+        x->stride[j] = of_way ? 0 : n;
+        if (!of_way) n *= b->extent[j];
+    }
+    x->slot_stride = n;
+    if (!local) n *= way_slots(f, f->mark[x->mark].way);
+    int64_t bytes = n * fv_type_bytes(b->obj.type);
+    if (local) f->local_bytes = (f->local_bytes + 63) / 64 * 64 + bytes;
+    else f->private_words += (bytes + 3) / 4;
+}
+
+/* Scratch of trees and of conditions: one element an item, each kind once (items_tree.c). */
+static bool is_any(const fv_expr *e, void *user) {
+    (void)user;
+    return e->op == FV_X_ANY || e->op == FV_X_ALL;
+}
+typedef struct { it *f; bool need[3]; } scratches;
+static bool count_scratch(fv_stmt *s, void *user) {
+    scratches *c = user;
+    if (c->f->group == 1) return false;
+    if (fv_stmt_is_op(s)) {
+        if (it_is_tree(c->f, s)) c->need[it_acc_type(s) == FV_I32] = true;
+    } else if (s->expr && s->kind != FV_S_ALLOC && fv_visit(s->expr, is_any, NULL)) c->need[2] = true;
+    return false;
+}
+
+void it_place(it *f) {
+    scratches c = { .f = f };
+    f->n_marks = 0;
+    f->local_bytes = f->private_words = 0;
+    for (int i = 0; i < f->n_buffers; i++) f->buffer[i]->mark = -1;
+    if (!f->n_axes) fv_stmts_visit(f->k->body, add_axes, f);
+    fv_stmts_visit(f->k->body, touch_stmt, f);
+    for (int i = 0; i < f->n_buffers; i++) size_buffer(f, f->buffer[i]);
+    fv_stmts_visit(f->k->body, count_scratch, &c);
+    for (int i = 0; i < 3; i++)
+        if (c.need[i]) f->local_bytes = (f->local_bytes + 63) / 64 * 64 + 4 * (f->group + (i == 2 ? f->group / 16 + 1 : 0));
+}
+
+bool it_fits(const it *f) { return f->local_bytes <= f->t->l1_bytes && f->private_words <= f->t->registers; }

@@ -1,0 +1,154 @@
+/* attend.offset: keys enumerated by their offset from the query. Lanes run along raw columns of the map, whatever the dilation; a lane map gives every lane its own first column, so borders cost one permutation.
+ * Query rows of a tile share key rows through their hull: key row y stands for the tap y - start(row) where that is one. */
+#include "lower/attend_hull.h"
+
+#include <string.h>
+
+typedef struct {
+    attend *x;
+    attend_program p;
+    fv_axis lane;
+    attend_hull row;                                    /* query rows of a tile share key rows */
+    bool has_row;
+    int n_maps;
+    struct { const fv_expr *e; fv_buffer *b; } map[16];
+} offset;
+
+static int64_t product(const fv_axis *a, int n) { int64_t e = 1; for (int i = 0; i < n; i++) e *= a[i].extent; return e; }
+/* Stride in memory of what axis a moves along in the keys; 0: not read. */
+typedef struct { lower *l; const fv_expr *leaf; int64_t stride; } stride_walk;
+static bool visit_stride(const fv_expr *e, void *user) {
+    stride_walk *w = user;
+    if (e->op != FV_X_READ || e->ref->kind != FV_OBJ_VALUE || !w->l->placed[fv_value_of(e->ref)->id]) return false;
+    for (int i = 0; i < e->ref->rank; i++) if (fv_uses(e->arg[i], w->leaf)) w->stride = w->l->place[fv_value_of(e->ref)->id].stride[i];
+    return false;
+}
+static bool choose_lane(offset *o) {
+    attend *x = o->x;
+    int64_t least = INT64_MAX;
+    for (int i = 0; i < x->n_q; i++) {
+        if (!lower_attend_enumerates(x, &x->q[i]) || lower_attend_batch(x, &x->q[i]) || x->q[i].extent < 2) continue;
+        stride_walk w = {x->l, fv_axis_ref(x->l->ctx, x->q[i].name), 0};
+        for (int s = 0; s < x->n_sets; s++) if (x->set[s].k.value) fv_visit(x->set[s].k.value, visit_stride, &w);
+        for (int s = 0; s < x->n_sets && !w.stride; s++) if (x->set[s].v.value) fv_visit(x->set[s].v.value, visit_stride, &w);
+        if (w.stride && w.stride <= least) { least = w.stride; o->lane = x->q[i]; }
+    }
+    return least != INT64_MAX;
+}
+
+/* -- Lane maps -------------------------------------------------------------------------------------------------------------------- */
+static const fv_expr *lane_index(offset *o, const fv_expr *e) {
+    attend *x = o->x;
+    fv_ctx *c = x->l->ctx;
+    const fv_expr *w = fv_axis_ref(c, o->lane.name), *rest;
+    int64_t coef;
+    if (!fv_uses(e, w) || (fv_split_affine(c, e, w, &coef, &rest) && coef == 1)) return e;
+    fv_affine a, taps = {0};
+    if (!fv_affine_of(e, &a)) return e;
+    fv_affine own = {.constant = a.constant};
+    for (int i = 0; i < a.n; i++) {
+        bool tap = false;
+        for (int s = 0; s < x->n_sets; s++) for (int j = 0; j < x->set[s].set->n_over; j++) tap |= a.term[i].atom == fv_axis_ref(c, x->set[s].set->over[j].name);
+        fv_affine *to = tap ? &taps : &own;
+        to->term[to->n].coef = a.term[i].coef;
+        to->term[to->n++].atom = a.term[i].atom;
+    }
+    const fv_expr *start = fv_affine_expr(c, &own);
+    fv_str used[FV_MAX_AXES];
+    int n = fv_axes_of(start, used, 0, FV_MAX_AXES);
+    if (n != 1 || o->n_maps == 16) return e;            /* other axes inside the clamp: gathered */
+    fv_buffer *b = NULL;
+    for (int i = 0; i < o->n_maps; i++) if (o->map[i].e == start) b = o->map[i].b;
+    if (!b) {
+        b = lower_buffer(&o->p.k, fv_printf(c, "sx%d", o->n_maps), FV_I32, &o->lane.name, 1);
+        fv_range r = fv_range_of(&x->set[0].facts, start);
+        b->obj.ranged = r.lo > FV_RANGE_MIN && r.hi < FV_RANGE_MAX;
+        b->obj.lo = r.lo;
+        b->obj.hi = r.hi;
+        fv_stmt *s = lower_stmt(&o->p.k, &o->p.k.body, FV_S_MAP, "cx");
+        s->target = &b->obj;
+        s->write = FV_W_SET;
+        s->expr = lower_bind(&o->p.k, start);
+        o->map[o->n_maps].e = start;
+        o->map[o->n_maps++].b = b;
+    }
+    return fv_add(c, lower_buffer_at(&o->p.k, b), fv_affine_expr(c, &taps));
+}
+static const fv_expr *map_lanes(fv_ctx *c, const fv_expr *e, void *user) {
+    offset *o = user;
+    if (e->op != FV_X_READ || e->ref->kind != FV_OBJ_VALUE) return e;
+    const fv_expr *arg[FV_MAX_AXES + 1];
+    for (int i = 0; i < e->n; i++) arg[i] = i < e->ref->rank ? lane_index(o, e->arg[i]) : e->arg[i];
+    return fv_read(c, e->ref, arg, e->ref->rank, e->i ? e->arg[e->n - 1] : NULL);
+}
+
+static void nests(offset *o) {
+    fv_ctx *c = o->x->l->ctx;
+    fv_schedule_set_names(c, o->p.k.schedule, FV_F_LANE, "", fv_cstr(c, o->lane.name));
+}
+
+const char *lower_attend_offset(attend *x) {
+    lower *l = x->l;
+    fv_ctx *c = l->ctx;
+    offset o = {.x = x};
+    attend_program *p = &o.p;
+    p->x = x;
+    p->key_first = false;
+    if (!choose_lane(&o)) return "no key index reads a query axis: keys are not enumerated by offset";
+    for (int i = 0; i < x->n_sets; i++) {
+        double keys = 1;
+        for (int j = 0; j < x->set[i].set->n_over; j++) keys *= (double)x->set[i].set->over[j].extent;
+        if (keys > 4096) return fv_printf(c, "a set has %.0f keys per query, more than the 4096 whose scores are held at once", keys);
+    }
+    int64_t want = l->t->registers >= 32 ? 4 : 2;
+    for (int i = x->n_q - 1; i >= 0 && !o.has_row && !l->o->no_row_sharing; i--) {      /* the enumerated axis next to the lane */
+        if (fv_str_eq(x->q[i].name, o.lane.name) || x->q[i].extent < 2 || !lower_attend_enumerates(x, &x->q[i]) || lower_attend_batch(x, &x->q[i])) continue;
+        const char *why;
+        o.has_row = attend_hull_find(x, &x->q[i], want, &o.row, &why) && o.row.rows > 1 && o.row.keys <= 2 * o.row.tap.extent;
+        break;
+    }
+
+    lower_place_value(l, x->final->result[0], NULL);
+    lower_kernel_begin(l, &p->k, "attend", "attend.offset", x->anchor->loc, l->node[x->final->id].prepare);
+    lower_attend_tables(x, &o.lane, 1);
+    for (int i = 0; i < x->n_q; i++) {
+        if (fv_str_eq(x->q[i].name, o.lane.name) || (o.has_row && fv_str_eq(x->q[i].name, o.row.query.name))) continue;
+        lower_grid(&p->k, x->q[i].name, 0, x->q[i].extent);
+    }
+    if (o.has_row) attend_hull_declare(p, &o.row);
+    int64_t lanes = o.lane.extent < l->t->lanes ? o.lane.extent : l->t->lanes;
+    lower_grid(&p->k, o.lane.name, lanes, o.lane.extent);
+    p->tile[p->n_tile++] = o.lane.name;
+    for (int i = 0; i < x->n_sets; i++)
+        for (int j = 0; j < x->set[i].set->n_over; j++) {
+            fv_axis t = x->set[i].set->over[j];
+            if (o.has_row && fv_str_eq(t.name, o.row.tap.name)) { p->key[i][p->n_key[i]++] = o.row.y; continue; }
+            bool known = false;
+            for (int q = 0; q < i; q++) for (int r = 0; r < p->n_key[q]; r++) known |= fv_str_eq(p->key[q][r], t.name);
+            if (!known) lower_axis(&p->k, t.name, t.extent);
+            else if (lower_extent(&p->k, t.name) != t.extent) return "two sets use one key axis name with different extents";
+            p->key[i][p->n_key[i]++] = t.name;
+        }
+    for (int i = 0; i < x->n_sets; i++) {
+        if (x->set[i].k.value) x->set[i].k.value = fv_rewrite(c, x->set[i].k.value, map_lanes, &o);
+        if (x->set[i].v.value) x->set[i].v.value = fv_rewrite(c, x->set[i].v.value, map_lanes, &o);
+    }
+    attend_query(p, &p->k.body);
+    fv_str acc_axis[FV_MAX_AXES];
+    int n_acc = 0;
+    for (int i = 0; i < x->n_e; i++) acc_axis[n_acc++] = p->value[i];
+    for (int i = 0; i < p->n_tile; i++) acc_axis[n_acc++] = p->tile[i];
+    p->acc = lower_buffer(&p->k, "acc", FV_F32, acc_axis, n_acc);
+    for (int i = 0; i < x->n_sets; i++) attend_scores(p, &p->k.body, i);
+    attend_resident(p, &p->k.body);
+    for (int i = 0; i < x->n_sets; i++) attend_sum(p, &p->k.body, i, i == 0, NULL);
+    attend_store(p, &p->k.body);
+    nests(&o);
+    double pairs = (double)product(x->q, x->n_q);
+    for (int i = 0; i < x->n_sets; i++) {
+        double keys = (double)product(x->set[i].set->over, x->set[i].set->n_over), d = (double)product(x->a->dot, x->a->n_dot);
+        p->k.flops += 2 * pairs * keys * ((x->set[i].k.value ? d : 0) + (double)product(x->e, x->n_e));
+    }
+    lower_kernel_end(&p->k);
+    return NULL;
+}

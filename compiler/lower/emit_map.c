@@ -1,0 +1,94 @@
+/* Maps, views and concats that are stored: one store per point, lanes along the innermost axis of memory. Axes that memory lets read as one are fused. */
+#include "lower/fuse.h"
+
+/* Axes of v by memory order, outermost first. */
+static int by_memory(const lower *l, const fv_value *v, int *out) {
+    for (int i = 0; i < v->obj.rank; i++) {
+        int j = i;
+        for (; j > 0 && l->place[v->id].stride[out[j - 1]] < l->place[v->id].stride[i]; j--) out[j] = out[j - 1];
+        out[j] = i;
+    }
+    return v->obj.rank;
+}
+
+/* value: over the axes of v; part: where in v's first axis list the domain starts (concat), else NULL. */
+static void emit_store(lower *l, const fv_node *n, const fv_value *v, const fv_axis *domain, const fv_expr *const *index, const fv_expr *value) {
+    lower_kernel k;
+    lower_kernel_begin(l, &k, "map", "map", n->loc, l->node[n->id].prepare);
+    int order[FV_MAX_AXES], rank = by_memory(l, v, order);
+    for (int i = 0; i < rank; i++) fv_facts_add(l->ctx, &k.facts, fv_axis_ref(l->ctx, domain[i].name), 0, domain[i].extent - 1);
+    lower_fusion u = {.n_exprs = 0};
+    lower_fusion_add(&u, value);
+    const fv_expr *address = lower_address(l, v, index);
+    lower_fusion_add_address(&u, address);
+    /* Fuse from the innermost axis outwards as long as every address stays affine. */
+    fv_axis tail[FV_MAX_AXES];
+    int n_tail = 0, head = rank;
+    while (head > 0) {
+        for (int i = n_tail; i > 0; i--) tail[i] = tail[i - 1];
+        tail[0] = domain[order[head - 1]];
+        if (n_tail > 0 && !lower_fusible(l, &k.facts, &u, tail, n_tail + 1)) { for (int i = 0; i < n_tail; i++) tail[i] = tail[i + 1]; break; }
+        n_tail++;
+        head--;
+    }
+    int64_t work = 1;
+    for (int i = 0; i < head; i++) lower_grid(&k, domain[order[i]].name, 0, domain[order[i]].extent);
+    lower_fused f = lower_fuse(&k, tail, n_tail);
+    if (rank) lower_grid(&k, f.axis, f.extent < 1024 ? f.extent : 1024, f.extent);
+    for (int i = 0; i < rank; i++) work *= domain[i].extent;
+    const fv_expr *at[FV_MAX_AXES];
+    for (int i = 0; i < rank; i++) at[i] = lower_apply_fused(&k, &f, index[i]);
+    lower_store(&k, &k.body, "st", v, at, lower_apply_fused(&k, &f, value), NULL);
+    if (rank) fv_schedule_set_names(l->ctx, k.schedule, FV_F_LANE, "", fv_cstr(l->ctx, f.axis));
+    k.flops = (double)work * lower_map_cost(n);
+    lower_kernel_end(&k);
+}
+
+void lower_emit_map(lower *l, const fv_node *final) {
+    const fv_value *v = final->result[0];
+    lower_place_value(l, v, NULL);
+    fv_facts f = {0};
+    fv_value_facts(l->ctx, v, &f);
+    /* The node itself is STORED: expand its content, not a READ of it. */
+    l->node[final->id].role = LOWER_INLINE;
+    lower_pair p = lower_value_at_self(l, &f, v);
+    l->node[final->id].role = LOWER_STORED;
+    if (p.exists) {
+        fv_error(l->ctx, FV_E_ABSENT, final->loc, "%s may have absent elements and is stored; write :otherwise(value)", lower_node_text(l, final));
+        l->failed = true;
+        return;
+    }
+    const fv_expr *index[FV_MAX_AXES];
+    for (int i = 0; i < v->obj.rank; i++) index[i] = fv_axis_ref(l->ctx, v->axis[i].name);
+    emit_store(l, final, v, v->axis, index, p.value);
+}
+
+void lower_emit_concat(lower *l, const fv_node *n) {
+    const fv_value *v = n->result[0];
+    const fv_concat_node *c = &n->u.concat;
+    lower_place_value(l, v, NULL);
+    int a = fv_value_axis(v, c->axis);
+    int64_t start = 0;
+    for (int j = 0; j < c->n; j++) {
+        const fv_value *part = c->part[j];
+        fv_axis domain[FV_MAX_AXES];
+        const fv_expr *index[FV_MAX_AXES], *at[FV_MAX_AXES];
+        fv_facts f = {0};
+        for (int i = 0; i < v->obj.rank; i++) domain[i] = v->axis[i];
+        domain[a].extent = part->axis[fv_value_axis(part, c->axis)].extent;
+        for (int i = 0; i < v->obj.rank; i++) {
+            fv_facts_add(l->ctx, &f, fv_axis_ref(l->ctx, domain[i].name), 0, domain[i].extent - 1);
+            index[i] = fv_axis_ref(l->ctx, domain[i].name);
+        }
+        for (int i = 0; i < part->obj.rank; i++) at[i] = fv_axis_ref(l->ctx, part->axis[i].name);
+        lower_pair p = lower_value_at(l, &f, part, at);
+        if (p.exists) {
+            fv_error(l->ctx, FV_E_ABSENT, n->loc, "part %d of a concat may have absent elements; write :otherwise(value)", j + 1);
+            l->failed = true;
+            return;
+        }
+        index[a] = fv_addi(l->ctx, index[a], start);
+        emit_store(l, n, v, domain, index, fv_simplify(l->ctx, &f, p.value));
+        start += domain[a].extent;
+    }
+}

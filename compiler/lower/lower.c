@@ -1,0 +1,101 @@
+/* The order of work: decide, lay out, place, emit group by group, share, arena. */
+#include "lower/internal.h"
+
+static bool is_reduce(const fv_node *n) { return n->op == FV_NODE_COMPUTE && n->u.compute.monoid != FV_MONOID_NONE; }
+
+/* Outputs that are stored straight from the kernel that makes them: the first output of each stored run-time value. */
+static void choose_outputs(lower *l, fv_str entry) {
+    for (int i = 0; i < l->g->n_values; i++) l->output[i] = -1;
+    for (int o = 0; o < l->g->n_outputs; o++) {
+        const fv_output *out = &l->g->output[o];
+        if (entry.i && !fv_str_eq(out->entry, entry)) continue;
+        const lower_node *d = &l->node[out->value->node->id];
+        if (d->role == LOWER_STORED && !d->prepare && l->output[out->value->id] < 0) l->output[out->value->id] = o;
+    }
+}
+/* Outputs that are leaves, prepared values or stored a second time: a copy. */
+static void copy_outputs(lower *l, fv_str entry) {
+    for (int o = 0; o < l->g->n_outputs && !l->failed; o++) {
+        const fv_output *out = &l->g->output[o];
+        if ((entry.i && !fv_str_eq(out->entry, entry)) || l->output[out->value->id] == o) continue;
+        fv_loc loc = out->loc;
+        lower_kernel k;
+        lower_kernel_begin(l, &k, "copy", "map", loc, false);
+        const fv_value *v = out->value;
+        fv_plan_tensor t = {.type = v->obj.type, .kind = FV_MEM_OUTPUT, .name = out->name, .loc = loc, .rank = out->stored.rank};
+        int64_t stride[FV_MAX_AXES], step = 1;
+        for (int d = out->stored.rank - 1; d >= 0; d--) {
+            t.extent[d] = 1;
+            t.dim[d] = fv_internf(l->ctx, "d%d", d);
+            for (int j = out->stored.dim[d].n - 1; j >= 0; j--) {
+                int a = out->stored.dim[d].axis[j];
+                stride[a] = step;
+                step *= v->axis[a].extent;
+                t.extent[d] *= v->axis[a].extent;
+            }
+        }
+        fv_plan_tensor_dense(&t);
+        int tensor = fv_plan_add_tensor(l->plan, &t);
+        const fv_expr *at[FV_MAX_AXES];
+        int inner = 0;
+        for (int i = 0; i < v->obj.rank; i++) if (stride[i] < stride[inner]) inner = i;
+        for (int i = 0; i < v->obj.rank; i++) {
+            lower_grid(&k, v->axis[i].name, i == inner ? (v->axis[i].extent < 256 ? v->axis[i].extent : 256) : 0, v->axis[i].extent);
+        }
+        const fv_tensor *kt = lower_tensor(&k, tensor, v->axis, stride, v->obj.rank, FV_ROLE_OUT);
+        fv_stmt *s = lower_stmt(&k, &k.body, FV_S_STORE, "st");
+        s->target = &kt->obj;
+        s->write = FV_W_SET;
+        for (int i = 0; i < v->obj.rank; i++) { at[i] = fv_axis_ref(l->ctx, v->axis[i].name); s->index[i] = lower_bind(&k, at[i]); }
+        s->expr = lower_bind(&k, fv_value_at_self(l->ctx, v));
+        lower_kernel_end(&k);
+    }
+}
+
+static void emit(lower *l, const fv_node *n) {
+    const lower_node *d = &l->node[n->id];
+    if (d->role != LOWER_STORED) return;
+    const fv_node *anchor = n, *member[16];
+    int n_members = 0;
+    for (int i = 0; i < n->id; i++)
+        if (l->node[i].role == LOWER_ABSORBED && l->node[i].final == n->id) {
+            anchor = l->g->node[i];
+            if (n_members < 16) member[n_members++] = anchor;
+        }
+    bool map = n->op == FV_NODE_READ || (n->op == FV_NODE_COMPUTE && !is_reduce(n));
+    if (n->op == FV_NODE_CONCAT) lower_emit_concat(l, n);
+    else if (n->op == FV_NODE_TOPK) lower_emit_topk(l, n);
+    else if (n->op == FV_NODE_SCAN) {
+        fv_error(l->ctx, FV_E_NOT_LOWERED, n->loc, "scan over '%s' is not lowered yet", fv_cstr(l->ctx, n->u.scan.over.name));
+        l->failed = true;
+    } else if (anchor->op == FV_NODE_ATTEND) lower_emit_attend(l, anchor, n);
+    else if (!n_members && map) lower_emit_map(l, n);
+    else if (n_members == 1 && l->coords[n->id]) lower_emit_reduce(l, anchor, n);
+    else if (n_members) lower_emit_rows(l, n, member, n_members);
+    else lower_emit_reduce(l, n, n);
+}
+
+
+fv_plan *fv_lower(fv_graph *g, fv_str entry, fv_lower_options *o) {
+    fv_ctx *c = g->ctx;
+    lower l = {.ctx = c, .g = g, .o = o, .t = o->target, .plan = fv_plan_new(c)};
+    l.node = FV_NEWN(c, lower_node, g->n_nodes + 1);
+    l.n_values = g->n_values;
+    l.cap_values = g->n_values + 64;
+    l.placed = FV_NEWN(c, bool, l.cap_values);
+    l.place = FV_NEWN(c, lower_place, l.cap_values);
+    l.order = FV_NEWN(c, const int *, g->n_values + 1);
+    l.coords = FV_NEWN(c, const fv_expr **, g->n_nodes + 1);
+    l.output = FV_NEWN(c, int, g->n_values + 1);
+    int errors = fv_error_count(c);
+    lower_decide(&l);
+    choose_outputs(&l, entry);
+    lower_orders(&l);
+    lower_place_leaves(&l);
+    for (int i = 0; i < g->n_nodes && !l.failed; i++) emit(&l, g->node[i]);
+    if (!l.failed) copy_outputs(&l, entry);
+    if (l.failed || fv_error_count(c) > errors) return NULL;
+    fv_plan_share(l.plan);
+    fv_plan_arena(l.plan);
+    return l.plan;
+}

@@ -1,0 +1,90 @@
+-- What backbones share around their equations: settings, the picture that comes in, the logits that go out.
+local core, lib, methods = ...
+
+local function fail(code, fmt, ...) core.fail(code, fmt:format(...)) end
+local function names(t)
+  local r = {}
+  for k in lib.pairs(t) do r[#r + 1] = tostring(k) end
+  return table.concat(r, ", ")
+end
+
+-- A value of the configuration: of the kind of `like`, where that is given; whole numbers become integers.
+local function checked(key, v, like)
+  if math.type(v) == "float" then v = math.tointeger(v) or v end
+  local size = key == "img_size" and (type(v) == "number" or type(v) == "table")
+  if like and type(v) ~= type(like) and not size then
+    fail("CONFIG", "config.%s is a %s; a %s is wanted", key, type(v), type(like) == "table" and "list" or type(like))
+  end
+  if type(v) ~= "table" then return v end
+  if #v == 0 then fail("CONFIG", "config.%s is no list, or an empty one", key) end
+  local r = {}
+  for i, e in ipairs(v) do r[i] = checked(("%s[%d]"):format(key, i - 1), e, type(like) == "table" and like[1] or nil) end
+  return r
+end
+
+-- settings(variants, defaults): for each key that they name its value in config, else in the variant (the global of
+-- that name), else in defaults. A default of false is an option that may stay unset. All that is missing is listed.
+function lib.settings(variants, defaults)
+  local own = variant and variants[variant]
+  if variant and not own then
+    fail("UNKNOWN", "there is no variant '%s'; there are: %s", tostring(variant), names(variants))
+  end
+  local keys, r, missing = {}, {}, {}
+  for key, v in lib.pairs(defaults) do keys[key] = v end
+  for _, t in lib.pairs(variants) do
+    for key, v in lib.pairs(t) do if not keys[key] then keys[key] = v end end
+  end
+  for key, like in lib.pairs(keys) do
+    local v = config[key]
+    if v ~= nil and not (v == false and defaults[key] == false) then v = checked(key, v, like or nil) end
+    if v == nil and own then v = own[key] end
+    if v == nil then v = defaults[key] end
+    if v == nil then missing[#missing + 1] = key end
+    r[key] = v
+  end
+  if #missing > 0 then
+    fail("CONFIG", "no variant is given (%s), and config lacks %s", names(variants), table.concat(missing, ", "))
+  end
+  return r
+end
+
+-- levels(o, "depths num_heads"): checks that these lists of settings have one entry per level; their number
+function lib.levels(o, keys)
+  local first, n
+  for _, key in ipairs(core.words(keys)) do
+    first, n = first or key, n or #o[key]
+    if #o[key] ~= n then fail("CONFIG", "%s has %d entries and %s has %d", first, n, key, #o[key]) end
+  end
+  return n
+end
+
+-- picture(o): the input "input", b c h w; c is o.in_chans. A file or --shape says the rest, else b is 1 and h, w are
+-- o.img_size (one number, or height and width); o.fixed: they must be these.
+function lib.picture(o)
+  local size = o.img_size
+  local H, W = type(size) == "table" and size[1] or size, type(size) == "table" and (size[2] or size[1]) or size
+  local x = lib.input("input", "b c h w", { c = o.in_chans }, { default = { b = 1, h = H, w = W } })
+  if o.fixed and (x.h ~= H or x.w ~= W) then
+    fail("CONFIG", "the input is %d x %d, the stored position embedding is for %d x %d: set img_size", x.h, x.w, H, W)
+  end
+  return x
+end
+
+-- classify(x, f, name, o): the output "logits" (b classes) from f (b c), the features that the head `name` reads;
+-- config.features: f is an output too. x: the picture. o: num_classes, and preprocess (crop_pct, mean, std,
+-- interpolation of the published weights; what config.preprocess says comes first). Labels: config.labels.
+function lib.classify(x, f, name, o)
+  local p = { size = { x.h, x.w }, mean = { 0.485, 0.456, 0.406 }, std = { 0.229, 0.224, 0.225 },
+    crop_pct = 0.875, interpolation = "bicubic" }
+  for _, given in ipairs { o.preprocess or {}, lib.table_of("config.preprocess", config.preprocess) } do
+    for k, v in lib.pairs(given) do p[k] = v end
+  end
+  local labels = config.labels or o.num_classes == 1000 and "imagenet" or nil
+  if type(labels) == "table" and #labels ~= o.num_classes then
+    fail("CONFIG", "config.labels has %d names for %d classes", #labels, o.num_classes)
+  end
+  if labels then lib.labels(labels) end
+  lib.preprocess(p)
+  lib.output("logits", lib.linear(f, name, "c=" .. o.num_classes), "b c")
+  if config.features then lib.output("features", f, "b c") end
+end

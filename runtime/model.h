@@ -1,0 +1,51 @@
+/* Inside a model: shared by model.c, bind.c, run.c, guard.c. */
+#ifndef FOVEA_MODEL_H
+#define FOVEA_MODEL_H
+#include "fovea.h"
+#include "pool.h"
+
+enum { FOVEA_ALIGN = 64 };
+typedef enum { FOVEA_STAGE_PREPARE, FOVEA_STAGE_RUN, FOVEA_STAGES } fovea_stage;
+
+/* The launches of a stage between which an array holds something; first is -1 for an array that the stage does not
+ * use. */
+typedef struct { int32_t first, last; } fovea_span;
+
+struct fovea_model {
+    const fovea_program *program;
+    fovea_options options;
+    fovea_workspace space;
+    fovea_parallel *parallel;
+    void *parallel_user;
+    fovea_pool *pool;                  /* owned; NULL with one thread or the caller's parallel */
+    void *block;                       /* owned unless options.memory is set */
+    char *prepared, *arena, *scratch;  /* in the block; prepared in another model's block if shared */
+    void **base;                       /* per array: its first byte, or NULL while unknown */
+    void **args;                       /* room for the longest list of a launch */
+    int32_t *inputs, *outputs, *params, n_inputs, n_outputs, n_params;   /* indices into arrays */
+    fovea_span *spans[FOVEA_STAGES];   /* per array */
+    char *converted;                   /* owned: parameters whose stored dtype is not the model's */
+    int64_t *ns;
+    bool bound, shared, ran;
+};
+
+/* A program that contradicts itself is refused here, so that nothing after load has to doubt it. */
+fovea_status fovea_program_check(const fovea_program *program, fovea_error *err);
+
+/* Executes the launches of a stage in order. Every array that they use has a base. */
+fovea_status fovea_stage_run(fovea_model *m, fovea_stage stage, int64_t *ns, fovea_error *err);
+const fovea_launch *fovea_stage_launches(const fovea_program *p, fovea_stage stage, int32_t *n);
+
+/* -- Guards (guard.c) ---- */
+/* Fills spans; refuses two arrays that hold something at the same launch in the same bytes, guards included, unless
+ * one takes the other's very place in the launch that reads it last. */
+void fovea_spans_fill(fovea_model *m);
+fovea_status fovea_layout_check(const fovea_model *m, fovea_error *err);
+/* Before and after launch i: guards of the arrays that begin there are written (and with options.check their content is
+ * poisoned); those of all its arrays, and of the scratch, are verified. */
+void fovea_guards_open(fovea_model *m, fovea_stage stage, int32_t i);
+/* Once: behind the prepared arrays that runs read (after prepare); behind the arena and the scratch (at load). */
+void fovea_guards_keep(fovea_model *m);
+void fovea_guards_close_blocks(fovea_model *m);
+fovea_status fovea_guards_verify(const fovea_model *m, fovea_stage stage, int32_t i, fovea_error *err);
+#endif

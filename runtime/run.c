@@ -1,0 +1,105 @@
+/* Executing launches. Nothing here allocates. Each launch gets pointers to its arrays, and its programs are handed
+ * to threads in pieces; which thread computes a piece never changes what is computed, since programs of a kernel are
+ * independent. */
+#define _POSIX_C_SOURCE 200809L
+#include <fenv.h>
+#include <time.h>
+
+#include "error.h"
+#include "model.h"
+#include "tensor.h"
+
+typedef struct {
+    fovea_range range;
+    fovea_kernel *kernel;
+    void *const *args;
+    char *scratch;
+    int64_t scratch_stride;
+} job;
+
+/* Rounding and denormals must not depend on the thread that happens to compute a piece. */
+static void run_pieces(void *arg, int32_t thread) {
+    job *j = arg;
+    fenv_t saved;
+    int64_t begin, end;
+    if (!fovea_range_take(&j->range, &begin, &end)) return;
+    fegetenv(&saved);
+    fesetenv(FE_DFL_ENV);
+    do j->kernel(j->args, begin, end, j->scratch + thread * j->scratch_stride);
+    while (fovea_range_take(&j->range, &begin, &end));
+    fesetenv(&saved);
+}
+
+static void launch(fovea_model *m, const fovea_launch *l) {
+    int32_t threads = l->programs < m->space.threads ? (int32_t)l->programs : m->space.threads;
+    for (int32_t k = 0; k < l->n_args; k++) m->args[k] = m->base[l->args[k]];
+    job j = {.kernel = l->kernel, .args = m->args, .scratch = m->scratch,
+             .scratch_stride = m->space.scratch_per_thread};
+    fovea_range_init(&j.range, l->programs, threads);
+    if (threads > 1) m->parallel(m->parallel_user, threads, run_pieces, &j);
+    else run_pieces(&j, 0);
+}
+
+static int64_t now_ns(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+fovea_status fovea_stage_run(fovea_model *m, fovea_stage stage, int64_t *ns, fovea_error *err) {
+    int32_t n;
+    const fovea_launch *launches = fovea_stage_launches(m->program, stage, &n);
+    bool guards = m->options.check;
+    for (int32_t i = 0; i < n; i++) {
+        if (guards) fovea_guards_open(m, stage, i);
+        int64_t start = ns ? now_ns() : 0;
+        launch(m, &launches[i]);
+        if (ns) ns[i] = now_ns() - start;
+        fovea_status status = guards ? fovea_guards_verify(m, stage, i, err) : FOVEA_OK;
+        if (status != FOVEA_OK) return status;
+    }
+    return FOVEA_OK;
+}
+
+static fovea_status take_tensors(fovea_model *m, const DLTensor *given, int32_t n_given, const int32_t *arrays,
+                                 int32_t n, const char *what, fovea_error *err) {
+    if (n_given != n || (n > 0 && !given))
+        return fovea_fail(err, FOVEA_E_TENSOR, "the model has %d %s%s, not %d", n, what, n == 1 ? "" : "s",
+                          given ? n_given : 0);
+    for (int32_t i = 0; i < n; i++) {
+        const fovea_array *a = &m->program->arrays[arrays[i]];
+        fovea_status status = fovea_tensor_check(&given[i], a, what, FOVEA_E_TENSOR, &m->base[arrays[i]], err);
+        if (status == FOVEA_OK && a->place == FOVEA_INPUT)
+            status = fovea_index_check(a, m->base[arrays[i]], what, FOVEA_E_TENSOR, err);
+        if (status != FOVEA_OK) return status;
+    }
+    return FOVEA_OK;
+}
+
+static fovea_status check_aliases(const fovea_model *m, fovea_error *err) {
+    const fovea_program *p = m->program;
+    for (int32_t i = 0; i < m->n_outputs; i++) {
+        int32_t out = m->outputs[i];
+        for (int32_t a = 0; a < p->n_arrays; a++) {
+            fovea_place place = p->arrays[a].place;
+            bool theirs = place == FOVEA_INPUT || place == FOVEA_PARAM || (place == FOVEA_OUTPUT && a != out);
+            if (!theirs || !fovea_overlap(m->base[out], p->arrays[out].bytes, m->base[a], p->arrays[a].bytes)) continue;
+            return fovea_fail(err, FOVEA_E_TENSOR, "output \"%s\" shares memory with %s \"%s\"", p->arrays[out].name,
+                              place == FOVEA_INPUT ? "input" : place == FOVEA_PARAM ? "parameter" : "output",
+                                  p->arrays[a].name);
+        }
+    }
+    return FOVEA_OK;
+}
+
+fovea_status fovea_model_run(fovea_model *m, const DLTensor *inputs, int32_t n_inputs, const DLTensor *outputs,
+                             int32_t n_outputs, fovea_error *err) {
+    if (!m) return fovea_fail(err, FOVEA_E_ARGUMENT, "no model");
+    if (!m->bound) return fovea_fail(err, FOVEA_E_STATE, "the model has no weights bound");
+    fovea_status status = take_tensors(m, inputs, n_inputs, m->inputs, m->n_inputs, "input", err);
+    if (status == FOVEA_OK) status = take_tensors(m, outputs, n_outputs, m->outputs, m->n_outputs, "output", err);
+    if (status == FOVEA_OK) status = check_aliases(m, err);
+    if (status == FOVEA_OK) status = fovea_stage_run(m, FOVEA_STAGE_RUN, m->ns, err);
+    m->ran = status == FOVEA_OK;
+    return status;
+}

@@ -1,0 +1,25 @@
+-- COSTARR: class means of the correctly classified fit samples; score = clipped logit times the cosine of [f ; f W_c]
+-- and [mu_c ; mu_c W_c]
+local W, bias = param("fc.weight", "k c"), param("fc.bias", "k")
+local function logits(f) return (contract(f, W, "c") + bias) end
+local function fit(f, label)                                                             -- f: i c
+  local l = logits(f)
+  local right = eq(argmax(l, "k"), label)
+  local of_class = right & eq(label, axis("k", l.k))
+  local seen = l{ only = right }
+  return f{ only = of_class }:mean"i", of_class:max"i", seen:min"i k", seen:max"i k" end
+local function score(f, mu, known, lo, hi)
+  local l = logits(f)
+  local c = argmax(l, "k")
+  local m, w = mu{ k = c }, W{ k = c }
+  local function pair(x) return stack("half", { x, x * w }) end                  -- [x ; x W_c]
+  local a, b = pair(f), pair(m)
+  local function norm(x) return max(sqrt((x^2):sum"c half"), config.cosine_eps) end
+  local s = clamp((l{ k = c } - lo) / (hi - lo), 0, 1) * 0.5 * (1 + (a * b):sum"c half" / (norm(a) * norm(b)))
+  local r = where(eq(c, axis("k", l.k)) & ne(known{ k = c }, 0), s, 0.0)
+  return r, c end
+local mu, known, lo, hi = fit(input("fit_features", "i c"), input("labels", "i"))
+local r, c = score(input("test_features", "n c"), mu, known, lo, hi)
+output("means", mu, "k c") output("has_model", known, "k") output("limits", stack("e", { lo, hi }), "e")
+output("rescored", r, "n k") output("confidence", r:max"k", "n") output("prediction", argmax(r, "k"),
+  "n") output("predicted_class", c, "n")

@@ -1,0 +1,109 @@
+/* Random attends, included by random_graph.c: sets with shared, private or windowed keys, predicates, scores, weights,
+ * sinks, all steps. */
+
+typedef struct { fv_axis q[FV_MAX_AXES], d, e; int nq; bool plain; } attend_plan;
+
+/* A tensor over the key axes, the dot or value axis and some of the query's; now and then an element is absent. */
+static fv_value *key_side(maker *m, const attend_plan *p, const fv_axis *over, int n_over, const fv_axis *last) {
+    fv_axis x[FV_MAX_AXES];
+    int n = 0;
+    for (int i = 0; i < p->nq; i++) if (chance(m, 40)) x[n++] = p->q[i];
+    for (int i = 0; i < n_over; i++) x[n++] = over[i];
+    x[n++] = *last;
+    fv_value *v = chance(m, 50) ? leaf_over(m, x, n, FV_F32) : conform(m, any(m), x, n);
+    if (!v || !n_over || !chance(m, 25)) return v;
+    read_of r = identity(m, v);                         /* shift along a key axis: some keys are gone */
+    int i = fv_axis_find(x, n, over[0].name);
+    r.index[i] = fv_addi(m->ctx, coord(m, &over[0]), below(m, 3) - 1);
+    r.border = chance(m, 70) ? FV_BORDER_CUT : FV_BORDER_CLAMP;
+    return fv_graph_read(m->g, at(m), v, r.axis, r.n, r.index, r.border, 0, NULL);
+}
+static fv_value *score_of(maker *m, const attend_plan *p, const fv_axis *pair, int n, const fv_value *raw, int n_over) {
+    const fv_expr *e = fv_mul(m->ctx, fv_value_at_self(m->ctx, raw), fv_float(m->ctx, 0.5));
+    if (chance(m, 40)) {                                /* a table over part of the pair's axes */
+        fv_axis x[2] = {pair[below(m, n)]};
+        fv_value *bias = leaf_over(m, x, 1, FV_F32);
+        if (!bias) return NULL;
+        e = fv_add(m->ctx, e, fv_value_at_self(m->ctx, bias));
+    }
+    if (chance(m, 25)) e = fv_mul(m->ctx, calm(m, e), fv_float(m->ctx, 2));
+    if (n_over && p->nq && chance(m, 25)) {             /* -100, or nothing at all, beyond the diagonal */
+        const fv_expr *c = fv_op2(m->ctx, FV_X_LT, coord(m, &pair[p->nq]), coord(m, &pair[0]));
+        e = fv_op3(m->ctx, FV_X_WHERE, c, e, chance(m, 50) ? fv_float(m->ctx, -(double)INFINITY)
+                   : fv_sub(m->ctx, e, fv_float(m->ctx, 100)));
+    }
+    return fv_graph_compute(m->g, at(m), FV_MONOID_NONE, pair, n, NULL, 0, e, NULL, NULL);
+}
+static bool make_set(maker *m, const attend_plan *p, fv_attend_set *s, int n_scores) {
+    fv_axis pair[FV_MAX_AXES];
+    int n = p->nq;
+    memcpy(pair, p->q, sizeof(fv_axis) * (size_t)p->nq);
+    s->n_over = chance(m, 15) ? 0 : 1 + below(m, 2);
+    for (int i = 0; i < s->n_over; i++) pair[n++] = s->over[i] = fresh_axis(m, "m", 1 + below(m, 6));
+    s->k = key_side(m, p, s->over, s->n_over, &p->d);
+    s->v = key_side(m, p, s->over, s->n_over, &p->e);
+    s->raw = fv_graph_placeholder(m->g, at(m), "raw", FV_F32, pair, n, false);
+    if (!s->k || !s->v || !s->raw) return false;
+    if (!n) return false;
+    if (s->n_over && p->nq && chance(m, 35)) {
+        const fv_expr *c = fv_op2(m->ctx, FV_X_LE, coord(m, &pair[p->nq]), coord(m, &pair[below(m, p->nq)]));
+        s->only = fv_graph_compute(m->g, at(m), FV_MONOID_NONE, pair, n, NULL, 0, c, NULL, NULL);
+        if (!s->only) return false;
+    }
+    s->n_scores = n_scores;
+    s->score = FV_NEWN(m->ctx, fv_value *, n_scores);
+    for (int j = 0; j < n_scores; j++) if (!(s->score[j] = score_of(m, p, pair, n, s->raw, s->n_over))) return false;
+    if (n_scores == 1 && !chance(m, 25)) return true;
+    const fv_expr *w = fv_float(m->ctx, chance(m, 50) ? 0.125 : 0);
+    s->p = FV_NEWN(m->ctx, fv_value *, n_scores);
+    for (int j = 0; j < n_scores; j++) {
+        if (!(s->p[j] = fv_graph_placeholder(m->g, at(m), "p", FV_F32, pair, n, false))) return false;
+        w = fv_add(m->ctx, w, fv_mul(m->ctx, fv_value_at_self(m->ctx, s->p[j]), fv_float(m->ctx, 0.75 - 0.5 * j)));
+    }
+    return (s->weight = fv_graph_compute(m->g, at(m), FV_MONOID_NONE, pair, n, NULL, 0, w, NULL, NULL)) != NULL;
+}
+static bool make_sink(maker *m, const attend_plan *p, fv_attend_set *s, int n_scores) {
+    s->s = leaf_over(m, p->q, chance(m, 50) ? 1 : 0, FV_F32);
+    s->n_scores = n_scores;
+    s->score = FV_NEWN(m->ctx, fv_value *, n_scores);
+    for (int j = 0; j < n_scores; j++) s->score[j] = s->s;
+    s->v_number = chance(m, 60) ? 0 : 0.5;
+    return s->s != NULL;
+}
+static void make_steps(maker *m, const attend_plan *p, fv_attend_node *a) {
+    a->step = FV_NEWN(m->ctx, fv_attend_step, 2);
+    if (chance(m, 10)) return;
+    a->n_steps = 1;
+    if (chance(m, 15)) {
+        a->step[0] = (fv_attend_step){.ratio = true, .has_floor = chance(m, 50), .floor = 1};
+        a->step[0].eps = a->step[0].has_floor ? 0 : 20;
+    } else if (a->n_sets == 1 && chance(m, 15)) {
+        a->step[0].n_axes = 1;
+        a->step[0].axis[0] = p->q[0].name;
+        a->step[a->n_steps++] = (fv_attend_step){.ratio = true, .eps = 0.5};
+    }
+    a->lse = a->n_steps == 1 && !a->step[0].ratio && chance(m, 30);
+}
+static fv_value *make_attend(maker *m) {
+    attend_plan p = {.d = fresh_axis(m, "d", 1 + below(m, 5)), .e = fresh_axis(m, "e", 1 + below(m, 5))};
+    do p.nq = some_axes(m, p.q, 3);
+    while (!p.nq);
+    fv_axis x[FV_MAX_AXES];
+    memcpy(x, p.q, sizeof(fv_axis) * (size_t)p.nq);
+    x[p.nq] = p.d;
+    fv_attend_set sets[3] = {{0}};
+    fv_attend_node a = {.n_dot = 1, .dot = {p.d}, .set = sets};
+    int n_scores = chance(m, 15) ? 2 : 1, n = 1 + (chance(m, 40) ? 1 : 0);
+    a.q = leaf_over(m, x, p.nq + 1, FV_F32);
+    if (!a.q) return NULL;
+    for (; a.n_sets < n; a.n_sets++) if (!make_set(m, &p, &sets[a.n_sets], n_scores)) return NULL;
+    if (n_scores == 1 && chance(m, 25) && !make_sink(m, &p, &sets[a.n_sets++], n_scores)) return NULL;
+    make_steps(m, &p, &a);
+    fv_value *lse = NULL, *out = fv_graph_attend(m->g, at(m), &a, &lse);
+    if (out && lse && n_scores == 1) {                  /* -inf where a row has no key: kept out of what follows */
+        const fv_expr *e = fv_op2(m->ctx, FV_X_MAX, fv_value_at_self(m->ctx, lse), fv_float(m->ctx, -50));
+        keep(m, fv_graph_compute(m->g, at(m), FV_MONOID_NONE, lse->axis, lse->obj.rank, NULL, 0, calm(m, e), NULL,
+                                 NULL));
+    }
+    return keep(m, out);
+}
