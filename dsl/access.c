@@ -176,7 +176,7 @@ void dsl_open_access(lua_State *L) {
     luaL_setfuncs(L, functions, 0);
     for (size_t i = 0; i < sizeof monoids / sizeof *monoids; i++) {
         lua_pushinteger(L, (lua_Integer)monoids[i].m);
-        lua_pushstring(L, monoids[i].name);
+        lua_pushlstring(L, monoids[i].name, strcspn(monoids[i].name, "_"));
         lua_pushcclosure(L, reduce, 2);
         lua_setfield(L, -2, monoids[i].name);
     }

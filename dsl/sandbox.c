@@ -143,6 +143,7 @@ static int safe_rep(lua_State *L) {
 /* table.*: of plain tables and short ranges, since a loop in C sees no hook. upvalue 1: Lua's function. */
 static int safe_table(lua_State *L) {
     int n = lua_gettop(L);
+    luaL_checktype(L, 1, LUA_TTABLE);
     static const char *const events[] = {"__index", "__newindex", "__len"};
     for (int i = 1; i <= n; i += 4)                     /* the table, and where move puts things */
         for (size_t e = 0; e < 3; e++) {

@@ -12,6 +12,7 @@ tensor *dsl_is_tensor(lua_State *L, int at) { return luaL_testudata(L, at, METAT
 tensor *dsl_push(lua_State *L, const tensor *t) {
     dsl *d = dsl_of(L);
     if (++d->ops > 8 * d->node_cap || d->graph->n_nodes > d->node_cap) dsl_trip(L, "the number of operations");
+    if (d->ops % 64 == 0 && dsl_now() > d->deadline) dsl_trip(L, "the time");
     tensor *u = lua_newuserdatauv(L, sizeof *u, 0);
     *u = *t;
     luaL_setmetatable(L, METATABLE);

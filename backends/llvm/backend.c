@@ -8,15 +8,13 @@
 #include <string.h>
 #include <time.h>
 
-static double now(void)
-{
+static double now(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static bool cpu_available(fv_buf *why)
-{
+static bool cpu_available(fv_buf *why) {
     fv_machine m;
     char text[256];
     unsigned major, minor, patch;
@@ -25,20 +23,18 @@ static bool cpu_available(fv_buf *why)
         return false;
     }
     LLVMGetVersion(&major, &minor, &patch);
-    fv_buf_printf(why, "LLVM %u.%u.%u for %s, %s: %d lanes of f32, %d vector registers", major, minor, patch, m.cpu, m.facts->name,
-                  m.facts->lanes, m.facts->registers);
+    fv_buf_printf(why, "LLVM %u.%u.%u for %s, %s: %d lanes of f32, %d vector registers", major, minor, patch, m.cpu,
+                  m.facts->name, m.facts->lanes, m.facts->registers);
     return true;
 }
 
-static const fv_target *cpu_target(const char *name)
-{
+static const fv_target *cpu_target(const char *name) {
     fv_machine m;
     char why[256];
     return fv_machine_find(name, &m, why, sizeof why) ? m.facts : NULL;
 }
 
-static void cpu_dispose(fv_module *m)
-{
+static void cpu_dispose(fv_module *m) {
     if (!m) return;
     fv_jit_dispose(m->jit);
     for (int i = 0; i < m->n; i++) {
@@ -49,8 +45,7 @@ static void cpu_dispose(fv_module *m)
     free(m);
 }
 
-static fv_module *cpu_compile(fv_ctx *ctx, const fv_plan *plan, const fv_compile_options *o)
-{
+static fv_module *cpu_compile(fv_ctx *ctx, const fv_plan *plan, const fv_compile_options *o) {
     static const fv_compile_options defaults = { 0 };
     double start = now();
     char why[256];
@@ -70,33 +65,28 @@ static fv_module *cpu_compile(fv_ctx *ctx, const fv_plan *plan, const fv_compile
     return m;
 }
 
-static fv_built *code_of(fv_module *m, int which, int i)
-{
+static fv_built *code_of(fv_module *m, int which, int i) {
     bool there = which >= 0 && which < 2 && i >= 0 && i < m->plan->n_launches[which];
     return there ? &m->code[m->plan->launch[which][i]->code] : NULL;
 }
 
-static fovea_kernel *cpu_entry(fv_module *m, int which, int i)
-{
+static fovea_kernel *cpu_entry(fv_module *m, int which, int i) {
     const fv_built *c = code_of(m, which, i);
     return c ? c->entry : NULL;
 }
 
-static int64_t cpu_scratch_bytes(fv_module *m, int which, int i)
-{
+static int64_t cpu_scratch_bytes(fv_module *m, int which, int i) {
     const fv_built *c = code_of(m, which, i);
     return c ? c->scratch_bytes : 0;
 }
 
-static int64_t cpu_programs(fv_module *m, int which, int i)
-{
+static int64_t cpu_programs(fv_module *m, int which, int i) {
     const fv_built *c = code_of(m, which, i);
     return c ? c->programs : 0;
 }
 
-/* -- Text and objects ----------------------------------------------------------------------------------------------------------- */
-static bool generate(fv_module *m, const fv_code_unit *unit, int n, fv_code_form form, fv_buf *out)
-{
+/* -- Text and objects -------------------------------------------------------------------------- */
+static bool generate(fv_module *m, const fv_code_unit *unit, int n, fv_code_form form, fv_buf *out) {
     char why[512];
     LLVMTargetMachineRef tm = fv_machine_codegen(&m->machine, why, sizeof why);
     bool ok = tm && fv_codegen(unit, n, &m->machine, &tm, form, out, why, sizeof why);
@@ -105,13 +95,11 @@ static bool generate(fv_module *m, const fv_code_unit *unit, int n, fv_code_form
     return ok;
 }
 
-static const char *number_symbol(fv_module *m, int code)
-{
+static const char *number_symbol(fv_module *m, int code) {
     return fv_printf(m->ctx, "fovea_k%d", code);
 }
 
-static bool cpu_text(fv_module *m, int which, int i, const char *stage, fv_buf *out)
-{
+static bool cpu_text(fv_module *m, int which, int i, const char *stage, fv_buf *out) {
     fv_built *c = code_of(m, which, i);
     bool llvm = strcmp(stage, "llvm") == 0;
     if (!c) return false;
@@ -131,8 +119,7 @@ static bool cpu_text(fv_module *m, int which, int i, const char *stage, fv_buf *
     return generate(m, &unit, 1, llvm ? FV_CODE_IR : FV_CODE_ASSEMBLY, out);
 }
 
-static bool cpu_object(fv_module *m, fv_buf *out)
-{
+static bool cpu_object(fv_module *m, fv_buf *out) {
     fv_code_unit *unit = FV_NEWN(m->ctx, fv_code_unit, m->n + 1);
     int n = 0;
     for (int i = 0; i < m->n; i++) {
@@ -145,19 +132,17 @@ static bool cpu_object(fv_module *m, fv_buf *out)
     return generate(m, unit, n, FV_CODE_OBJECT, out);
 }
 
-static fv_compile_stats cpu_stats(fv_module *m)
-{
+static fv_compile_stats cpu_stats(fv_module *m) {
     return m->stats;
 }
 
 const fv_backend fv_backend_cpu = {
-    .name = "cpu", .summary = "this processor, by LLVM", .available = cpu_available, .target = cpu_target, .compile = cpu_compile,
-    .entry = cpu_entry, .scratch_bytes = cpu_scratch_bytes, .programs = cpu_programs, .text = cpu_text, .object = cpu_object,
-    .dispose = cpu_dispose, .stats = cpu_stats,
+    .name = "cpu", .summary = "this processor, by LLVM", .available = cpu_available, .target = cpu_target,
+    .compile = cpu_compile, .entry = cpu_entry, .scratch_bytes = cpu_scratch_bytes, .programs = cpu_programs,
+    .text = cpu_text, .object = cpu_object, .dispose = cpu_dispose, .stats = cpu_stats,
 };
 
-const char *fv_llvm_cache_dir(fv_ctx *ctx)
-{
+const char *fv_llvm_cache_dir(fv_ctx *ctx) {
     const char *own = getenv("FOVEA_CACHE"), *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
     if (own) return *own ? fv_strdup(ctx, own) : NULL;
     if (xdg && *xdg) return fv_printf(ctx, "%s/fovea", xdg);

@@ -1,5 +1,5 @@
-/* build: codes → keys → cached objects; the others are flattened on the calling thread (a context serves one thread), then turned into objects on
- * several, each with its own LLVM context and code generator. */
+/* build: codes → keys → cached objects; the others are flattened on the calling thread (a context serves one
+ * thread), then turned into objects on several, each with its own LLVM context and code generator. */
 #define _GNU_SOURCE
 #include "backends/llvm/build.h"
 #include "backends/llvm/cache.h"
@@ -13,10 +13,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* -- Keys -------------------------------------------------------------------------------------------------------------------- */
+/* -- Keys -------------------------------------------------------------------------------------- */
 /* What this compiler is: a build differs from another in the file that holds this function. */
-static void put_version(fv_buf *b)
-{
+static void put_version(fv_buf *b) {
     Dl_info info;
     struct stat st;
     union { void (*f)(fv_buf *); void *p; } here = { put_version };
@@ -24,22 +23,23 @@ static void put_version(fv_buf *b)
     LLVMGetVersion(&major, &minor, &patch);
     fv_buf_printf(b, "llvm %u.%u.%u\n", major, minor, patch);
     if (dladdr(here.p, &info) && info.dli_fname && stat(info.dli_fname, &st) == 0)
-        fv_buf_printf(b, "build %lld %lld.%09ld\n", (long long)st.st_size, (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
+        fv_buf_printf(b, "build %lld %lld.%09ld\n", (long long)st.st_size, (long long)st.st_mtim.tv_sec,
+                      st.st_mtim.tv_nsec);
 }
 
-static void put_tensor(const fv_ctx *ctx, const fv_tensor *t, fv_buf *b)
-{
+static void put_tensor(const fv_ctx *ctx, const fv_tensor *t, fv_buf *b) {
     fv_buf_printf(b, "%s %s %d%d", fv_cstr(ctx, t->obj.name), fv_type_name(t->obj.type), (int)t->role, t->padded);
-    for (int i = 0; i < t->obj.rank; i++) fv_buf_printf(b, " %lld*%lld", (long long)t->extent[i], (long long)t->stride[i]);
+    for (int i = 0; i < t->obj.rank; i++)
+        fv_buf_printf(b, " %lld*%lld", (long long)t->extent[i], (long long)t->stride[i]);
     if (t->obj.ranged) fv_buf_printf(b, " %lld..%lld", (long long)t->obj.lo, (long long)t->obj.hi);
     fv_buf_puts(b, "\n");
 }
 
-static void make_key(fv_module *m, fv_built *c, const char *version)
-{
+static void make_key(fv_module *m, fv_built *c, const char *version) {
     const fv_kernel *k = c->launch->kernel;
     fv_buf b = { 0 };
-    fv_buf_printf(&b, "%starget %s %s %s %s\nnoalias %d\n", version, m->machine.facts->name, m->machine.triple, m->machine.cpu, m->machine.features, c->noalias);
+    fv_buf_printf(&b, "%starget %s %s %s %s\nnoalias %d\n", version, m->machine.facts->name, m->machine.triple,
+                  m->machine.cpu, m->machine.features, c->noalias);
     for (int i = 0; i < k->n_tensors; i++) put_tensor(m->ctx, k->tensor[i], &b);
     if (c->launch->schedule) fv_schedule_print(m->ctx, c->launch->schedule, &b);
     fv_buf_puts(&b, "\n");
@@ -51,9 +51,8 @@ static void make_key(fv_module *m, fv_built *c, const char *version)
     snprintf(c->symbol, sizeof c->symbol, "fovea_%s", name);
 }
 
-/* -- Codes --------------------------------------------------------------------------------------------------------------------- */
-static bool writes_shared(const fv_launch *l)
-{
+/* -- Codes ------------------------------------------------------------------------------------- */
+static bool writes_shared(const fv_launch *l) {
     for (int i = 0; i < l->n_args; i++)
         for (int j = 0; j < i; j++) {
             bool written = l->kernel->tensor[i]->role != FV_ROLE_IN || l->kernel->tensor[j]->role != FV_ROLE_IN;
@@ -62,8 +61,7 @@ static bool writes_shared(const fv_launch *l)
     return false;
 }
 
-bool fv_build_codes(fv_module *m)
-{
+bool fv_build_codes(fv_module *m) {
     const fv_plan *p = m->plan;
     for (int w = 0; w < 2; w++)
         for (int i = 0; i < p->n_launches[w]; i++)
@@ -86,8 +84,7 @@ bool fv_build_codes(fv_module *m)
     return true;
 }
 
-fv_flat_kernel *fv_built_flat(fv_module *m, fv_built *c)
-{
+fv_flat_kernel *fv_built_flat(fv_module *m, fv_built *c) {
     if (c->flat) return c->flat;
     fv_flat_kernel *k = fv_flatten_cpu(c->launch->kernel, c->launch->schedule, m->machine.facts);
     if (!k) return NULL;
@@ -97,16 +94,14 @@ fv_flat_kernel *fv_built_flat(fv_module *m, fv_built *c)
     return c->flat = k;
 }
 
-/* -- Objects -------------------------------------------------------------------------------------------------------------------- */
+/* -- Objects ----------------------------------------------------------------------------------- */
 typedef struct { fv_module *m; atomic_int next; } work;
 
-static bool wanted(const fv_built *c)
-{
+static bool wanted(const fv_built *c) {
     return c->launch && !c->cached;
 }
 
-static void *worker(void *user)
-{
+static void *worker(void *user) {
     work *w = user;
     LLVMTargetMachineRef tm = NULL;
     for (int i; (i = atomic_fetch_add(&w->next, 1)) < w->m->n;) {
@@ -114,14 +109,14 @@ static void *worker(void *user)
         if (!wanted(c)) continue;
         fv_code_unit unit = { c->flat, c->symbol, c->noalias };
         if (!tm) tm = fv_machine_codegen(&w->m->machine, c->why, sizeof c->why);
-        c->failed = !tm || !fv_codegen(&unit, 1, &w->m->machine, &tm, FV_CODE_OBJECT, &c->object, c->why, sizeof c->why);
+        c->failed = !tm || !fv_codegen(&unit, 1, &w->m->machine, &tm, FV_CODE_OBJECT, &c->object, c->why,
+                                       sizeof c->why);
     }
     if (tm) LLVMDisposeTargetMachine(tm);
     return NULL;
 }
 
-static void run_workers(fv_module *m, int threads, int jobs)
-{
+static void run_workers(fv_module *m, int threads, int jobs) {
     enum { MAX_THREADS = 16 };
     work w = { m, 0 };
     pthread_t id[MAX_THREADS];
@@ -134,8 +129,7 @@ static void run_workers(fv_module *m, int threads, int jobs)
     for (int i = 0; i < started; i++) pthread_join(id[i], NULL);
 }
 
-static bool load_cached(fv_built *c, const char *dir)
-{
+static bool load_cached(fv_built *c, const char *dir) {
     fv_cache_facts f;
     if (!dir || !fv_cache_load(dir, c->key, c->key_bytes, &c->object, &f)) return false;
     c->scratch_bytes = f.scratch_bytes;
@@ -143,8 +137,7 @@ static bool load_cached(fv_built *c, const char *dir)
     return true;
 }
 
-bool fv_build_objects(fv_module *m, const fv_compile_options *o)
-{
+bool fv_build_objects(fv_module *m, const fv_compile_options *o) {
     int jobs = 0;
     bool ok = true;
     for (int i = 0; i < m->n; i++) {
@@ -161,18 +154,19 @@ bool fv_build_objects(fv_module *m, const fv_compile_options *o)
         fv_built *c = &m->code[i];
         if (!wanted(c)) continue;
         if (c->failed) {
-            fv_error(m->ctx, FV_E_BACKEND, c->launch->loc, "kernel '%s': %s", fv_cstr(m->ctx, c->launch->kernel->name), c->why);
+            fv_error(m->ctx, FV_E_BACKEND, c->launch->loc, "kernel '%s': %s", fv_cstr(m->ctx, c->launch->kernel->name),
+                     c->why);
             ok = false;
             continue;
         }
         m->stats.compiled++;
-        if (o->cache_dir) fv_cache_save(o->cache_dir, c->key, c->key_bytes, &c->object, &(fv_cache_facts){ c->scratch_bytes, c->programs });
+        fv_cache_facts facts = { c->scratch_bytes, c->programs };
+        if (o->cache_dir) fv_cache_save(o->cache_dir, c->key, c->key_bytes, &c->object, &facts);
     }
     return ok;
 }
 
-bool fv_build_load(fv_module *m)
-{
+bool fv_build_load(fv_module *m) {
     char why[512];
     if (!(m->jit = fv_jit_new(why, sizeof why))) {
         fv_error(m->ctx, FV_E_BACKEND, (fv_loc){ { 0 }, 0 }, "code cannot be loaded: %s", why);
@@ -184,7 +178,8 @@ bool fv_build_load(fv_module *m)
         void *at = NULL;
         if (fv_jit_add(m->jit, &c->object, why, sizeof why)) at = fv_jit_find(m->jit, c->symbol, why, sizeof why);
         if (!at) {
-            fv_error(m->ctx, FV_E_BACKEND, c->launch->loc, "kernel '%s' cannot be loaded: %s", fv_cstr(m->ctx, c->launch->kernel->name), why);
+            fv_error(m->ctx, FV_E_BACKEND, c->launch->loc, "kernel '%s' cannot be loaded: %s",
+                     fv_cstr(m->ctx, c->launch->kernel->name), why);
             return false;
         }
         c->entry = (fovea_kernel *)(uintptr_t)at;

@@ -1,4 +1,5 @@
-/* cache: file = magic, six 64-bit words (key bytes, object bytes, scratch, programs, checksum of all the rest, 0), key, object. Any mismatch is a miss. */
+/* cache: file = magic, six 64-bit words (key bytes, object bytes, scratch, programs, checksum of all the rest, 0), key,
+ * object. Any mismatch is a miss. */
 #define _POSIX_C_SOURCE 200809L
 #include "backends/llvm/cache.h"
 
@@ -13,21 +14,18 @@ static const char magic[8] = "FOVEAOB1";
 typedef struct { uint64_t key_bytes, object_bytes; int64_t scratch_bytes, programs; uint64_t sum, zero; } header;
 enum { MAX_PATH = 4096 };
 
-void fv_cache_name(const char *key, size_t n, char out[33])
-{
+void fv_cache_name(const char *key, size_t n, char out[33]) {
     uint64_t a = fv_hash(key, n, FV_HASH_SEED), b = fv_hash(key, n, a ^ UINT64_C(0x9e3779b97f4a7c15));
     snprintf(out, 33, "%016llx%016llx", (unsigned long long)a, (unsigned long long)b);
 }
 
-static bool path_of(const char *dir, const char *key, size_t n, char *out)
-{
+static bool path_of(const char *dir, const char *key, size_t n, char *out) {
     char name[33];
     fv_cache_name(key, n, name);
     return snprintf(out, MAX_PATH, "%s/%s.o", dir, name) < MAX_PATH;
 }
 
-static uint64_t sum_of(const header *h, const char *key, const char *object)
-{
+static uint64_t sum_of(const header *h, const char *key, const char *object) {
     header clean = *h;
     clean.sum = 0;
     uint64_t s = fv_hash(&clean, sizeof clean, FV_HASH_SEED);
@@ -36,13 +34,13 @@ static uint64_t sum_of(const header *h, const char *key, const char *object)
 }
 
 /* The whole file; NULL: unreadable. The caller frees it. */
-static char *read_file(const char *path, size_t *size)
-{
+static char *read_file(const char *path, size_t *size) {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     struct stat st;
     if (fd < 0) return NULL;
     char *data = NULL;
-    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 && st.st_size < (INT64_C(1) << 30)) data = malloc((size_t)st.st_size);
+    bool fits = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 && st.st_size < (INT64_C(1) << 30);
+    if (fits) data = malloc((size_t)st.st_size);
     size_t got = 0, want = data ? (size_t)st.st_size : 0;
     while (got < want) {
         ssize_t r = read(fd, data + got, want - got);
@@ -59,15 +57,15 @@ static char *read_file(const char *path, size_t *size)
     return data;
 }
 
-bool fv_cache_load(const char *dir, const char *key, size_t n, fv_buf *out, fv_cache_facts *facts)
-{
+bool fv_cache_load(const char *dir, const char *key, size_t n, fv_buf *out, fv_cache_facts *facts) {
     char path[MAX_PATH];
     size_t size = 0, head = sizeof magic + sizeof(header);
     char *data = path_of(dir, key, n, path) ? read_file(path, &size) : NULL;
     header h = { 0 };
     bool ok = data && size >= head && memcmp(data, magic, sizeof magic) == 0;
     if (ok) memcpy(&h, data + sizeof magic, sizeof h);
-    ok = ok && h.key_bytes == n && h.object_bytes == size - head - n && size >= head + n && memcmp(data + head, key, n) == 0;
+    ok = ok && h.key_bytes == n && h.object_bytes == size - head - n && size >= head + n &&
+         memcmp(data + head, key, n) == 0;
     ok = ok && h.sum == sum_of(&h, key, data + head + n);
     if (ok) {
         fv_buf_putn(out, data + head + n, (size_t)h.object_bytes);
@@ -77,8 +75,7 @@ bool fv_cache_load(const char *dir, const char *key, size_t n, fv_buf *out, fv_c
     return ok;
 }
 
-static bool make_dirs(const char *dir)
-{
+static bool make_dirs(const char *dir) {
     char path[MAX_PATH];
     if (snprintf(path, sizeof path, "%s", dir) >= (int)sizeof path) return false;
     for (char *at = path + 1; *at; at++) {
@@ -90,8 +87,7 @@ static bool make_dirs(const char *dir)
     return mkdir(path, 0700) == 0 || errno == EEXIST;
 }
 
-static bool write_all(int fd, const void *data, size_t n)
-{
+static bool write_all(int fd, const void *data, size_t n) {
     const char *p = data;
     while (n) {
         ssize_t w = write(fd, p, n);
@@ -103,8 +99,7 @@ static bool write_all(int fd, const void *data, size_t n)
     return true;
 }
 
-void fv_cache_save(const char *dir, const char *key, size_t n, const fv_buf *object, const fv_cache_facts *facts)
-{
+void fv_cache_save(const char *dir, const char *key, size_t n, const fv_buf *object, const fv_cache_facts *facts) {
     char path[MAX_PATH], temp[MAX_PATH];
     if (!make_dirs(dir) || !path_of(dir, key, n, path)) return;
     if (snprintf(temp, sizeof temp, "%s/new.XXXXXX", dir) >= (int)sizeof temp) return;
@@ -112,7 +107,8 @@ void fv_cache_save(const char *dir, const char *key, size_t n, const fv_buf *obj
     if (fd < 0) return;
     header h = { n, object->len, facts->scratch_bytes, facts->programs, 0, 0 };
     h.sum = sum_of(&h, key, object->text);
-    bool ok = write_all(fd, magic, sizeof magic) && write_all(fd, &h, sizeof h) && write_all(fd, key, n) && write_all(fd, object->text, object->len);
+    bool ok = write_all(fd, magic, sizeof magic) && write_all(fd, &h, sizeof h) && write_all(fd, key, n) &&
+              write_all(fd, object->text, object->len);
     ok = close(fd) == 0 && ok;
     if (!ok || rename(temp, path)) unlink(temp);
 }

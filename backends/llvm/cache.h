@@ -9,6 +9,7 @@ typedef struct { int64_t scratch_bytes, programs; } fv_cache_facts;
 void fv_cache_name(const char *key, size_t n, char out[33]);
 /* Appends the stored object to out; false: none, another key's, or a damaged file (out is then as before). */
 bool fv_cache_load(const char *dir, const char *key, size_t n, fv_buf *out, fv_cache_facts *facts);
-/* Makes dir if need be; writes to a temporary name, then renames. A failure is no error: the next run compiles again. */
+/* Makes dir if need be; writes to a temporary name, then renames. A failure is no error: the next run compiles
+ * again. */
 void fv_cache_save(const char *dir, const char *key, size_t n, const fv_buf *object, const fv_cache_facts *facts);
 #endif

@@ -1,4 +1,5 @@
-/* codegen: builds a module, verifies it, runs the few passes that pay, and has LLVM write it out. A fault inside LLVM comes back as an error. */
+/* codegen: builds a module, verifies it, runs the few passes that pay, and has LLVM write it out. A fault inside LLVM
+ * comes back as an error. */
 #include "backends/llvm/codegen.h"
 #include "backends/llvm/emit.h"
 
@@ -7,8 +8,8 @@
 #include <llvm-c/Transforms/PassBuilder.h>
 #include <string.h>
 
-/* Registers become SSA (sroa); equal addresses and loads fall together; what is left that does not change leaves its loop. default<O2> costs ten
- * times as long and makes some kernels slower. */
+/* Registers become SSA (sroa); equal addresses and loads fall together; what is left that does not change leaves its
+ * loop. default<O2> costs ten times as long and makes some kernels slower. */
 static const char passes[] = "function(sroa,early-cse<memssa>,loop-mssa(licm),early-cse)";
 
 typedef struct {
@@ -23,8 +24,7 @@ typedef struct {
     bool complained;
 } job;
 
-static void on_diagnostic(LLVMDiagnosticInfoRef d, void *user)
-{
+static void on_diagnostic(LLVMDiagnosticInfoRef d, void *user) {
     job *j = user;
     if (LLVMGetDiagInfoSeverity(d) != LLVMDSError || j->complained) return;
     char *text = LLVMGetDiagInfoDescription(d);
@@ -33,14 +33,12 @@ static void on_diagnostic(LLVMDiagnosticInfoRef d, void *user)
     j->complained = true;
 }
 
-static bool fail_with(job *j, const char *what, char *message)
-{
+static bool fail_with(job *j, const char *what, char *message) {
     snprintf(j->why, j->why_size, "%s: %s", what, message ? message : "no reason given");
     return false;
 }
 
-static bool verify(job *j, LLVMModuleRef module)
-{
+static bool verify(job *j, LLVMModuleRef module) {
     char *message = NULL;
     bool ok = !LLVMVerifyModule(module, LLVMReturnStatusAction, &message);
     if (!ok) fail_with(j, "the module is not well formed", message);
@@ -48,8 +46,7 @@ static bool verify(job *j, LLVMModuleRef module)
     return ok;
 }
 
-static bool optimise(job *j, LLVMModuleRef module)
-{
+static bool optimise(job *j, LLVMModuleRef module) {
     LLVMPassBuilderOptionsRef options = LLVMCreatePassBuilderOptions();
     LLVMErrorRef error = LLVMRunPasses(module, passes, j->tm, options);
     LLVMDisposePassBuilderOptions(options);
@@ -60,8 +57,7 @@ static bool optimise(job *j, LLVMModuleRef module)
     return false;
 }
 
-static bool write_out(job *j, LLVMModuleRef module)
-{
+static bool write_out(job *j, LLVMModuleRef module) {
     if (j->form == FV_CODE_IR) {
         char *text = LLVMPrintModuleToString(module);
         fv_buf_puts(j->out, text);
@@ -81,8 +77,7 @@ static bool write_out(job *j, LLVMModuleRef module)
     return true;
 }
 
-static bool generate(job *j, LLVMModuleRef module)
-{
+static bool generate(job *j, LLVMModuleRef module) {
     LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(j->tm);
     LLVMSetModuleDataLayout(module, layout);
     LLVMDisposeTargetData(layout);
@@ -94,8 +89,7 @@ static bool generate(job *j, LLVMModuleRef module)
     return verify(j, module) && optimise(j, module) && write_out(j, module) && !j->complained;
 }
 
-static bool run(job *j)
-{
+static bool run(job *j) {
     LLVMContextRef c = LLVMContextCreate();
     LLVMContextSetDiagnosticHandler(c, on_diagnostic, j);
     LLVMModuleRef module = LLVMModuleCreateWithNameInContext("fovea", c);
@@ -105,9 +99,8 @@ static bool run(job *j)
     return ok;
 }
 
-bool fv_codegen(const fv_code_unit *unit, int n, const fv_machine *m, LLVMTargetMachineRef *io_tm, fv_code_form form, fv_buf *out,
-                char *why, size_t why_size)
-{
+bool fv_codegen(const fv_code_unit *unit, int n, const fv_machine *m, LLVMTargetMachineRef *io_tm, fv_code_form form,
+                fv_buf *out, char *why, size_t why_size) {
     job j = { unit, n, m, *io_tm, form, out, why, why_size, false };
     fv_llvm_trap trap;
     if (setjmp(trap.to)) {

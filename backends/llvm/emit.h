@@ -1,11 +1,13 @@
 /* emit: from a flat kernel to an LLVM module. Internal to this folder.
  *
- * Values. bool is i1; i32 is i64 as a scalar (no overflow, no extension at addresses) and i32 in a vector; f16 and bf16 are kept as i16 bits;
- * f32 and f64 are themselves. Memory holds bool as a byte and i32 as 32 bits. Registers are one alloca each; mem2reg makes them SSA.
+ * Values. bool is i1; i32 is i64 as a scalar (no overflow, no extension at addresses) and i32 in a vector; f16 and bf16
+ * are kept as i16 bits; f32 and f64 are themselves. Memory holds bool as a byte and i32 as 32 bits. Registers are one
+ * alloca each; mem2reg makes them SSA.
  *
- * Scopes. Every structured body is a scope with a level. An integer scalar is emitted at the end of the outermost scope in which its leaves are
- * known ("hoisted"), so that inner loops keep one address per operand; what may trap or read memory stays where it is. A memo maps trees to values;
- * an entry is good while its scope is open, and, if it reads writable memory, until the next store. */
+ * Scopes. Every structured body is a scope with a level. An integer scalar is emitted at the end of the outermost scope
+ * in which its leaves are known ("hoisted"), so that inner loops keep one address per operand; what may trap or read
+ * memory stays where it is. A memo maps trees to values; an entry is good while its scope is open, and, if it reads
+ * writable memory, until the next store. */
 #ifndef FV_LLVM_EMIT_H
 #define FV_LLVM_EMIT_H
 #include "backends/llvm/machine.h"
@@ -18,12 +20,13 @@ typedef struct {
     const fv_memory *memory;                            /* NULL: a tensor */
     LLVMValueRef pointer;
     LLVMValueRef *reg;                                  /* REG: one alloca per register */
-    LLVMValueRef scope, others;                         /* LOCAL: alias.scope and noalias lists; NULL: shares bytes with another */
+    LLVMValueRef scope, others;  /* LOCAL: alias.scope and noalias lists; NULL: shares bytes with another */
     bool writable;                                      /* may be stored to */
     bool shared;                                        /* what is stored elsewhere may show here */
 } fv_emit_place;
 typedef struct { const fv_expr *key; LLVMValueRef value; uint32_t scope, epoch; int level; bool reads; } fv_emit_memo;
-typedef struct { uint32_t id; LLVMValueRef anchor; } fv_emit_scope;   /* anchor: the terminator that opened the next scope; NULL in the innermost */
+/* anchor: the terminator that opened the next scope; NULL in the innermost */
+typedef struct { uint32_t id; LLVMValueRef anchor; } fv_emit_scope;
 
 enum { FV_EMIT_MAX_SCOPES = 128, FV_EMIT_MAX_DEPTH = 4000 };
 
@@ -53,15 +56,16 @@ typedef struct {
 /* A value with what is known of it. */
 typedef struct { LLVMValueRef v; int level; bool reads; } fv_emitted;
 
-/* emit_kernel.c ------------------------------------------------------------------------------------------------------------ */
-/* Adds `void symbol(void *const *args, i64 begin, i64 end, void *scratch)` to the module. noalias: no tensor shares memory with one that is written.
- * false: why says what cannot be emitted. */
-bool fv_emit_kernel(const fv_flat_kernel *k, const fv_machine *m, LLVMModuleRef module, const char *symbol, bool noalias,
-                    char *why, size_t why_size);
+/* emit_kernel.c -------------------------------------------------------------------------------- */
+/* Adds `void symbol(void *const *args, i64 begin, i64 end, void *scratch)` to the module. noalias: no tensor shares
+ * memory with one that is written. false: why says what cannot be emitted. */
+bool fv_emit_kernel(const fv_flat_kernel *k, const fv_machine *m, LLVMModuleRef module, const char *symbol,
+                    bool noalias, char *why, size_t why_size);
 
-/* emit_scope.c: failures, scopes, variables, memo, ranges ---------------------------------------------------------------------- */
+/* emit_scope.c: failures, scopes, variables, memo, ranges -------------------------------------- */
 void fv_emit_fail(fv_emit *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void fv_emit_push_scope(fv_emit *e, LLVMValueRef anchor);       /* anchor: the terminator just emitted in the current scope */
+/* anchor: the terminator just emitted in the current scope */
+void fv_emit_push_scope(fv_emit *e, LLVMValueRef anchor);
 void fv_emit_pop_scope(fv_emit *e, int n_vars);                 /* and forgets variables beyond n_vars */
 void fv_emit_bind(fv_emit *e, fv_str name, LLVMValueRef v, int level, int64_t lo, int64_t hi);
 const fv_emit_var *fv_emit_var_of(const fv_emit *e, fv_str name);
@@ -73,7 +77,7 @@ fv_range fv_emit_range(const fv_emit *e, const fv_expr *x);     /* of an integer
 LLVMBasicBlockRef fv_emit_at_level(fv_emit *e, int level);
 void fv_emit_back(fv_emit *e, LLVMBasicBlockRef here);
 
-/* emit_type.c: types, constants, conversions ------------------------------------------------------------------------------------ */
+/* emit_type.c: types, constants, conversions --------------------------------------------------- */
 LLVMTypeRef fv_emit_type(const fv_emit *e, fv_type t, int lanes);          /* of values */
 LLVMTypeRef fv_emit_memory_type(const fv_emit *e, fv_type t, int lanes);   /* in memory */
 LLVMTypeRef fv_emit_vector_of(LLVMTypeRef element, int lanes);             /* the element itself for one lane */
@@ -85,15 +89,17 @@ LLVMValueRef fv_emit_convert(fv_emit *e, LLVMValueRef v, fv_type from, fv_type t
 LLVMValueRef fv_emit_from_memory(fv_emit *e, LLVMValueRef v, fv_type t, int lanes);
 LLVMValueRef fv_emit_to_memory(fv_emit *e, LLVMValueRef v, fv_type t, int lanes);
 LLVMValueRef fv_emit_fast(LLVMValueRef v);                                 /* allows contraction to FMA */
-LLVMValueRef fv_emit_call(fv_emit *e, const char *intrinsic, LLVMTypeRef *overload, int n_overload, LLVMValueRef *arg, int n);
+LLVMValueRef fv_emit_call(fv_emit *e, const char *intrinsic, LLVMTypeRef *overload, int n_overload, LLVMValueRef *arg,
+                          int n);
 LLVMValueRef fv_emit_shuffle(fv_emit *e, LLVMValueRef a, LLVMValueRef b, const int *index, int n);   /* index -1: any */
 
-/* emit_expr.c ------------------------------------------------------------------------------------------------------------------- */
+/* emit_expr.c ---------------------------------------------------------------------------------- */
 fv_emitted fv_emit_expr(fv_emit *e, const fv_expr *x);
 LLVMValueRef fv_emit_value(fv_emit *e, const fv_expr *x);                  /* of its own type */
-LLVMValueRef fv_emit_as(fv_emit *e, const fv_expr *x, fv_type t, int lanes);   /* converted, and splat if a vector is wanted */
+/* converted, and splat if a vector is wanted */
+LLVMValueRef fv_emit_as(fv_emit *e, const fv_expr *x, fv_type t, int lanes);
 
-/* emit_int.c, emit_float.c, emit_vector.c: operators over emitted operands -------------------------------------------------------------- */
+/* emit_int.c, emit_float.c, emit_vector.c: operators over emitted operands --------------------- */
 LLVMValueRef fv_emit_int_op(fv_emit *e, const fv_expr *x, LLVMValueRef *v);
 LLVMValueRef fv_emit_float_op(fv_emit *e, const fv_expr *x, LLVMValueRef *v);
 LLVMValueRef fv_emit_compare(fv_emit *e, fv_op op, bool is_float, LLVMValueRef a, LLVMValueRef b);
@@ -102,7 +108,7 @@ LLVMValueRef fv_emit_reduce(fv_emit *e, const fv_expr *x, LLVMValueRef v);
 LLVMValueRef fv_emit_permute(fv_emit *e, LLVMValueRef v, LLVMValueRef index, int lanes);   /* i32 or f32 elements */
 LLVMValueRef fv_emit_scalef(fv_emit *e, LLVMValueRef a, LLVMValueRef n, int lanes);
 
-/* emit_memory.c ----------------------------------------------------------------------------------------------------------------- */
+/* emit_memory.c -------------------------------------------------------------------------------- */
 fv_emitted fv_emit_load(fv_emit *e, const fv_expr *x);                     /* LOAD, PERMLOAD, GATHER */
 void fv_emit_store(fv_emit *e, const fv_flat *s);
 void fv_emit_alias_scopes(fv_emit *e);                                     /* once places are known */

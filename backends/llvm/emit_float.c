@@ -1,19 +1,19 @@
-/* emit_float: arithmetic of f32 and f64. Products and sums may contract to FMA; nothing else is relaxed. MIN and MAX give NaN if either operand is
- * one. What flat_math leaves (f64 functions) becomes calls of the C library, lane by lane. */
+/* emit_float: arithmetic of f32 and f64. Products and sums may contract to FMA; nothing else is relaxed. MIN and MAX
+ * give NaN if either operand is one. What flat_math leaves (f64 functions) becomes calls of the C library, lane by
+ * lane. */
 #include "backends/llvm/emit.h"
 
 #include <math.h>
 
-static LLVMValueRef unary(fv_emit *e, const char *intrinsic, LLVMValueRef v)
-{
+static LLVMValueRef unary(fv_emit *e, const char *intrinsic, LLVMValueRef v) {
     LLVMTypeRef t = LLVMTypeOf(v);
     return fv_emit_call(e, intrinsic, &t, 1, &v, 1);
 }
 
-/* -- MIN and MAX ------------------------------------------------------------------------------------------------------------- */
-/* select(a > b, a, b) is one instruction on x86 (vmaxps), which gives b when they are unordered: right unless a alone is a NaN. */
-LLVMValueRef fv_emit_float_minmax(fv_emit *e, bool max, LLVMValueRef a, LLVMValueRef b, bool a_number, bool b_number)
-{
+/* -- MIN and MAX ------------------------------------------------------------------------------- */
+/* select(a > b, a, b) is one instruction on x86 (vmaxps), which gives b when they are unordered: right unless a alone
+ * is a NaN. */
+LLVMValueRef fv_emit_float_minmax(fv_emit *e, bool max, LLVMValueRef a, LLVMValueRef b, bool a_number, bool b_number) {
     LLVMTypeRef t = LLVMTypeOf(a);
     if (e->m->neon) {
         LLVMValueRef arg[2] = { a, b };
@@ -31,8 +31,7 @@ LLVMValueRef fv_emit_float_minmax(fv_emit *e, bool max, LLVMValueRef a, LLVMValu
 }
 
 /* Is this never a NaN? */
-static bool is_number(const fv_expr *x)
-{
+static bool is_number(const fv_expr *x) {
     switch (x->op) {
     case FV_X_FLOAT: return !isnan(x->f);
     case FV_X_TOFLOAT: return true;
@@ -42,10 +41,10 @@ static bool is_number(const fv_expr *x)
     }
 }
 
-/* -- Rounding and exponents --------------------------------------------------------------------------------------------------- */
-/* To the nearest whole number, ties to even. Without the instruction (SSE2): adding 2^23 with the sign of v and taking it away leaves just that. */
-static LLVMValueRef nearest(fv_emit *e, const fv_expr *x, LLVMValueRef v)
-{
+/* -- Rounding and exponents -------------------------------------------------------------------- */
+/* To the nearest whole number, ties to even. Without the instruction (SSE2): adding 2^23 with the sign of v and taking
+ * it away leaves just that. */
+static LLVMValueRef nearest(fv_emit *e, const fv_expr *x, LLVMValueRef v) {
     LLVMTypeRef t = LLVMTypeOf(v);
     if (x->type != FV_F32 || e->m->avx2 || e->m->neon) return unary(e, "llvm.roundeven", v);
     LLVMValueRef limit = fv_emit_const_f32(e, 8388608.0, x->lanes), pair[2] = { limit, v };
@@ -55,8 +54,7 @@ static LLVMValueRef nearest(fv_emit *e, const fv_expr *x, LLVMValueRef v)
     return LLVMBuildSelect(e->b, small, r, v, "");
 }
 
-static LLVMValueRef bits_op(fv_emit *e, const fv_expr *x, LLVMValueRef v)
-{
+static LLVMValueRef bits_op(fv_emit *e, const fv_expr *x, LLVMValueRef v) {
     int n = x->lanes;
     if (x->type != FV_F32) {
         fv_emit_fail(e, "'%s' is of f32 only", fv_op_spelling(x->op));
@@ -72,21 +70,18 @@ static LLVMValueRef bits_op(fv_emit *e, const fv_expr *x, LLVMValueRef v)
     return LLVMBuildSIToFP(e->b, b, LLVMTypeOf(v), "");
 }
 
-static LLVMValueRef fma3(fv_emit *e, LLVMValueRef *v)
-{
+static LLVMValueRef fma3(fv_emit *e, LLVMValueRef *v) {
     LLVMTypeRef t = LLVMTypeOf(v[0]);
     if (e->m->fma) return fv_emit_call(e, "llvm.fma", &t, 1, v, 3);
     return LLVMBuildFAdd(e->b, LLVMBuildFMul(e->b, v[0], v[1], ""), v[2], "");
 }
 
-static LLVMValueRef floored_quotient(fv_emit *e, LLVMValueRef *v)
-{
+static LLVMValueRef floored_quotient(fv_emit *e, LLVMValueRef *v) {
     return unary(e, "llvm.floor", LLVMBuildFDiv(e->b, v[0], v[1], ""));
 }
 
-/* -- The C library --------------------------------------------------------------------------------------------------------------- */
-static const char *library_name(fv_op op)
-{
+/* -- The C library ----------------------------------------------------------------------------- */
+static const char *library_name(fv_op op) {
     switch (op) {
     case FV_X_EXP: return "exp";
     case FV_X_EXP2: return "exp2";
@@ -101,8 +96,7 @@ static const char *library_name(fv_op op)
     }
 }
 
-static LLVMValueRef one_call(fv_emit *e, const char *name, LLVMValueRef *v, int n)
-{
+static LLVMValueRef one_call(fv_emit *e, const char *name, LLVMValueRef *v, int n) {
     LLVMTypeRef arg[2] = { e->f64, e->f64 }, type = LLVMFunctionType(e->f64, arg, (unsigned)n, 0);
     LLVMValueRef f = LLVMGetNamedFunction(e->module, name);
     if (!f) f = LLVMAddFunction(e->module, name, type);
@@ -111,8 +105,7 @@ static LLVMValueRef one_call(fv_emit *e, const char *name, LLVMValueRef *v, int 
     return LLVMBuildCall2(e->b, type, f, v, (unsigned)n, "");
 }
 
-static LLVMValueRef library_call(fv_emit *e, const fv_expr *x, LLVMValueRef *v)
-{
+static LLVMValueRef library_call(fv_emit *e, const fv_expr *x, LLVMValueRef *v) {
     const char *name = library_name(x->op);
     LLVMTypeRef element = x->type == FV_F64 ? e->f64 : e->f32, type = fv_emit_type(e, x->type, x->lanes);
     LLVMValueRef r = LLVMGetPoison(type);
@@ -122,7 +115,8 @@ static LLVMValueRef library_call(fv_emit *e, const fv_expr *x, LLVMValueRef *v)
     }
     for (int lane = 0; lane < x->lanes; lane++) {
         LLVMValueRef a[2] = { NULL, NULL };
-        for (int i = 0; i < x->n; i++) a[i] = x->lanes == 1 ? v[i] : LLVMBuildExtractElement(e->b, v[i], fv_emit_int(e, lane), "");
+        for (int i = 0; i < x->n; i++)
+            a[i] = x->lanes == 1 ? v[i] : LLVMBuildExtractElement(e->b, v[i], fv_emit_int(e, lane), "");
         LLVMValueRef y = one_call(e, name, a, x->n);
         if (element != e->f64) y = LLVMBuildFPTrunc(e->b, y, element, "");
         r = x->lanes == 1 ? y : LLVMBuildInsertElement(e->b, r, y, fv_emit_int(e, lane), "");
@@ -130,8 +124,7 @@ static LLVMValueRef library_call(fv_emit *e, const fv_expr *x, LLVMValueRef *v)
     return r;
 }
 
-static LLVMValueRef safe(fv_emit *e, LLVMValueRef v)
-{
+static LLVMValueRef safe(fv_emit *e, LLVMValueRef v) {
     LLVMTypeRef t = LLVMTypeOf(v);
     LLVMTypeRef element = LLVMGetTypeKind(t) == LLVMVectorTypeKind ? LLVMGetElementType(t) : t;
     LLVMValueRef inf = LLVMConstReal(element, -(double)INFINITY);
@@ -139,8 +132,7 @@ static LLVMValueRef safe(fv_emit *e, LLVMValueRef v)
     return LLVMBuildSelect(e->b, LLVMBuildFCmp(e->b, LLVMRealOEQ, v, inf, ""), LLVMConstNull(t), v, "");
 }
 
-LLVMValueRef fv_emit_float_op(fv_emit *e, const fv_expr *x, LLVMValueRef *v)
-{
+LLVMValueRef fv_emit_float_op(fv_emit *e, const fv_expr *x, LLVMValueRef *v) {
     if (x->type == FV_F16 || x->type == FV_BF16) {
         fv_emit_fail(e, "'%s' in %s: 16-bit floats are for storage", fv_op_spelling(x->op), fv_type_name(x->type));
         return LLVMGetPoison(fv_emit_type(e, x->type, x->lanes));
@@ -157,8 +149,10 @@ LLVMValueRef fv_emit_float_op(fv_emit *e, const fv_expr *x, LLVMValueRef *v)
     case FV_X_NEG: return LLVMBuildFNeg(e->b, v[0], "");
     case FV_X_ABS: return unary(e, "llvm.fabs", v[0]);
     case FV_X_SQRT: return unary(e, "llvm.sqrt", v[0]);
-    case FV_X_RSQRT: return LLVMBuildFDiv(e->b, fv_emit_convert(e, fv_emit_const_f32(e, 1, x->lanes), FV_F32, x->type, x->lanes),
-                                          unary(e, "llvm.sqrt", v[0]), "");
+    case FV_X_RSQRT: {
+        LLVMValueRef one = fv_emit_convert(e, fv_emit_const_f32(e, 1, x->lanes), FV_F32, x->type, x->lanes);
+        return LLVMBuildFDiv(e->b, one, unary(e, "llvm.sqrt", v[0]), "");
+    }
     case FV_X_FLOOR: return fv_emit_convert(e, unary(e, "llvm.floor", v[0]), FV_F32, FV_I32, x->lanes);
     case FV_X_FMA: return fma3(e, v);
     case FV_X_RINT: return nearest(e, x, v[0]);

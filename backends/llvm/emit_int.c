@@ -1,38 +1,38 @@
 /* emit_int: integer arithmetic and comparisons. Quotients and remainders round to minus infinity; by 0 they are 0. */
 #include "backends/llvm/emit.h"
 
-static LLVMValueRef zero_of(LLVMValueRef v)
-{
+static LLVMValueRef zero_of(LLVMValueRef v) {
     return LLVMConstNull(LLVMTypeOf(v));
 }
 
-LLVMValueRef fv_emit_compare(fv_emit *e, fv_op op, bool is_float, LLVMValueRef a, LLVMValueRef b)
-{
+LLVMValueRef fv_emit_compare(fv_emit *e, fv_op op, bool is_float, LLVMValueRef a, LLVMValueRef b) {
     if (is_float) {
-        LLVMRealPredicate p = op == FV_X_LT ? LLVMRealOLT : op == FV_X_LE ? LLVMRealOLE : op == FV_X_EQ ? LLVMRealOEQ : LLVMRealUNE;
+        LLVMRealPredicate p = op == FV_X_LT ? LLVMRealOLT : op == FV_X_LE ? LLVMRealOLE
+                            : op == FV_X_EQ ? LLVMRealOEQ : LLVMRealUNE;
         return LLVMBuildFCmp(e->b, p, a, b, "");
     }
-    LLVMIntPredicate p = op == FV_X_LT ? LLVMIntSLT : op == FV_X_LE ? LLVMIntSLE : op == FV_X_EQ ? LLVMIntEQ : LLVMIntNE;
+    LLVMIntPredicate p = op == FV_X_LT ? LLVMIntSLT : op == FV_X_LE ? LLVMIntSLE
+                       : op == FV_X_EQ ? LLVMIntEQ : LLVMIntNE;
     return LLVMBuildICmp(e->b, p, a, b, "");
 }
 
-static LLVMValueRef minmax(fv_emit *e, const char *intrinsic, LLVMValueRef *v)
-{
+static LLVMValueRef minmax(fv_emit *e, const char *intrinsic, LLVMValueRef *v) {
     LLVMTypeRef t = LLVMTypeOf(v[0]);
     return fv_emit_call(e, intrinsic, &t, 1, v, 2);
 }
 
 /* A positive constant divisor, also under a splat; 0: not one. */
-static int64_t constant_divisor(const fv_expr *d)
-{
+static int64_t constant_divisor(const fv_expr *d) {
     if (d->op == FV_X_SPLAT) d = d->arg[0];
     return d->op == FV_X_INT && d->i > 0 ? d->i : 0;
 }
 
-/* floor of a / b, and a - b * that: from the truncated quotient, one less where the remainder's sign differs from the divisor's. */
-static LLVMValueRef floored(fv_emit *e, bool want_quotient, LLVMValueRef a, LLVMValueRef b, bool divisor_may_be_zero)
-{
-    LLVMValueRef zero = zero_of(a), one = LLVMTypeOf(a) == e->i64 ? fv_emit_int(e, 1) : fv_emit_const_i32(e, 1, (int)LLVMGetVectorSize(LLVMTypeOf(a)));
+/* floor of a / b, and a - b * that: from the truncated quotient, one less where the remainder's sign differs from the
+ * divisor's. */
+static LLVMValueRef floored(fv_emit *e, bool want_quotient, LLVMValueRef a, LLVMValueRef b, bool divisor_may_be_zero) {
+    LLVMTypeRef t = LLVMTypeOf(a);
+    LLVMValueRef zero = zero_of(a);
+    LLVMValueRef one = t == e->i64 ? fv_emit_int(e, 1) : fv_emit_const_i32(e, 1, (int)LLVMGetVectorSize(t));
     LLVMValueRef is_zero = divisor_may_be_zero ? LLVMBuildICmp(e->b, LLVMIntEQ, b, zero, "") : NULL;
     LLVMValueRef safe = is_zero ? LLVMBuildSelect(e->b, is_zero, one, b, "") : b;
     LLVMValueRef q = LLVMBuildSDiv(e->b, a, safe, "");
@@ -44,8 +44,7 @@ static LLVMValueRef floored(fv_emit *e, bool want_quotient, LLVMValueRef a, LLVM
     return is_zero ? LLVMBuildSelect(e->b, is_zero, zero, v, "") : v;
 }
 
-static LLVMValueRef divmod(fv_emit *e, const fv_expr *x, LLVMValueRef *v)
-{
+static LLVMValueRef divmod(fv_emit *e, const fv_expr *x, LLVMValueRef *v) {
     bool quotient = x->op == FV_X_FLOORDIV;
     int64_t d = constant_divisor(x->arg[1]);
     if (d && (d & (d - 1)) == 0) {
@@ -63,8 +62,7 @@ static LLVMValueRef divmod(fv_emit *e, const fv_expr *x, LLVMValueRef *v)
     return floored(e, quotient, v[0], v[1], !d && b.lo <= 0 && b.hi >= 0);
 }
 
-LLVMValueRef fv_emit_int_op(fv_emit *e, const fv_expr *x, LLVMValueRef *v)
-{
+LLVMValueRef fv_emit_int_op(fv_emit *e, const fv_expr *x, LLVMValueRef *v) {
     switch (x->op) {
     case FV_X_ADD: return LLVMBuildNSWAdd(e->b, v[0], v[1], "");
     case FV_X_SUB: return LLVMBuildNSWSub(e->b, v[0], v[1], "");

@@ -1,5 +1,5 @@
-/* emit_kernel: a flat kernel as two functions: the entry, which loads the pointers of the arguments, and the body, to which they are parameters that do not
- * alias. Loops are tested at the bottom; only the induction variable is a phi. */
+/* emit_kernel: a flat kernel as two functions: the entry, which loads the pointers of the arguments, and the body, to
+ * which they are parameters that do not alias. Loops are tested at the bottom; only the induction variable is a phi. */
 #include "backends/llvm/emit.h"
 
 #include <stdlib.h>
@@ -7,11 +7,10 @@
 
 static void emit_list(fv_emit *e, const fv_flat *s);
 
-/* -- Statements --------------------------------------------------------------------------------------------------------------- */
+/* -- Statements -------------------------------------------------------------------------------- */
 typedef struct { LLVMValueRef lo, hi; fv_range range; bool runs; } bounds;     /* runs: at least once */
 
-static bounds bounds_of(fv_emit *e, const fv_flat *s)
-{
+static bounds bounds_of(fv_emit *e, const fv_flat *s) {
     bounds b = { NULL, NULL, { 0, e->k->programs > 0 ? e->k->programs - 1 : 0 }, false };
     if (s->loop == FV_LOOP_PROGRAMS) {
         unsigned n = (unsigned)e->k->n_tensors;
@@ -27,23 +26,24 @@ static bounds bounds_of(fv_emit *e, const fv_flat *s)
     return b;
 }
 
-static bool room(fv_emit *e)
-{
-    if (e->n_scopes == FV_EMIT_MAX_SCOPES) fv_emit_fail(e, "loops and conditions are nested more than %d deep", FV_EMIT_MAX_SCOPES);
+static bool room(fv_emit *e) {
+    if (e->n_scopes == FV_EMIT_MAX_SCOPES)
+        fv_emit_fail(e, "loops and conditions are nested more than %d deep", FV_EMIT_MAX_SCOPES);
     return !e->failed;
 }
 
-static void emit_for(fv_emit *e, const fv_flat *s)
-{
+static void emit_for(fv_emit *e, const fv_flat *s) {
     if (!room(e)) return;
     if (s->loop == FV_LOOP_ITEM || s->step <= 0) {
-        fv_emit_fail(e, s->step <= 0 ? "a loop's step is not positive" : "a loop over items does not belong in a kernel for a CPU");
+        fv_emit_fail(e, s->step <= 0 ? "a loop's step is not positive"
+                     : "a loop over items does not belong in a kernel for a CPU");
         return;
     }
     bounds b = bounds_of(e, s);
     if (e->failed) return;
     LLVMBasicBlockRef before = LLVMGetInsertBlock(e->b);
-    LLVMBasicBlockRef body = LLVMAppendBasicBlockInContext(e->c, e->fn, "loop"), after = LLVMAppendBasicBlockInContext(e->c, e->fn, "after");
+    LLVMBasicBlockRef body = LLVMAppendBasicBlockInContext(e->c, e->fn, "loop");
+    LLVMBasicBlockRef after = LLVMAppendBasicBlockInContext(e->c, e->fn, "after");
     LLVMValueRef enter = b.runs ? LLVMBuildBr(e->b, body)
                                 : LLVMBuildCondBr(e->b, LLVMBuildICmp(e->b, LLVMIntSLT, b.lo, b.hi, ""), body, after);
     int vars = e->n_vars;
@@ -61,8 +61,7 @@ static void emit_for(fv_emit *e, const fv_flat *s)
     LLVMPositionBuilderAtEnd(e->b, after);
 }
 
-static void emit_arm(fv_emit *e, const fv_flat *s, LLVMValueRef branch, LLVMBasicBlockRef at, LLVMBasicBlockRef after)
-{
+static void emit_arm(fv_emit *e, const fv_flat *s, LLVMValueRef branch, LLVMBasicBlockRef at, LLVMBasicBlockRef after) {
     int vars = e->n_vars;
     fv_emit_push_scope(e, branch);
     LLVMPositionBuilderAtEnd(e->b, at);
@@ -71,8 +70,7 @@ static void emit_arm(fv_emit *e, const fv_flat *s, LLVMValueRef branch, LLVMBasi
     fv_emit_pop_scope(e, vars);
 }
 
-static void emit_if(fv_emit *e, const fv_flat *s)
-{
+static void emit_if(fv_emit *e, const fv_flat *s) {
     if (!room(e)) return;
     LLVMValueRef c = fv_emit_as(e, s->expr, FV_BOOL, 1);
     if (e->failed) return;
@@ -89,16 +87,14 @@ static void emit_if(fv_emit *e, const fv_flat *s)
     LLVMPositionBuilderAtEnd(e->b, after);
 }
 
-static void emit_let(fv_emit *e, const fv_flat *s)
-{
+static void emit_let(fv_emit *e, const fv_flat *s) {
     bool integer = s->expr->type == FV_I32 && s->expr->lanes == 1;
     fv_range r = integer ? fv_emit_range(e, s->expr) : (fv_range){ FV_RANGE_MIN, FV_RANGE_MAX };
     fv_emitted v = fv_emit_expr(e, s->expr);
     fv_emit_bind(e, s->name, v.v, v.level, r.lo, r.hi);
 }
 
-static void emit_list(fv_emit *e, const fv_flat *s)
-{
+static void emit_list(fv_emit *e, const fv_flat *s) {
     for (; s && !e->failed; s = s->next) {
         switch (s->kind) {
         case FV_L_FOR: emit_for(e, s); break;
@@ -112,9 +108,8 @@ static void emit_list(fv_emit *e, const fv_flat *s)
     }
 }
 
-/* -- Places ------------------------------------------------------------------------------------------------------------------------ */
-static fv_emit_place *new_place(fv_emit *e)
-{
+/* -- Places ------------------------------------------------------------------------------------ */
+static fv_emit_place *new_place(fv_emit *e) {
     if (e->n_places == e->cap_places) {
         e->cap_places = e->cap_places ? e->cap_places * 2 : 32;
         e->place = realloc(e->place, (size_t)e->cap_places * sizeof *e->place);
@@ -125,21 +120,21 @@ static fv_emit_place *new_place(fv_emit *e)
     return p;
 }
 
-static void make_registers(fv_emit *e, fv_emit_place *p)
-{
+static void make_registers(fv_emit *e, fv_emit_place *p) {
     enum { MAX_REGISTERS = 4096 };
     const fv_memory *m = p->memory;
     if (m->count < 1 || m->count > MAX_REGISTERS || m->lanes < 1 || m->lanes > 64) {
-        fv_emit_fail(e, "'%s' has %lld registers of %d lanes", fv_cstr(e->k->ctx, m->obj.name), (long long)m->count, m->lanes);
+        fv_emit_fail(e, "'%s' has %lld registers of %d lanes", fv_cstr(e->k->ctx, m->obj.name), (long long)m->count,
+                     m->lanes);
         return;
     }
     p->reg = malloc((size_t)m->count * sizeof(LLVMValueRef));
     FV_ASSERT(p->reg, "out of memory");
-    for (int64_t i = 0; i < m->count; i++) p->reg[i] = LLVMBuildAlloca(e->b, fv_emit_type(e, m->obj.type, m->lanes), "");
+    LLVMTypeRef t = fv_emit_type(e, m->obj.type, m->lanes);
+    for (int64_t i = 0; i < m->count; i++) p->reg[i] = LLVMBuildAlloca(e->b, t, "");
 }
 
-static void make_place(fv_emit *e, const fv_memory *m)
-{
+static void make_place(fv_emit *e, const fv_memory *m) {
     if (fv_emit_place_of(e, &m->obj)) return;
     fv_emit_place *p = new_place(e);
     p->obj = &m->obj;
@@ -148,14 +143,14 @@ static void make_place(fv_emit *e, const fv_memory *m)
     if (m->space == FV_SPACE_REG) make_registers(e, p);
     else if (m->space == FV_SPACE_LOCAL) {
         LLVMValueRef at = fv_emit_int(e, m->offset_bytes);
-        p->pointer = LLVMBuildGEP2(e->b, e->i8, LLVMGetParam(e->fn, (unsigned)e->k->n_tensors + 2), &at, 1, fv_cstr(e->k->ctx, m->obj.name));
+        p->pointer = LLVMBuildGEP2(e->b, e->i8, LLVMGetParam(e->fn, (unsigned)e->k->n_tensors + 2), &at, 1,
+                                   fv_cstr(e->k->ctx, m->obj.name));
         if (m->offset_bytes < 0 || m->offset_bytes + m->count * fv_type_bytes(m->obj.type) > e->k->scratch_bytes)
             fv_emit_fail(e, "'%s' leaves the scratch block", fv_cstr(e->k->ctx, m->obj.name));
     } else fv_emit_fail(e, "'%s' is in a memory that a CPU does not have", fv_cstr(e->k->ctx, m->obj.name));
 }
 
-static void make_places(fv_emit *e, const fv_flat *s, int depth)
-{
+static void make_places(fv_emit *e, const fv_flat *s, int depth) {
     if (depth > FV_EMIT_MAX_SCOPES) return;             /* emit_list refuses it */
     for (; s && !e->failed; s = s->next) {
         if (s->kind == FV_L_ALLOC) make_place(e, s->memory);
@@ -164,21 +159,18 @@ static void make_places(fv_emit *e, const fv_flat *s, int depth)
     }
 }
 
-/* -- Functions ---------------------------------------------------------------------------------------------------------------------- */
-static void add_attribute(fv_emit *e, LLVMValueRef fn, unsigned at, const char *name)
-{
+/* -- Functions --------------------------------------------------------------------------------- */
+static void add_attribute(fv_emit *e, LLVMValueRef fn, unsigned at, const char *name) {
     unsigned kind = LLVMGetEnumAttributeKindForName(name, strlen(name));
     LLVMAddAttributeAtIndex(fn, at, LLVMCreateEnumAttribute(e->c, kind, 0));
 }
 
-static void add_text_attribute(fv_emit *e, LLVMValueRef fn, const char *name, const char *value)
-{
+static void add_text_attribute(fv_emit *e, LLVMValueRef fn, const char *name, const char *value) {
     LLVMAttributeRef a = LLVMCreateStringAttribute(e->c, name, (unsigned)strlen(name), value, (unsigned)strlen(value));
     LLVMAddAttributeAtIndex(fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, a);
 }
 
-static void set_attributes(fv_emit *e, LLVMValueRef fn)
-{
+static void set_attributes(fv_emit *e, LLVMValueRef fn) {
     add_text_attribute(e, fn, "target-cpu", e->m->cpu);
     if (e->m->features[0]) add_text_attribute(e, fn, "target-features", e->m->features);
     if (e->m->avx512) add_text_attribute(e, fn, "prefer-vector-width", "512");
@@ -186,8 +178,7 @@ static void set_attributes(fv_emit *e, LLVMValueRef fn)
 }
 
 /* The body's parameters: one pointer per tensor, begin, end, scratch. */
-static void start_body(fv_emit *e, const char *symbol, bool noalias)
-{
+static void start_body(fv_emit *e, const char *symbol, bool noalias) {
     unsigned n = (unsigned)e->k->n_tensors;
     LLVMTypeRef *type = malloc((n + 3) * sizeof *type);
     FV_ASSERT(type, "out of memory");
@@ -201,7 +192,8 @@ static void start_body(fv_emit *e, const char *symbol, bool noalias)
     add_attribute(e, e->fn, n + 3, "noalias");
     for (unsigned i = 0; i < n; i++) {
         const fv_tensor *t = e->k->tensor[i];
-        LLVMSetValueName2(LLVMGetParam(e->fn, i), fv_cstr(e->k->ctx, t->obj.name), strlen(fv_cstr(e->k->ctx, t->obj.name)));
+        LLVMSetValueName2(LLVMGetParam(e->fn, i), fv_cstr(e->k->ctx, t->obj.name),
+                          strlen(fv_cstr(e->k->ctx, t->obj.name)));
         if (noalias) add_attribute(e, e->fn, i + 1, "noalias");
         if (t->role == FV_ROLE_IN) add_attribute(e, e->fn, i + 1, "readonly");
         add_attribute(e, e->fn, i + 1, "nocapture");
@@ -213,17 +205,16 @@ static void start_body(fv_emit *e, const char *symbol, bool noalias)
     }
 }
 
-static bool has_program_loop(const fv_flat *s)
-{
+static bool has_program_loop(const fv_flat *s) {
     for (; s; s = s->next)
         if (s->kind == FV_L_FOR && s->loop == FV_LOOP_PROGRAMS) return true;
     return false;
 }
 
-static void emit_body(fv_emit *e)
-{
+static void emit_body(fv_emit *e) {
     unsigned n = (unsigned)e->k->n_tensors;
-    LLVMBasicBlockRef entry = LLVMAppendBasicBlockInContext(e->c, e->fn, "entry"), start = LLVMAppendBasicBlockInContext(e->c, e->fn, "start");
+    LLVMBasicBlockRef entry = LLVMAppendBasicBlockInContext(e->c, e->fn, "entry");
+    LLVMBasicBlockRef start = LLVMAppendBasicBlockInContext(e->c, e->fn, "start");
     LLVMPositionBuilderAtEnd(e->b, entry);
     make_places(e, e->k->body, 0);
     fv_emit_alias_scopes(e);
@@ -241,8 +232,7 @@ static void emit_body(fv_emit *e)
     LLVMBuildRetVoid(e->b);
 }
 
-static void emit_entry(fv_emit *e, const char *symbol)
-{
+static void emit_entry(fv_emit *e, const char *symbol) {
     unsigned n = (unsigned)e->k->n_tensors;
     LLVMTypeRef type[4] = { e->ptr, e->i64, e->i64, e->ptr };
     LLVMValueRef fn = LLVMAddFunction(e->module, symbol, LLVMFunctionType(LLVMVoidTypeInContext(e->c), type, 4, 0));
@@ -260,8 +250,7 @@ static void emit_entry(fv_emit *e, const char *symbol)
     free(arg);
 }
 
-static void set_types(fv_emit *e)
-{
+static void set_types(fv_emit *e) {
     e->i1 = LLVMInt1TypeInContext(e->c);
     e->i8 = LLVMInt8TypeInContext(e->c);
     e->i16 = LLVMInt16TypeInContext(e->c);
@@ -273,9 +262,8 @@ static void set_types(fv_emit *e)
     e->ptr = LLVMPointerTypeInContext(e->c, 0);
 }
 
-bool fv_emit_kernel(const fv_flat_kernel *k, const fv_machine *m, LLVMModuleRef module, const char *symbol, bool noalias,
-                    char *why, size_t why_size)
-{
+bool fv_emit_kernel(const fv_flat_kernel *k, const fv_machine *m, LLVMModuleRef module, const char *symbol,
+                    bool noalias, char *why, size_t why_size) {
     fv_emit *e = calloc(1, sizeof *e);
     FV_ASSERT(e, "out of memory");
     e->k = k;

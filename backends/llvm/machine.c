@@ -1,4 +1,5 @@
-/* machine: picks the processor by name, and sets LLVM up once per process. Invariant: `facts` follow from the features that LLVM is told. */
+/* machine: picks the processor by name, and sets LLVM up once per process. Invariant: `facts` follow from the features
+ * that LLVM is told. */
 #include "backends/llvm/machine.h"
 
 #include <llvm-c/Core.h>
@@ -14,12 +15,11 @@ static const fv_target target_sse2 = {
     .l1_bytes = 32 << 10, .l2_bytes = 256 << 10,
 };
 
-/* -- LLVM as a guest ------------------------------------------------------------------------------------------------ */
+/* -- LLVM as a guest --------------------------------------------------------------------------- */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static _Thread_local fv_llvm_trap *active_trap;
 
-static void on_fatal(const char *reason)
-{
+static void on_fatal(const char *reason) {
     fv_llvm_trap *t = active_trap;
     if (!t) return;                                     /* LLVM prints the reason and ends the process */
     active_trap = NULL;
@@ -27,61 +27,57 @@ static void on_fatal(const char *reason)
     longjmp(t->to, 1);
 }
 
-static void set_up(void)
-{
+static void set_up(void) {
     LLVMInitializeAllTargetInfos();
     LLVMInitializeAllTargets();
     LLVMInitializeAllTargetMCs();
     LLVMInitializeAllAsmPrinters();
     LLVMInitializeAllAsmParsers();
     LLVMInstallFatalErrorHandler(on_fatal);
-    /* Loop strength reduction costs a third of the code generator's time and changes nothing: addresses come as base + index + constant.
-     * Hoisting of machine instructions out of loops keeps the constants of an epilogue in registers through the loop before it, and spills the
-     * accumulators there; the flat text is hoisted already. */
+    /* Loop strength reduction costs a third of the code generator's time and changes nothing: addresses come as base +
+     * index + constant. Hoisting of machine instructions out of loops keeps the constants of an epilogue in registers
+     * through the loop before it, and spills the accumulators there; the flat text is hoisted already. */
     static const char *const argv[] = { "fovea", "-disable-lsr", "-disable-machine-licm" };
     LLVMParseCommandLineOptions(3, argv, "");
 }
 
-void fv_llvm_trap_enter(fv_llvm_trap *trap)
-{
+void fv_llvm_trap_enter(fv_llvm_trap *trap) {
     trap->text[0] = 0;
     active_trap = trap;
 }
 
-void fv_llvm_trap_leave(void)
-{
+void fv_llvm_trap_leave(void) {
     active_trap = NULL;
 }
 
-/* -- Processors ------------------------------------------------------------------------------------------------------ */
-static bool has(const char *features, const char *name)
-{
+/* -- Processors -------------------------------------------------------------------------------- */
+static bool has(const char *features, const char *name) {
     size_t n = strlen(name);
     for (const char *at = features; (at = strstr(at, name)); at += n)
         if (at > features && at[-1] == '+' && (at[n] == ',' || at[n] == 0)) return true;
     return false;
 }
 
-static bool has_avx512(const char *f)
-{
+static bool has_avx512(const char *f) {
     return has(f, "avx512f") && has(f, "avx512vl") && has(f, "avx512bw") && has(f, "avx512dq");
 }
 
-static bool has_avx2(const char *f)
-{
+static bool has_avx2(const char *f) {
     return has(f, "avx2") && has(f, "fma") && has(f, "f16c");
 }
 
-static void take(fv_machine *m, const char *triple, const char *cpu, const char *features)
-{
+static void take(fv_machine *m, const char *triple, const char *cpu, const char *features) {
     snprintf(m->triple, sizeof m->triple, "%s", triple);
     snprintf(m->cpu, sizeof m->cpu, "%s", cpu);
     snprintf(m->features, sizeof m->features, "%s", features);
 }
 
-static void set_facts(fv_machine *m)
-{
-    bool arm = strncmp(m->triple, "aarch64", 7) == 0 || strncmp(m->triple, "arm64", 5) == 0;
+static bool is_arm(const char *triple) {
+    return strncmp(triple, "aarch64", 7) == 0 || strncmp(triple, "arm64", 5) == 0;
+}
+
+static void set_facts(fv_machine *m) {
+    bool arm = is_arm(m->triple);
     m->neon = arm;
     m->avx512 = !arm && has_avx512(m->features);
     m->avx2 = !arm && (m->avx512 || has_avx2(m->features));
@@ -90,12 +86,13 @@ static void set_facts(fv_machine *m)
 }
 
 static const char avx2_features[] = "+sse4.2,+avx,+avx2,+fma,+f16c,+bmi,+bmi2,+lzcnt,+popcnt,+movbe";
-static const char avx512_features[] = "+sse4.2,+avx,+avx2,+fma,+f16c,+bmi,+bmi2,+lzcnt,+popcnt,+movbe,+avx512f,+avx512cd,+avx512vl,+avx512bw,+avx512dq";
+static const char avx512_features[] =
+    "+sse4.2,+avx,+avx2,+fma,+f16c,+bmi,+bmi2,+lzcnt,+popcnt,+movbe,+avx512f,+avx512cd,+avx512vl,+avx512bw,+avx512dq";
 
-static bool host_machine(fv_machine *m)
-{
+static bool host_machine(fv_machine *m) {
     char *triple = LLVMGetDefaultTargetTriple(), *cpu = LLVMGetHostCPUName(), *features = LLVMGetHostCPUFeatures();
-    bool fits = strlen(features) < sizeof m->features && strlen(triple) < sizeof m->triple && strlen(cpu) < sizeof m->cpu;
+    bool fits = strlen(features) < sizeof m->features && strlen(triple) < sizeof m->triple;
+    fits = fits && strlen(cpu) < sizeof m->cpu;
     take(m, triple, fits ? cpu : "generic", fits ? features : "");
     LLVMDisposeMessage(triple);
     LLVMDisposeMessage(cpu);
@@ -105,9 +102,9 @@ static bool host_machine(fv_machine *m)
     return true;
 }
 
-/* A named instruction set: the host itself where it is just that, else a plain processor with it; native if the host can run it. */
-static bool named_machine(const char *name, fv_machine *m)
-{
+/* A named instruction set: the host itself where it is just that, else a plain processor with it; native if the host
+ * can run it. */
+static bool named_machine(const char *name, fv_machine *m) {
     fv_machine host = { 0 };
     host_machine(&host);
     if (strcmp(host.facts->name, name) == 0) {
@@ -122,15 +119,15 @@ static bool named_machine(const char *name, fv_machine *m)
         const char *triple = x86 ? host.triple : "x86_64-linux-gnu";
         bool is512 = strcmp(name, "avx512") == 0, is2 = strcmp(name, "avx2") == 0;
         if (!is512 && !is2 && strcmp(name, "sse2") != 0) return false;
-        take(m, triple, is512 ? "x86-64-v4" : is2 ? "haswell" : "x86-64", is512 ? avx512_features : is2 ? avx2_features : "");
+        take(m, triple, is512 ? "x86-64-v4" : is2 ? "haswell" : "x86-64",
+             is512 ? avx512_features : is2 ? avx2_features : "");
         m->native = x86 && (is512 ? host.avx512 : is2 ? host.avx2 : true);
     }
     set_facts(m);
     return true;
 }
 
-static bool triple_machine(const char *name, fv_machine *m)
-{
+static bool triple_machine(const char *name, fv_machine *m) {
     const char *colon = strchr(name, ':');
     size_t n = (size_t)(colon - name);
     if (n >= sizeof m->triple || strlen(colon + 1) >= sizeof m->features) return false;
@@ -143,12 +140,12 @@ static bool triple_machine(const char *name, fv_machine *m)
     return true;
 }
 
-bool fv_machine_find(const char *name, fv_machine *out, char *why, size_t why_size)
-{
+bool fv_machine_find(const char *name, fv_machine *out, char *why, size_t why_size) {
     pthread_once(&once, set_up);
     *out = (fv_machine){ 0 };
     if (!name || !*name) name = getenv("FOVEA_TARGET");
-    bool ok = !name || !*name ? host_machine(out) : strchr(name, ':') ? triple_machine(name, out) : named_machine(name, out);
+    bool ok = !name || !*name ? host_machine(out)
+            : strchr(name, ':') ? triple_machine(name, out) : named_machine(name, out);
     if (!ok) {
         snprintf(why, why_size, "no CPU target is called '%s': avx512, avx2, sse2, neon, or TRIPLE:FEATURES", name);
         return false;
@@ -160,13 +157,12 @@ bool fv_machine_find(const char *name, fv_machine *out, char *why, size_t why_si
         LLVMDisposeMessage(message);
         return false;
     }
-    bool cpu = strncmp(out->triple, "x86_64", 6) == 0 || strncmp(out->triple, "aarch64", 7) == 0 || strncmp(out->triple, "arm64", 5) == 0;
+    bool cpu = strncmp(out->triple, "x86_64", 6) == 0 || is_arm(out->triple);
     if (!cpu) snprintf(why, why_size, "no code is made for '%s': x86-64 and AArch64 only", out->triple);
     return cpu;
 }
 
-LLVMTargetMachineRef fv_machine_codegen(const fv_machine *m, char *why, size_t why_size)
-{
+LLVMTargetMachineRef fv_machine_codegen(const fv_machine *m, char *why, size_t why_size) {
     LLVMTargetRef t;
     char *message = NULL;
     if (LLVMGetTargetFromTriple(m->triple, &t, &message)) {
@@ -175,7 +171,8 @@ LLVMTargetMachineRef fv_machine_codegen(const fv_machine *m, char *why, size_t w
         return NULL;
     }
     LLVMTargetMachineRef tm =
-        LLVMCreateTargetMachine(t, m->triple, m->cpu, m->features, LLVMCodeGenLevelDefault, LLVMRelocPIC, LLVMCodeModelDefault);
+        LLVMCreateTargetMachine(t, m->triple, m->cpu, m->features, LLVMCodeGenLevelDefault, LLVMRelocPIC,
+                                LLVMCodeModelDefault);
     if (!tm) snprintf(why, why_size, "LLVM has no code generator for '%s'", m->triple);
     return tm;
 }

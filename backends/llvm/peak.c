@@ -1,5 +1,5 @@
-/* peak: what this processor does at best with code of this backend: multiply-adds on independent registers, and reads of a large array. Both kernels are flat
- * kernels like any other. */
+/* peak: what this processor does at best with code of this backend: multiply-adds on independent registers, and reads
+ * of a large array. Both kernels are flat kernels like any other. */
 #define _POSIX_C_SOURCE 200809L
 #include "backends/llvm/llvm.h"
 #include "backends/llvm/machine.h"
@@ -12,35 +12,30 @@ enum { CHAINS = 12, ROUNDS = 20000, TRIES = 12, READ_FLOATS = 24 << 20, READ_TRI
 
 typedef struct { fv_ctx *ctx; int lanes; fv_tensor *tensor; fv_memory *acc; fv_flats body; } build;
 
-static double now(void)
-{
+static double now(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static const fv_expr *acc(build *b, int i)
-{
+static const fv_expr *acc(build *b, int i) {
     const fv_expr *at = fv_int(b->ctx, i);
     return fv_make(b->ctx, FV_X_LOAD, FV_F32, b->lanes, 0, &b->acc->obj, &at, 1);
 }
 
-static void set_acc(build *b, fv_flats *list, int i, const fv_expr *v)
-{
+static void set_acc(build *b, fv_flats *list, int i, const fv_expr *v) {
     fv_flat *s = fv_flats_add(list, fv_flat_new(b->ctx, FV_L_STORE));
     s->memory = b->acc;
     s->offset = fv_int(b->ctx, i);
     s->expr = v;
 }
 
-static const fv_expr *splat(build *b, double v)
-{
+static const fv_expr *splat(build *b, double v) {
     const fv_expr *c = fv_float(b->ctx, v);
     return fv_make(b->ctx, FV_X_SPLAT, FV_F32, b->lanes, 0, NULL, &c, 1);
 }
 
-static build start(fv_ctx *ctx, int lanes, int64_t floats, fv_role role)
-{
+static build start(fv_ctx *ctx, int lanes, int64_t floats, fv_role role) {
     build b = { .ctx = ctx, .lanes = lanes };
     b.tensor = FV_NEW(ctx, fv_tensor);
     b.tensor->obj = (fv_obj){ .kind = FV_OBJ_TENSOR, .name = fv_intern(ctx, "x"), .type = FV_F32, .rank = 1 };
@@ -58,8 +53,7 @@ static build start(fv_ctx *ctx, int lanes, int64_t floats, fv_role role)
     return b;
 }
 
-static fv_flats *add_loop(build *b, fv_flats *body, int64_t trips, int64_t step)
-{
+static fv_flats *add_loop(build *b, fv_flats *body, int64_t trips, int64_t step) {
     fv_flat *f = fv_flats_add(&b->body, fv_flat_new(b->ctx, FV_L_FOR));
     f->name = fv_intern(b->ctx, "k");
     f->lo = fv_int(b->ctx, 0);
@@ -70,8 +64,7 @@ static fv_flats *add_loop(build *b, fv_flats *body, int64_t trips, int64_t step)
 }
 
 /* The sum of all registers goes to the tensor of results, so that nothing can be left out. */
-static fv_llvm_kernel *finish(build *b, fv_tensor *result)
-{
+static fv_llvm_kernel *finish(build *b, fv_tensor *result) {
     const fv_expr *sum = acc(b, 0);
     for (int i = 1; i < CHAINS; i++) sum = fv_op2(b->ctx, FV_X_ADD, sum, acc(b, i));
     fv_flat *s = fv_flats_add(&b->body, fv_flat_new(b->ctx, FV_L_STORE));
@@ -91,15 +84,13 @@ static fv_llvm_kernel *finish(build *b, fv_tensor *result)
 }
 
 /* NULL: no code can be made here. */
-static const fv_target *host_target(void)
-{
+static const fv_target *host_target(void) {
     fv_machine m;
     char why[128];
     return fv_machine_find(NULL, &m, why, sizeof why) && m.native ? m.facts : NULL;
 }
 
-static double best_time(const fv_llvm_kernel *k, void *const *args, int tries)
-{
+static double best_time(const fv_llvm_kernel *k, void *const *args, int tries) {
     double best = 1e30;
     for (int t = 0; t < tries; t++) {
         double start_time = now();
@@ -110,15 +101,15 @@ static double best_time(const fv_llvm_kernel *k, void *const *args, int tries)
     return best;
 }
 
-double fv_llvm_fma_peak(void)
-{
+double fv_llvm_fma_peak(void) {
     fv_ctx *ctx = fv_ctx_new();
     const fv_target *target = host_target();
     double peak = 0;
     if (target) {
         build b = start(ctx, target->lanes, 64, FV_ROLE_OUT);
         fv_flats body = { 0 };
-        for (int i = 0; i < CHAINS; i++) set_acc(&b, &body, i, fv_op3(ctx, FV_X_FMA, acc(&b, i), splat(&b, 0.999), splat(&b, 0.5)));
+        for (int i = 0; i < CHAINS; i++)
+            set_acc(&b, &body, i, fv_op3(ctx, FV_X_FMA, acc(&b, i), splat(&b, 0.999), splat(&b, 0.5)));
         add_loop(&b, &body, ROUNDS, 1);
         fv_llvm_kernel *k = finish(&b, b.tensor);
         _Alignas(64) float out[64];
@@ -130,8 +121,7 @@ double fv_llvm_fma_peak(void)
     return peak;
 }
 
-double fv_llvm_read_bandwidth(void)
-{
+double fv_llvm_read_bandwidth(void) {
     fv_ctx *ctx = fv_ctx_new();
     const fv_target *target = host_target();
     float *data = malloc(READ_FLOATS * sizeof *data);

@@ -94,6 +94,18 @@ bool fv_opencl_available(fv_buf *why) {
 }
 
 /* -- Opening ------------------------------------------------------------------------------------------------------------------------------ */
+/* PoCL turns the items of a group into loops between barriers, after its compiler may have moved a branch like `if (item < 9)` across a barrier: with the
+ * optimiser on, version 3.1 then leaves statements out (seen: two such branches around a barrier inside a loop). Such devices build without it. */
+static bool loops_over_items(const fv_opencl *d) {
+    char name[128] = "";
+    cl_platform_id platform = NULL;
+    cl_device_type type = 0;
+    if (clGetDeviceInfo(d->device, CL_DEVICE_PLATFORM, sizeof(cl_platform_id), &platform, NULL) != CL_SUCCESS ||
+        clGetDeviceInfo(d->device, CL_DEVICE_TYPE, sizeof type, &type, NULL) != CL_SUCCESS ||
+        clGetPlatformInfo(platform, CL_PLATFORM_NAME, sizeof name - 1, name, NULL) != CL_SUCCESS)
+        return false;
+    return (type & CL_DEVICE_TYPE_CPU) && contains(name, "Portable Computing Language");
+}
 static void learn(fv_opencl *d) {
     cl_ulong local = 0;
     size_t group = 0;
@@ -103,7 +115,8 @@ static void learn(fv_opencl *d) {
         d->target.l1_bytes = (int64_t)local < d->target.l1_bytes ? (int64_t)local : d->target.l1_bytes;
     d->max_group = clGetDeviceInfo(d->device, CL_DEVICE_MAX_WORK_GROUP_SIZE, sizeof group, &group, NULL) == CL_SUCCESS ? (int64_t)group : 1;
     clGetDeviceInfo(d->device, CL_DEVICE_SINGLE_FP_CONFIG, sizeof single, &single, NULL);
-    snprintf(d->options, sizeof d->options, "-cl-std=CL1.2%s", single & CL_FP_CORRECTLY_ROUNDED_DIVIDE_SQRT ? " -cl-fp32-correctly-rounded-divide-sqrt" : "");
+    snprintf(d->options, sizeof d->options, "-cl-std=CL1.2%s%s", single & CL_FP_CORRECTLY_ROUNDED_DIVIDE_SQRT ? " -cl-fp32-correctly-rounded-divide-sqrt" : "",
+             loops_over_items(d) ? " -cl-opt-disable" : "");
 }
 fv_opencl *fv_opencl_open(fv_ctx *ctx) {
     found f[MAX_DEVICES];

@@ -38,6 +38,7 @@ typedef struct {
 extern const cli_command *const cli_commands[];          /* NULL-terminated */
 
 /* -- A spec and what it is given --------------------------------------------------------------------------------------------------- */
+typedef struct { const fv_node *node; fovea_dtype dtype; void *data; } cli_leaf_data;
 typedef struct {
     const char *name;                                   /* as given on the command line */
     const char *path, *variant;                         /* the Lua file; NULL or the part after ':' */
@@ -52,13 +53,18 @@ typedef struct {
     const char *picture[4096];
     bool seeded;
     int64_t seed;
+    bool whole_numbers;                                 /* seeded floats are small integers: sums of them are exact */
     double trace_seconds;
+    int n_leaves, cap_leaves;
+    cli_leaf_data *leaf;                                /* what cli_leaf gave; owned */
 } cli_session;
 /* Options common to run, check, show, bench and compile: --config --set --weights --input --shape --seed. */
 extern const cli_option cli_session_options[];
 #define CLI_SESSION_OPTIONS \
     {"config", "C.json", "the table `config` that the spec reads, as a JSON object", CLI_VALUE}, \
     {"set", "k=v", "a value of `config`, over that of --config; may be repeated", CLI_LIST}, \
+    {"weights", "W.safetensors", "parameters by their checkpoint names; without: seeded numbers", CLI_VALUE}, \
+    {"input", "FILE…", "inputs: a safetensors file, .npy files, or PNG and JPEG pictures", CLI_LIST}, \
     {"shape", "b=1,h=56", "extents that the spec's inputs leave open, by axis", CLI_LIST}, \
     {"seed", "S", "seed of the numbers made where no weights or inputs are given (default 1)", CLI_VALUE}
 
@@ -69,8 +75,13 @@ void cli_session_close(cli_session *s);
 const char *cli_spec_path(fv_ctx *ctx, const char *name);
 const char *cli_spec_dir(void);
 
-/* Elements of an input, param or const of the graph as the model wants them (f32, i32, bool), from the session's files or its seed. *out is malloc'ed. false after recording errors. */
-bool cli_leaf(fv_ctx *ctx, cli_session *s, const fv_node *leaf, fovea_dtype dtype, void **out, int64_t *count);
+/* Elements of an input or param as the model wants them (f32, i32, bool), from the session's files or its seed; owned by the session until it is closed or told
+ * to forget (another seed). NULL after recording errors. */
+const void *cli_leaf(fv_ctx *ctx, cli_session *s, const fv_node *leaf, fovea_dtype dtype, int64_t *count);
+void cli_session_forget(cli_session *s);
+int64_t cli_leaf_shape(const fv_node *leaf, int64_t *shape);            /* stored extents; returns their product */
+const fv_node *cli_find_leaf(const fv_graph *g, fv_node_op op, const char *name);
+const fovea_stored *cli_given_input(const cli_session *s, const char *name);   /* NULL: none of this name */
 /* Binds weights (or seeded numbers) to a loaded model; arrays stay owned by the session. */
 bool cli_bind(fv_ctx *ctx, cli_session *s, const fv_compiled *c, fovea_model *m);
 const char *cli_seed_rule(fv_ctx *ctx, const char *name, int rank, const int64_t *shape);

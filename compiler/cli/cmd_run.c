@@ -1,107 +1,71 @@
 /* fovea run: a spec or backbone on inputs or pictures, with weights or seeded numbers. */
-#include "backends/reference/reference.h"
-#include "cli/cli.h"
+#include "cli/live.h"
 #include "cli/pictures.h"
 #include "io/npy.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct { fv_ctx *ctx; cli_session *s; } source;
-static bool reference_leaf(void *user, const fv_node *leaf, double *out, int64_t count) {
-    source *u = user;
-    void *data;
-    int64_t n;
-    fv_type t = leaf->result[0]->obj.type;
-    if (!cli_leaf(u->ctx, u->s, leaf, fv_type_is_float(t) ? FOVEA_F32 : FOVEA_I32, &data, &n)) { free(data); return false; }
-    for (int64_t i = 0; i < count && i < n; i++) out[i] = fv_type_is_float(t) ? (double)((float *)data)[i] : (double)((int32_t *)data)[i];
-    free(data);
-    return true;
-}
-static void reference_progress(int done, int total, void *user) { (void)user; cli_progress("evaluating %d of %d nodes", done, total); }
+typedef struct { int n; fovea_stored tensor[CLI_MAX_OUTPUTS]; } answers;
 
-typedef struct { int n; fovea_stored tensor[256]; } answers;
-static int64_t output_shape(const fv_output *o, fovea_stored *t) {
-    t->rank = o->stored.rank;
-    t->count = 1;
-    for (int d = 0; d < t->rank; d++) {
-        t->shape[d] = 1;
-        for (int j = 0; j < o->stored.dim[d].n; j++) t->shape[d] *= o->value->axis[o->stored.dim[d].axis[j]].extent;
-        t->count *= t->shape[d];
-    }
-    return t->count;
-}
 static bool run_reference(fv_ctx *ctx, cli_session *s, answers *out) {
     fv_graph *g = s->spec.graph;
     double **results = FV_NEWN(ctx, double *, g->n_outputs + 1);
-    source u = {ctx, s};
-    if (!fv_reference_run(g, (fv_str){0}, reference_leaf, &u, results, reference_progress, NULL)) return false;
-    for (int i = 0; i < g->n_outputs && out->n < 256; i++) {
-        fovea_stored *t = &out->tensor[out->n++];
+    if (!cli_reference(ctx, s, results)) return false;
+    for (int i = 0; i < g->n_outputs; i++) {
         bool f = fv_type_is_float(g->output[i].value->obj.type);
-        *t = (fovea_stored){.name = fv_cstr(ctx, g->output[i].name), .storage = f ? FOVEA_ST_F32 : FOVEA_ST_I32};
-        int64_t n = output_shape(&g->output[i], t);
-        char *data = fv_alloc(ctx, (size_t)n * 4 + 4);
-        for (int64_t j = 0; j < n; j++) if (f) ((float *)(void *)data)[j] = (float)results[i][j]; else ((int32_t *)(void *)data)[j] = (int32_t)results[i][j];
-        t->data = data;
+        fovea_stored t = {.name = fv_cstr(ctx, g->output[i].name), .storage = f ? FOVEA_ST_F32 : FOVEA_ST_I32, .rank = g->output[i].stored.rank};
+        t.count = cli_output_shape(&g->output[i], t.shape);
+        char *data = fv_alloc(ctx, (size_t)t.count * 4 + 4);
+        for (int64_t j = 0; j < t.count; j++)
+            if (f) ((float *)(void *)data)[j] = (float)results[i][j];
+            else ((int32_t *)(void *)data)[j] = (int32_t)results[i][j];
+        t.data = data;
+        if (out->n < CLI_MAX_OUTPUTS) out->tensor[out->n++] = t;
         free(results[i]);
     }
     return true;
 }
-
-static const fv_node *find_input(const fv_ctx *ctx, const fv_graph *g, const char *name) {
-    for (int i = 0; i < g->n_nodes; i++) if (g->node[i]->op == FV_NODE_INPUT && !strcmp(fv_cstr(ctx, g->node[i]->u.leaf.name), name)) return g->node[i];
-    return NULL;
-}
-static bool run_compiled(fv_ctx *ctx, const cli_args *a, cli_session *s, answers *out, int top) {
-    fv_driver_options o = {.backend = cli_value(a, "backend"), .cache_dir = cli_cache_dir(ctx), .attend_strategy = cli_value(a, "attend"), .verify = cli_flag(a, "verify")};
-    fv_compiled c;
-    fovea_error e;
-    fovea_model *m = NULL;
-    bool fine = false;
-    cli_progress("compiling %s", s->name);
+static bool run_compiled(fv_ctx *ctx, const cli_args *a, cli_session *s, cli_live *l, answers *out, int top) {
+    fv_driver_options o = {.backend = cli_value(a, "backend"), .target = cli_value(a, "target"), .cache_dir = cli_cache_dir(ctx),
+                           .attend_strategy = cli_value(a, "attend"), .verify = cli_flag(a, "verify")};
     int64_t threads = 0;
-    if (!cli_int(ctx, a, "threads", 1, &threads) || !fv_compile(ctx, s->spec.graph, (fv_str){0}, &o, &c)) return false;
+    if (!cli_int(ctx, a, "threads", 1, &threads)) return false;
     fovea_options ro = {.threads = (int32_t)threads, .check = cli_flag(a, "verify")};
-    if (fovea_model_load(&c.program, &ro, &m, &e)) { cli_runtime_error(ctx, FV_E_RUN, &e); goto done; }
-    cli_progress("preparing %s", s->name);
-    if (!cli_bind(ctx, s, &c, m)) goto done;
-    if (s->n_pictures) { fine = cli_run_pictures(ctx, s, m, top); goto done; }
-    DLTensor in[64], results[256];
-    int32_t n_in = 0, n_out = 0;
-    for (const fovea_array *x; n_in < 64 && (x = fovea_model_input(m, n_in)); n_in++) {
-        void *data;
-        int64_t count;
-        const fv_node *leaf = find_input(ctx, s->spec.graph, x->name);
-        if (!leaf || !cli_leaf(ctx, s, leaf, x->dtype, &data, &count)) goto done;
-        in[n_in] = fovea_tensor(data, x->dtype, x->rank, (int64_t *)(uintptr_t)x->shape);
-    }
-    for (const fovea_array *x; n_out < 256 && (x = fovea_model_output(m, n_out)); n_out++) {
-        fovea_stored *t = &out->tensor[out->n++];
-        *t = (fovea_stored){.name = x->name, .storage = fovea_storage_of(x->dtype), .rank = x->rank, .count = 1};
-        for (int d = 0; d < x->rank; d++) { t->shape[d] = x->shape[d]; t->count *= x->shape[d]; }
-        void *data = aligned_alloc(64, ((size_t)x->bytes + 127) / 64 * 64);
-        t->data = data;
-        results[n_out] = fovea_tensor(data, x->dtype, x->rank, (int64_t *)(uintptr_t)x->shape);
-    }
+    if (!cli_live_open(ctx, s, &o, &ro, s->n_pictures > 0, l)) return false;
+    if (s->n_pictures) return cli_run_pictures(ctx, s, l->model, top);
     cli_progress("running %s", s->name);
-    if (fovea_model_run(m, in, n_in, results, n_out, &e)) { cli_runtime_error(ctx, FV_E_RUN, &e); goto done; }
-    fine = true;
-done:
-    cli_progress_done();
-    fovea_model_dispose(m);
-    fv_compiled_dispose(&c);
-    return fine;
+    if (!cli_live_run(ctx, l)) return false;
+    for (int i = 0; i < l->n_out; i++) {
+        const fovea_array *x = l->output[i];
+        fovea_stored *t = &out->tensor[out->n++];
+        *t = (fovea_stored){.name = x->name, .storage = fovea_storage_of(x->dtype), .rank = x->rank, .count = 1, .data = l->out[i].data};
+        for (int d = 0; d < x->rank; d++) { t->shape[d] = x->shape[d]; t->count *= x->shape[d]; }
+    }
+    return true;
 }
 
 static bool write_answers(fv_ctx *ctx, const char *path, const answers *out) {
     size_t n = strlen(path);
     if (n > 4 && !strcmp(path + n - 4, ".npy")) {
-        if (out->n != 1) { fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "%d outputs do not fit into one .npy file; write a .safetensors file", out->n); return false; }
-        return fv_npy_write(ctx, path, &out->tensor[0]);
+        if (out->n == 1) return fv_npy_write(ctx, path, &out->tensor[0]);
+        fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "%d outputs do not fit into one .npy file; write a .safetensors file", out->n);
+        return false;
     }
     fovea_error e;
     if (fovea_safetensors_write(path, out->tensor, out->n, NULL, &e)) return cli_runtime_error(ctx, FV_E_FILE, &e);
+    return true;
+}
+/* Inputs and parameters as they were used, in one safetensors file: what --input and --weights read back. */
+static bool write_used(fv_ctx *ctx, const char *path, const cli_session *s) {
+    fovea_stored *list = FV_NEWN(ctx, fovea_stored, s->n_leaves + 1);
+    for (int i = 0; i < s->n_leaves; i++) {
+        const fv_node *n = s->leaf[i].node;
+        list[i] = (fovea_stored){.name = fv_cstr(ctx, n->u.leaf.name), .storage = fovea_storage_of(s->leaf[i].dtype), .rank = n->u.leaf.stored.rank, .data = s->leaf[i].data};
+        cli_leaf_shape(n, list[i].shape);
+    }
+    fovea_error e;
+    if (fovea_safetensors_write(path, list, s->n_leaves, NULL, &e)) return cli_runtime_error(ctx, FV_E_FILE, &e);
     return true;
 }
 static void say(const answers *out) {
@@ -110,11 +74,12 @@ static void say(const answers *out) {
         printf("%-16s %s[", t->name, fovea_storage_name(t->storage));
         for (int d = 0; d < t->rank; d++) printf("%s%lld", d ? ", " : "", (long long)t->shape[d]);
         printf("]");
-        double least = 1e300, most = -1e300, sum = 0;
+        fovea_dtype type = t->storage == FOVEA_ST_F32 ? FOVEA_F32 : t->storage == FOVEA_ST_BOOL ? FOVEA_BOOL : FOVEA_I32;
+        double least = 0, most = 0, sum = 0;
         for (int64_t j = 0; j < t->count; j++) {
-            double v = t->storage == FOVEA_ST_F32 ? (double)((const float *)t->data)[j] : t->storage == FOVEA_ST_BOOL ? ((const unsigned char *)t->data)[j] : ((const int32_t *)t->data)[j];
-            least = v < least ? v : least;
-            most = v > most ? v : most;
+            double v = cli_element(t->data, type, j);
+            least = j == 0 || v < least ? v : least;
+            most = j == 0 || v > most ? v : most;
             sum += v;
         }
         if (t->count) printf("  min %.6g  mean %.6g  max %.6g", least, sum / (double)t->count, most);
@@ -126,22 +91,25 @@ static int run(fv_ctx *ctx, const cli_args *a) {
     if (a->n_words != 1) { fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "run takes one spec, %d given; see fovea run --help", a->n_words); return CLI_USER; }
     static cli_session s;
     static answers out;
+    static cli_live live;
     int64_t top = 5;
     bool fine = cli_int(ctx, a, "topk", 1, &top) && cli_session_open(ctx, a, a->word[0], &s);
-    const char *backend = cli_value(a, "backend"), *output = cli_value(a, "output");
-    if (fine) fine = backend && !strcmp(backend, "reference") ? run_reference(ctx, &s, &out) : run_compiled(ctx, a, &s, &out, (int)top);
+    const char *backend = cli_value(a, "backend"), *output = cli_value(a, "output"), *used = cli_value(a, "write-used");
+    if (fine) fine = backend && !strcmp(backend, "reference") ? run_reference(ctx, &s, &out) : run_compiled(ctx, a, &s, &live, &out, (int)top);
     cli_progress_done();
+    if (fine && used) fine = write_used(ctx, used, &s);
     if (fine && output && !s.n_pictures) fine = write_answers(ctx, output, &out);
     else if (fine && !s.n_pictures) say(&out);
+    cli_live_close(&live);
     cli_session_close(&s);
     return fine ? CLI_OK : CLI_USER;
 }
 static const cli_option options[] = {
     CLI_SESSION_OPTIONS,
-    {"weights", "W.safetensors", "parameters by their checkpoint names; without: seeded numbers", CLI_VALUE},
-    {"input", "FILE…", "inputs: a safetensors file, .npy files, or PNG and JPEG pictures", CLI_LIST},
     {"output", "FILE", "write the outputs to a safetensors or .npy file", CLI_VALUE},
+    {"write-used", "FILE", "write the inputs and parameters that were used to a safetensors file", CLI_VALUE},
     {"backend", "NAME", "cpu (default), reference, or another of fovea devices", CLI_VALUE},
+    {"target", "NAME", "code for another processor than this one: avx2, sse2 …", CLI_VALUE},
     {"threads", "N", "threads; default: what affinity and quota allow", CLI_VALUE},
     {"topk", "K", "classes shown per picture (default 5)", CLI_VALUE},
     {"attend", "STRATEGY", "force a strategy of attend: box or offset", CLI_VALUE},

@@ -1,10 +1,9 @@
-/* A spec and what it is given: config, weights, inputs, extents, seed. */
+/* A spec and what it is given: config, weights, inputs, extents, seed. Invariant: what cli_session_open took is given back by cli_session_close, whatever
+ * failed in between. */
 #include "cli/cli.h"
 #include "io/file.h"
 #include "io/json.h"
 #include "io/npy.h"
-#include "io/seed.h"
-
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,11 +21,11 @@ static bool shape_info(const fovea_stored *t, const char *name, fv_shape_info *o
     for (int i = 0; i < t->rank; i++) out->shape[i] = t->shape[i];
     return true;
 }
-static const fovea_stored *given_input(const cli_session *s, const char *name) {
+const fovea_stored *cli_given_input(const cli_session *s, const char *name) {
     for (int i = 0; i < s->n_inputs; i++) if (!*s->input[i].name || !strcmp(s->input[i].name, name)) return &s->input[i];
     return NULL;
 }
-static bool input_shape(void *user, const char *name, fv_shape_info *out) { return shape_info(given_input(user, name), name, out); }
+static bool input_shape(void *user, const char *name, fv_shape_info *out) { return shape_info(cli_given_input(user, name), name, out); }
 static bool param_shape(void *user, const char *name, fv_shape_info *out) {
     const cli_session *s = user;
     return shape_info(fv_weights_find(s->weights, name), name, out);
@@ -88,6 +87,44 @@ static bool read_sets(fv_ctx *ctx, const cli_args *a, const char ***keys, const 
     return true;
 }
 
+/* -- Weights against what the spec declares -------------------------------------------------------------------------------------------- */
+static bool check_weights(fv_ctx *ctx, const cli_session *s, const fv_spec *spec) {
+    const fv_graph *g = spec->graph;
+    bool *live = FV_NEWN(ctx, bool, g->n_nodes + 1);
+    fv_wanted *wanted = FV_NEWN(ctx, fv_wanted, g->n_nodes + 1);
+    int n = 0;
+    fv_graph_live(g, live);
+    for (int i = 0; i < g->n_nodes; i++) {
+        const fv_node *leaf = g->node[i];
+        if (leaf->op != FV_NODE_PARAM || !live[i]) continue;
+        int64_t *shape = FV_NEWN(ctx, int64_t, FV_MAX_AXES);
+        cli_leaf_shape(leaf, shape);
+        wanted[n++] = (fv_wanted){fv_cstr(ctx, leaf->u.leaf.name), leaf->u.leaf.stored.rank, shape, leaf->loc};
+    }
+    return fv_weights_check(ctx, s->weights, wanted, n, NULL);
+}
+/* The trace stopped at the first tensor that did not fit. Traced once more without weights, the spec names all that it wants; where it cannot be (its extents
+ * come from the weights), the first error stands alone. */
+static void list_weights(fv_ctx *ctx, const cli_session *s, fv_spec_options o) {
+    bool about = false;
+    for (int i = 0; i < fv_diag_count(ctx); i++) about = about || fv_diag_at(ctx, i)->code == FV_E_PARAM;
+    if (!about) return;
+    fv_ctx *other = fv_ctx_new();
+    fv_spec spec;
+    o.param_shape = NULL;
+    o.declare = true;
+    if (fv_spec_load(other, s->path, s->variant, &o, &spec)) {
+        check_weights(other, s, &spec);
+        for (int i = 0; i < fv_diag_count(other); i++) {
+            const fv_diag *d = fv_diag_at(other, i);
+            fv_loc loc = {fv_intern(ctx, fv_cstr(other, d->loc.file)), d->loc.line};
+            if (d->is_note) fv_note(ctx, loc, "%s", d->text);
+            else fv_error(ctx, d->code, loc, "%s", d->text);
+        }
+    }
+    fv_ctx_dispose(other);
+}
+
 bool cli_session_open(fv_ctx *ctx, const cli_args *a, const char *name, cli_session *s) {
     *s = (cli_session){.name = name, .seed = 1};
     char *file = fv_strdup(ctx, name), *colon = strrchr(file, ':');
@@ -127,80 +164,19 @@ bool cli_session_open(fv_ctx *ctx, const cli_args *a, const char *name, cli_sess
     double begin = fv_now();
     bool fine = fv_spec_load(ctx, s->path, s->variant, &o, &s->spec);
     s->trace_seconds = fv_now() - begin;
+    if (weights && !fine) list_weights(ctx, s, o);
+    if (weights && fine) fine = check_weights(ctx, s, &s->spec);
     return fine;
 }
+void cli_session_forget(cli_session *s) {
+    for (int i = 0; i < s->n_leaves; i++) free(s->leaf[i].data);
+    free(s->leaf);
+    s->leaf = NULL;
+    s->n_leaves = s->cap_leaves = 0;
+}
 void cli_session_close(cli_session *s) {
+    cli_session_forget(s);
     fv_weights_close(s->weights);
     fovea_safetensors_close(s->input_file);
     for (int i = 0; i < s->n_keep; i++) fv_npy_dispose(s->keep[i]);
-}
-
-/* Rank two and more: normal with the fan-in's deviation; norms around one; variances positive; the rest small. */
-const char *cli_seed_rule(fv_ctx *ctx, const char *name, int rank, const int64_t *shape) {
-    if (ends(name, "running_var")) return "uniform:0.5:1.5";
-    double fan = 1;
-    for (int i = 1; i < rank; i++) fan *= (double)shape[i];
-    if (rank >= 2) {
-        double d = 1 / (fan > 0 ? fan : 1), r = d > 1 ? d : 1;
-        for (int i = 0; i < 60; i++) r = 0.5 * (r + d / r);             /* square root */
-        return fv_printf(ctx, "normal:%.17g", r);
-    }
-    return ends(name, ".weight") || !strcmp(name, "weight") ? "around:1:0.2" : "normal:0.1";
-}
-static int64_t shape_of(const fv_node *leaf, int64_t *shape) {
-    const fv_value *v = leaf->result[0];
-    int64_t n = 1;
-    for (int d = 0; d < leaf->u.leaf.stored.rank; d++) {
-        shape[d] = 1;
-        for (int j = 0; j < leaf->u.leaf.stored.dim[d].n; j++) shape[d] *= v->axis[leaf->u.leaf.stored.dim[d].axis[j]].extent;
-        n *= shape[d];
-    }
-    return n;
-}
-bool cli_leaf(fv_ctx *ctx, cli_session *s, const fv_node *leaf, fovea_dtype dtype, void **out, int64_t *count) {
-    int64_t shape[FV_MAX_AXES];
-    const char *name = fv_cstr(ctx, leaf->u.leaf.name);
-    int rank = leaf->u.leaf.stored.rank;
-    *count = shape_of(leaf, shape);
-    *out = calloc((size_t)(*count > 0 ? *count : 1) + 16, (size_t)fovea_dtype_size(dtype));
-    if (!*out) { fv_error(ctx, FV_E_RUN, leaf->loc, "not enough memory for %s", name); return false; }
-    const fovea_stored *t = leaf->op == FV_NODE_PARAM ? (s->weights ? fv_weights_find(s->weights, name) : NULL) : given_input(s, name);
-    if (t) {
-        bool fits = t->rank == rank;
-        for (int i = 0; fits && i < rank; i++) fits = t->shape[i] == shape[i];
-        int64_t bad;
-        if (fits && fovea_stored_convert(t, dtype, *out, &bad)) return true;
-        fv_error(ctx, leaf->op == FV_NODE_PARAM ? FV_E_WEIGHTS : FV_E_INPUT, leaf->loc, fits ? "%s: an element cannot be converted" : "%s does not have the shape that the spec gives it", name);
-        return false;
-    }
-    if (leaf->op == FV_NODE_PARAM ? s->weights != NULL : s->n_inputs > 0) {
-        fv_error(ctx, leaf->op == FV_NODE_PARAM ? FV_E_WEIGHTS : FV_E_INPUT, leaf->loc, "%s %s is not in the file given", leaf->op == FV_NODE_PARAM ? "the parameter" : "the input", name);
-        return false;
-    }
-    fv_rule rule;
-    const char *text = leaf->op == FV_NODE_PARAM ? cli_seed_rule(ctx, name, rank, shape) : dtype == FOVEA_F32 ? "normal:1" : "ints:0:2";
-    if (leaf->op != FV_NODE_PARAM && leaf->result[0]->obj.ranged) text = fv_printf(ctx, "ints:0:%lld", (long long)leaf->result[0]->obj.hi + 1);
-    return fv_rule_parse(ctx, leaf->loc, text, &rule) && fv_seed_fill(&rule, name, (uint64_t)s->seed, fovea_storage_of(dtype), *count, *out);
-}
-bool cli_bind(fv_ctx *ctx, cli_session *s, const fv_compiled *c, fovea_model *m) {
-    fovea_error e;
-    if (s->weights) return fovea_model_bind_file(m, fv_weights_file(s->weights), &e) ? cli_runtime_error(ctx, FV_E_WEIGHTS, &e) : true;
-    const fv_graph *g = s->spec.graph;
-    fovea_named_tensor *list = FV_NEWN(ctx, fovea_named_tensor, c->program.n_arrays + 1);
-    int32_t n = 0;
-    for (int32_t i = 0; fovea_model_param(m, i); i++) {
-        const fovea_array *a = fovea_model_param(m, i);
-        for (int j = 0; j < g->n_nodes; j++) {
-            const fv_node *leaf = g->node[j];
-            if (leaf->op != FV_NODE_PARAM || strcmp(fv_cstr(ctx, leaf->u.leaf.name), a->name) != 0) continue;
-            void *data;
-            int64_t count;
-            if (!cli_leaf(ctx, s, leaf, a->dtype, &data, &count)) return false;
-            int64_t *shape = FV_NEWN(ctx, int64_t, FOVEA_MAX_RANK);
-            memcpy(shape, a->shape, sizeof a->shape);
-            list[n++] = (fovea_named_tensor){a->name, fovea_tensor(data, a->dtype, a->rank, shape)};
-            break;
-        }
-    }
-    return fovea_model_bind(m, list, n, &e) ? cli_runtime_error(ctx, FV_E_WEIGHTS, &e) : true;
 }

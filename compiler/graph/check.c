@@ -18,7 +18,7 @@ bool fv_check_name(fv_graph *g, fv_loc loc, const char *what, fv_str name) {
     bool fine = *s != 0;
     for (const char *c = s; *c; c++) fine = fine && *c != '"' && *c != '\\' && (unsigned char)*c >= 32;
     if (!fine)
-        fv_error(g->ctx, FV_E_ARGUMENT, loc, "%s: a name is not empty and holds no quotes, backslashes, controls", what);
+        fv_error(g->ctx, FV_E_ARGUMENT, loc, "%s: a name is not empty and has no quote, backslash or control", what);
     return fine;
 }
 

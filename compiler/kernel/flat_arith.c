@@ -29,7 +29,9 @@ static double to_i32(double v) {                         /* truncates; saturates
     return v < (double)INT32_MIN ? (double)INT32_MIN : v > (double)INT32_MAX ? (double)INT32_MAX : v + 0.0;
 }
 
+/* As vscalefps: n = -inf gives 0 and n = inf gives inf even of a NaN (exp2 of an infinity has no fraction). */
 static float scale(float a, float n) {
+    if (isinf(n) && a != a) return n < 0 ? 0 : INFINITY;
     if (a != a || n != n) return NAN;
     if (isinf(n) || fabsf(n) > 1000) return n < 0 ? copysignf(0, a) : a == 0 ? a : copysignf(INFINITY, a);
     return ldexpf(a, (int)n);

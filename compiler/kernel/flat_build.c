@@ -1,4 +1,5 @@
-/* flat_build: makes flat statements and lists, and holds the facts of the CPU targets. Statements live as long as their context. */
+/* flat_build: makes flat statements and lists, and holds the facts of the CPU targets. Statements live as long as their
+ * context. */
 #include "kernel/flat.h"
 
 const fv_target fv_target_avx512 = {
@@ -14,16 +15,14 @@ const fv_target fv_target_neon = {
     .l1_bytes = 32 << 10, .l2_bytes = 512 << 10,
 };
 
-fv_flat *fv_flat_new(fv_ctx *ctx, fv_flat_kind kind)
-{
+fv_flat *fv_flat_new(fv_ctx *ctx, fv_flat_kind kind) {
     fv_flat *s = FV_NEW(ctx, fv_flat);
     s->kind = kind;
     s->step = 1;
     return s;
 }
 
-fv_flat *fv_flats_add(fv_flats *list, fv_flat *s)
-{
+fv_flat *fv_flats_add(fv_flats *list, fv_flat *s) {
     if (list->last) list->last->next = s;
     else list->first = s;
     list->last = s;

@@ -1,7 +1,9 @@
-/* flat_math: pass that expands transcendental functions of f32 into arithmetic, RINT, SCALEF, MANTISSA and EXPONENT, and SAFE into a WHERE. Shared parts are
- * bound by LETs ("math.N") in front of the statement, so that the text stays linear in size. f64 stays as it is. Errors: docs/numerics.md.
+/* flat_math: pass that expands transcendental functions of f32 into arithmetic, RINT, SCALEF, MANTISSA and EXPONENT,
+ * and SAFE into a WHERE. Shared parts are bound by LETs ("math.N") in front of the statement, so that the text stays
+ * linear in size. f64 stays as it is. Errors: docs/numerics.md.
  *
- * The polynomials are minimax fits (Lawson's iteration on a Chebyshev grid, coefficients rounded to f32 one by one, the rest refitted). */
+ * The polynomials are minimax fits (Lawson's iteration on a Chebyshev grid, coefficients rounded to f32 one by one, the
+ * rest refitted). */
 #include "kernel/flat.h"
 
 #include <math.h>
@@ -9,7 +11,7 @@
 typedef struct { fv_ctx *ctx; const fv_target *target; fv_flats *out; int *names; fv_loc loc; fv_str label; } pass;
 typedef const fv_expr *E;
 
-/* -- Small builders ------------------------------------------------------------------------------------------------------ */
+/* -- Small builders ---------------------------------------------------------------------------- */
 static E num(pass *p, double v) { return fv_float(p->ctx, v); }
 static E add(pass *p, E a, E b) { return fv_op2(p->ctx, FV_X_ADD, a, b); }
 static E sub(pass *p, E a, E b) { return fv_op2(p->ctx, FV_X_SUB, a, b); }
@@ -20,20 +22,17 @@ static E where(pass *p, E c, E a, E b) { return fv_op3(p->ctx, FV_X_WHERE, c, a,
 static E unary(pass *p, fv_op op, E a) { return fv_op1(p->ctx, op, a); }
 static E rint1(pass *p, E a) { return fv_make(p->ctx, FV_X_RINT, FV_F32, a->lanes, 0, NULL, &a, 1); }
 
-static E scalef(pass *p, E a, E n)
-{
+static E scalef(pass *p, E a, E n) {
     E arg[2] = { a, n };
     return fv_make(p->ctx, FV_X_SCALEF, FV_F32, a->lanes, 0, NULL, arg, 2);
 }
 
 /* The constant goes first: MIN and MAX then pass a NaN of x in one instruction. */
-static E clamp(pass *p, E x, double lo, double hi)
-{
+static E clamp(pass *p, E x, double lo, double hi) {
     return fv_op2(p->ctx, FV_X_MIN, num(p, hi), fv_op2(p->ctx, FV_X_MAX, num(p, lo), x));
 }
 
-static E bind(pass *p, E e)
-{
+static E bind(pass *p, E e) {
     if (e->op == FV_X_VAR || e->op == FV_X_FLOAT || (e->op == FV_X_SPLAT && e->arg[0]->op == FV_X_FLOAT)) return e;
     fv_flat *let = fv_flats_add(p->out, fv_flat_new(p->ctx, FV_L_LET));
     let->loc = p->loc;
@@ -44,21 +43,20 @@ static E bind(pass *p, E e)
 }
 
 /* c[0] + x * (c[1] + x * (…)) */
-static E horner(pass *p, E x, const double *c, int n)
-{
+static E horner(pass *p, E x, const double *c, int n) {
     E r = num(p, c[n - 1]);
     for (int i = n - 2; i >= 0; i--) r = fma3(p, r, x, num(p, c[i]));
     return r;
 }
 #define HORNER(p, x, c) horner((p), (x), (c), (int)(sizeof(c) / sizeof((c)[0])))
 
-/* -- Exponentials ---------------------------------------------------------------------------------------------------------- */
+/* -- Exponentials ------------------------------------------------------------------------------ */
 /* 2^r on -1/2..1/2; exactly 1 at 0. */
 static const double exp2_c[] = { 1.0, 0.693147004, 0.240222469, 0.0555071086, 0.00967129227, 0.00132695353 };
 
-/* 2^(x + tail), |tail| tiny. With scalef, n = -inf gives 0 whatever the polynomial (a NaN there), and +inf gives inf; else the argument is clamped. */
-static E expand_exp2(pass *p, E x, E tail)
-{
+/* 2^(x + tail), |tail| tiny. With scalef, n = -inf gives 0 whatever the polynomial (a NaN there), and +inf gives inf;
+ * else the argument is clamped. */
+static E expand_exp2(pass *p, E x, E tail) {
     x = bind(p, p->target->scalef && !tail ? x : clamp(p, x, -150, 129));
     E n = bind(p, rint1(p, x));
     E r = sub(p, x, n);
@@ -66,12 +64,12 @@ static E expand_exp2(pass *p, E x, E tail)
     return scalef(p, HORNER(p, r, exp2_c), n);
 }
 
-/* n = rint(x log2 e); f = x - n ln 2 in two exact steps (the high part of ln 2 has 9 bits); e^f = 1 + (f + f^2 q(f)). */
+/* n = rint(x log2 e); f = x - n ln 2 in two exact steps (the high part of ln 2 has 9 bits); e^f = 1 + (f + f^2
+ * q(f)). */
 static const double exp_c[] = { 0.49999994, 0.166665211, 0.0416682661, 0.00836867746, 0.00138207339 };
 static const double ln2_hi = 0.693359375, ln2_lo = -2.12194440e-4, log2_e = 1.44269502;
 
-static E expand_exp(pass *p, E x)
-{
+static E expand_exp(pass *p, E x) {
     x = bind(p, clamp(p, x, -104, 89));
     E n = bind(p, rint1(p, mul(p, x, num(p, log2_e))));
     E f = fma3(p, n, num(p, -ln2_hi), x);
@@ -80,13 +78,13 @@ static E expand_exp(pass *p, E x)
     return scalef(p, add(p, e, num(p, 1)), n);
 }
 
-/* -- Logarithms ------------------------------------------------------------------------------------------------------------ */
+/* -- Logarithms -------------------------------------------------------------------------------- */
 /* x = 2^e (1 + t), t in sqrt(1/2)-1 .. sqrt(2)-1; ln(1 + t) = t - t^2/2 + t^3 P(t). Denormals are scaled first. */
-static const double log_c[] = { 0.333333313, -0.250008196, 0.200012416, -0.166234091, 0.1420158, -0.131596103, 0.127622172, -0.0763643906 };
+static const double log_c[] = { 0.333333313, -0.250008196, 0.200012416, -0.166234091, 0.1420158, -0.131596103,
+    0.127622172, -0.0763643906 };
 typedef struct { E e, t, square, cube; } log_parts;     /* exponent, t, t^2, t^3 P(t) */
 
-static log_parts split_log(pass *p, E x)
-{
+static log_parts split_log(pass *p, E x) {
     E tiny = bind(p, less(p, x, num(p, 0x1p-126)));
     E scaled = bind(p, where(p, tiny, mul(p, x, num(p, 0x1p23)), x));
     E m = bind(p, fv_make(p->ctx, FV_X_MANTISSA, FV_F32, x->lanes, 0, NULL, &scaled, 1));
@@ -100,21 +98,18 @@ static log_parts split_log(pass *p, E x)
     return r;
 }
 
-static E log_specials(pass *p, E x, E r)
-{
+static E log_specials(pass *p, E x, E r) {
     double inf = (double)INFINITY;
     r = where(p, fv_op2(p->ctx, FV_X_EQ, x, num(p, inf)), num(p, inf), r);
     E other = where(p, fv_op2(p->ctx, FV_X_EQ, x, num(p, 0)), num(p, -inf), num(p, (double)NAN));
     return where(p, less(p, num(p, 0), x), r, other);
 }
 
-static E ln_of_one_plus_t(pass *p, const log_parts *l)
-{
+static E ln_of_one_plus_t(pass *p, const log_parts *l) {
     return add(p, l->t, fma3(p, num(p, -0.5), l->square, l->cube));
 }
 
-static E expand_log(pass *p, E x, bool base2)
-{
+static E expand_log(pass *p, E x, bool base2) {
     x = bind(p, x);
     log_parts l = split_log(p, x);
     E r;
@@ -127,17 +122,15 @@ static E expand_log(pass *p, E x, bool base2)
     return log_specials(p, x, bind(p, r));
 }
 
-/* -- Powers ---------------------------------------------------------------------------------------------------------------- */
-static bool constant_of(E e, double *v)
-{
+/* -- Powers ------------------------------------------------------------------------------------ */
+static bool constant_of(E e, double *v) {
     if (e->op == FV_X_SPLAT) e = e->arg[0];
     if (e->op == FV_X_FLOAT) *v = e->f;
     return e->op == FV_X_FLOAT;
 }
 
 /* x^n by squaring, 0 < n <= 16. */
-static E power_by_products(pass *p, E x, int n)
-{
+static E power_by_products(pass *p, E x, int n) {
     E result = NULL, square = bind(p, x);
     for (;; n >>= 1) {
         if (n & 1) result = result ? mul(p, result, square) : square;
@@ -147,8 +140,7 @@ static E power_by_products(pass *p, E x, int n)
 }
 
 /* |x|^y = 2^(y log2 |x|) with log2 |x| as a sum of two floats; then the signs and corners of C's pow. */
-static E general_power(pass *p, E x, E y)
-{
+static E general_power(pass *p, E x, E y) {
     double inf = (double)INFINITY;
     x = bind(p, x);
     y = bind(p, y);
@@ -163,7 +155,8 @@ static E general_power(pass *p, E x, E y)
     E r = bind(p, expand_exp2(p, product, tail));
     /* |x| = 0 and |x| = inf: 0 or inf by the sign of y */
     E up = where(p, less(p, num(p, 1), ax), y, unary(p, FV_X_NEG, y));
-    E corner = fv_op2(p->ctx, FV_X_OR, fv_op2(p->ctx, FV_X_EQ, ax, num(p, 0)), fv_op2(p->ctx, FV_X_EQ, ax, num(p, inf)));
+    E corner = fv_op2(p->ctx, FV_X_OR, fv_op2(p->ctx, FV_X_EQ, ax, num(p, 0)),
+                      fv_op2(p->ctx, FV_X_EQ, ax, num(p, inf)));
     r = where(p, corner, where(p, less(p, num(p, 0), up), num(p, inf), num(p, 0)), r);
     r = where(p, fv_op2(p->ctx, FV_X_EQ, ax, num(p, 1)), num(p, 1), r);
     /* x < 0: only for whole y; odd ones change the sign. All floats beyond 2^24 are even. */
@@ -179,8 +172,7 @@ static E general_power(pass *p, E x, E y)
     return where(p, one, num(p, 1), r);
 }
 
-static E expand_pow(pass *p, E x, E y)
-{
+static E expand_pow(pass *p, E x, E y) {
     double c;
     if (!constant_of(y, &c)) return general_power(p, x, y);
     if (c == 0) return where(p, less(p, x, x), num(p, 1), num(p, 1));       /* a one for every lane of x */
@@ -196,12 +188,12 @@ static E expand_pow(pass *p, E x, E y)
     return general_power(p, x, y);
 }
 
-/* -- Others ----------------------------------------------------------------------------------------------------------------- */
+/* -- Others ------------------------------------------------------------------------------------ */
 /* erf |x| = 1 - 2^(-|x| g(|x|)): g is smooth, and grows for all arguments, so that nothing needs a clamp. */
-static const double erf_c[] = { 1.62790859, 0.91841644, 0.148481473, -0.0282534659, 0.000774439948, 0.00148954755, -0.000445543847, 4.5364206e-05 };
+static const double erf_c[] = { 1.62790859, 0.91841644, 0.148481473, -0.0282534659, 0.000774439948, 0.00148954755,
+    -0.000445543847, 4.5364206e-05 };
 
-static E expand_erf(pass *p, E x)
-{
+static E expand_erf(pass *p, E x) {
     x = bind(p, x);
     E a = bind(p, unary(p, FV_X_ABS, x));
     E power = expand_exp2(p, mul(p, unary(p, FV_X_NEG, a), HORNER(p, a, erf_c)), NULL);
@@ -210,23 +202,22 @@ static E expand_erf(pass *p, E x)
 }
 
 /* tanh x = x (1 + t P(t)) / (1 + t Q(t)), t = x^2, on -8.8..8.8; beyond it is 1 in f32. */
-static const double tanh_p[] = { 0.130941013, 0.00311523117, 1.12726092e-05, -2.07093876e-08, 5.51461944e-11, -9.10896764e-14 };
+static const double tanh_p[] = { 0.130941013, 0.00311523117, 1.12726092e-05, -2.07093876e-08, 5.51461944e-11,
+    -9.10896764e-14 };
 static const double tanh_q[] = { 1.0, 0.464274313, 0.0245400658, 0.000256258037 };
 
-static E expand_tanh(pass *p, E x)
-{
+static E expand_tanh(pass *p, E x) {
     x = bind(p, clamp(p, x, -8.8, 8.8));
     E t = bind(p, mul(p, x, x));
     E above = fma3(p, mul(p, x, t), HORNER(p, t, tanh_p), x);
     return fv_op2(p->ctx, FV_X_DIV, above, HORNER(p, t, tanh_q));
 }
 
-/* sin x = ±sin r, r = x - n pi in -pi/2..pi/2, n whole; cos x the same with n = whole - 1/2. pi in three parts of 11, 11 and 24 bits: the
- * first two products are exact for |n| < 2^12. */
+/* sin x = ±sin r, r = x - n pi in -pi/2..pi/2, n whole; cos x the same with n = whole - 1/2. pi in three parts of 11,
+ * 11 and 24 bits: the first two products are exact for |n| < 2^12. */
 static const double sin_c[] = { -0.166666597, 0.00833306927, -0.000198097681, 2.60605384e-06 };
 
-static E expand_sin(pass *p, E x, bool cosine)
-{
+static E expand_sin(pass *p, E x, bool cosine) {
     const double inv_pi = 0.318309873, part1 = 3.140625, part2 = 0.0009675025939941406, part3 = 1.509958e-07;
     x = bind(p, x);
     E n = bind(p, rint1(p, fma3(p, x, num(p, inv_pi), num(p, cosine ? 0.5 : 0))));
@@ -241,15 +232,13 @@ static E expand_sin(pass *p, E x, bool cosine)
     return where(p, odd, unary(p, FV_X_NEG, s), s);
 }
 
-static E expand_safe(pass *p, E m)
-{
+static E expand_safe(pass *p, E m) {
     m = bind(p, m);
     return where(p, fv_op2(p->ctx, FV_X_EQ, m, num(p, -(double)INFINITY)), num(p, 0), m);
 }
 
-/* -- The pass --------------------------------------------------------------------------------------------------------------- */
-static E expand_node(fv_ctx *ctx, E e, void *user)
-{
+/* -- The pass ---------------------------------------------------------------------------------- */
+static E expand_node(fv_ctx *ctx, E e, void *user) {
     pass *p = user;
     (void)ctx;
     if (e->type != FV_F32) return e;
@@ -269,13 +258,11 @@ static E expand_node(fv_ctx *ctx, E e, void *user)
     }
 }
 
-static E expand(pass *p, E e)
-{
+static E expand(pass *p, E e) {
     return e ? fv_rewrite(p->ctx, e, expand_node, p) : NULL;
 }
 
-static fv_flat *expand_list(fv_ctx *ctx, const fv_target *t, fv_flat *s, int *names)
-{
+static fv_flat *expand_list(fv_ctx *ctx, const fv_target *t, fv_flat *s, int *names) {
     fv_flats out = { 0 };
     for (fv_flat *next; s; s = next) {
         next = s->next;
@@ -294,8 +281,7 @@ static fv_flat *expand_list(fv_ctx *ctx, const fv_target *t, fv_flat *s, int *na
     return out.first;
 }
 
-void fv_flat_expand_math(fv_flat_kernel *k, const fv_target *t)
-{
+void fv_flat_expand_math(fv_flat_kernel *k, const fv_target *t) {
     int names = 0;
     k->body = expand_list(k->ctx, t, k->body, &names);
 }

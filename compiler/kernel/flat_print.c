@@ -2,16 +2,21 @@
  *
  *   kernel    = "flat" NAME "{" head* statement* "}"
  *   head      = ("programs" | "scratch" | "group" | "live") INT
- *             | "tensor" NAME role TYPE "[" [NAME INT "*" INT {"," NAME INT "*" INT}] "]" ["padded"] ["range" INT "to" INT]
+ *             | "tensor" NAME role TYPE "[" [NAME INT "*" INT {"," NAME INT "*" INT}] "]" ["padded"] ["range" INT "to"
+ *               INT]
  *               role = "in" | "out" | "inout"; an axis is its name, extent and stride in elements
- *   statement = ("let" NAME ":" vtype "=" e | "for" ["programs" | "group" INT | "item"] NAME ["=" e "to" e] ["step" INT] block
- *             | "if" e block ["else" block] | "alloc" NAME space vtype "[" INT "]" ["at" INT] | "store" target "=" e {tail}
- *             | "barrier" | "assert" e) ["@" NAME]          the last: label (on the line of the opening brace for blocks, before it)
+ *   statement = ("let" NAME ":" vtype "=" e | "for" ["programs" | "group" INT | "item"] NAME ["=" e "to" e] ["step"
+ *     INT] block
+ *             | "if" e block ["else" block] | "alloc" NAME space vtype "[" INT "]" ["at" INT] | "store" target "=" e
+ *               {tail}
+ *             | "barrier" | "assert" e) ["@" NAME]          the last: label (on the line of the opening brace for
+ *               blocks, before it)
  *               space = "global" | "local" | "private" | "reg"; target = ["<" INT ">"] NAME "[" e "]"
  *               tail = "mask" e | "scatter" e               a target with no <lanes> stores a scalar
  *   block     = "{" statement* "}"
  *   vtype     = TYPE | TYPE "x" INT in one token: f32x16
- *   e         = by precedence, left to right: or; and; < <= == !=; + -; * / // %; unary - not; ^ (right to left); primary
+ *   e         = by precedence, left to right: or; and; < <= == !=; + -; * / // %; unary - not; ^ (right to left);
+ *     primary
  *   primary   = INT | FLOAT | "inf" | "nan" | "true" | "false" | NAME | "(" e ")" | function "(" e {"," e} ")"
  *             | "load" ["<" INT ">"] NAME "[" e ["," e "," e] "]"              offset; offset, mask, fill
  *             | "guard" "<" INT "," INT ">" NAME "[" e "," e "," e "]"         lanes, bound; base, offset, guard
@@ -23,8 +28,7 @@
 
 enum { P_OR = 1, P_AND, P_COMPARE, P_SUM, P_PRODUCT, P_UNARY, P_POWER, P_PRIMARY };
 
-static int precedence(fv_op op)
-{
+static int precedence(fv_op op) {
     switch (op) {
     case FV_X_OR: return P_OR;
     case FV_X_AND: return P_AND;
@@ -39,14 +43,12 @@ static int precedence(fv_op op)
 
 static void put_expr(const fv_ctx *ctx, const fv_expr *e, int above, fv_buf *out);
 
-static void put_type(fv_buf *out, fv_type type, int lanes)
-{
+static void put_type(fv_buf *out, fv_type type, int lanes) {
     fv_buf_puts(out, fv_type_name(type));
     if (lanes > 1) fv_buf_printf(out, "x%d", lanes);
 }
 
-static void put_args(const fv_ctx *ctx, const fv_expr *e, char open, char close, fv_buf *out)
-{
+static void put_args(const fv_ctx *ctx, const fv_expr *e, char open, char close, fv_buf *out) {
     fv_buf_printf(out, "%c", open);
     for (int i = 0; i < e->n; i++) {
         if (i) fv_buf_puts(out, ", ");
@@ -55,8 +57,7 @@ static void put_args(const fv_ctx *ctx, const fv_expr *e, char open, char close,
     fv_buf_printf(out, "%c", close);
 }
 
-static void put_access(const fv_ctx *ctx, const fv_expr *e, fv_buf *out)
-{
+static void put_access(const fv_ctx *ctx, const fv_expr *e, fv_buf *out) {
     if (e->op == FV_X_LOAD && e->i) fv_buf_printf(out, "guard<%d, %lld>", e->lanes, (long long)e->i);
     else {
         fv_buf_puts(out, e->op == FV_X_LOAD ? "load" : e->op == FV_X_GATHER ? "gather" : "perm");
@@ -66,8 +67,7 @@ static void put_access(const fv_ctx *ctx, const fv_expr *e, fv_buf *out)
     put_args(ctx, e, '[', ']', out);
 }
 
-static void put_leaf_or_call(const fv_ctx *ctx, const fv_expr *e, fv_buf *out)
-{
+static void put_leaf_or_call(const fv_ctx *ctx, const fv_expr *e, fv_buf *out) {
     switch (e->op) {
     case FV_X_INT:
         if (e->type == FV_BOOL) fv_buf_puts(out, e->i ? "true" : "false");
@@ -80,7 +80,7 @@ static void put_leaf_or_call(const fv_ctx *ctx, const fv_expr *e, fv_buf *out)
         return;
     case FV_X_AXIS: case FV_X_VAR: fv_buf_puts(out, fv_cstr(ctx, e->name)); return;
     case FV_X_LOAD: case FV_X_PERMLOAD: case FV_X_GATHER: put_access(ctx, e, out); return;
-    case FV_X_READ:                                     /* never in a flat kernel; shown so that a wrong one can be read */
+    case FV_X_READ:  /* never in a flat kernel; shown so that a wrong one can be read */
         fv_buf_printf(out, "read %s", fv_cstr(ctx, e->ref->name));
         put_args(ctx, e, '[', ']', out);
         return;
@@ -98,13 +98,11 @@ static void put_leaf_or_call(const fv_ctx *ctx, const fv_expr *e, fv_buf *out)
 }
 
 /* A negative constant needs parentheses as the base of a power: -2 ^ x is -(2 ^ x). */
-static bool negative_constant(const fv_expr *e)
-{
+static bool negative_constant(const fv_expr *e) {
     return (e->op == FV_X_INT && e->type != FV_BOOL && e->i < 0) || (e->op == FV_X_FLOAT && e->f < 0);
 }
 
-static void put_expr(const fv_ctx *ctx, const fv_expr *e, int above, fv_buf *out)
-{
+static void put_expr(const fv_ctx *ctx, const fv_expr *e, int above, fv_buf *out) {
     int own = negative_constant(e) ? P_UNARY : precedence(e->op);
     bool parens = own < above;
     if (parens) fv_buf_puts(out, "(");
@@ -125,26 +123,22 @@ static void put_expr(const fv_ctx *ctx, const fv_expr *e, int above, fv_buf *out
 
 static void put_list(const fv_ctx *ctx, const fv_flat *s, int depth, fv_buf *out);
 
-static void put_indent(fv_buf *out, int depth)
-{
+static void put_indent(fv_buf *out, int depth) {
     for (int i = 0; i < depth; i++) fv_buf_puts(out, "  ");
 }
 
-static void put_label(const fv_ctx *ctx, const fv_flat *s, fv_buf *out)
-{
+static void put_label(const fv_ctx *ctx, const fv_flat *s, fv_buf *out) {
     if (s->label.i) fv_buf_printf(out, " @%s", fv_cstr(ctx, s->label));
 }
 
-static void put_block(const fv_ctx *ctx, const fv_flat *body, int depth, fv_buf *out)
-{
+static void put_block(const fv_ctx *ctx, const fv_flat *body, int depth, fv_buf *out) {
     fv_buf_puts(out, " {\n");
     put_list(ctx, body, depth + 1, out);
     put_indent(out, depth);
     fv_buf_puts(out, "}");
 }
 
-static void put_for(const fv_ctx *ctx, const fv_flat *s, int depth, fv_buf *out)
-{
+static void put_for(const fv_ctx *ctx, const fv_flat *s, int depth, fv_buf *out) {
     fv_buf_puts(out, "for ");
     if (s->loop == FV_LOOP_PROGRAMS) fv_buf_puts(out, "programs ");
     if (s->loop == FV_LOOP_GROUP) fv_buf_printf(out, "group %d ", s->dim);
@@ -161,8 +155,7 @@ static void put_for(const fv_ctx *ctx, const fv_flat *s, int depth, fv_buf *out)
     put_block(ctx, s->body, depth, out);
 }
 
-static void put_store(const fv_ctx *ctx, const fv_flat *s, fv_buf *out)
-{
+static void put_store(const fv_ctx *ctx, const fv_flat *s, fv_buf *out) {
     fv_buf_puts(out, "store");
     if (s->expr->lanes > 1) fv_buf_printf(out, "<%d>", s->expr->lanes);
     fv_buf_printf(out, " %s[", fv_cstr(ctx, s->memory ? s->memory->obj.name : s->tensor->obj.name));
@@ -180,8 +173,7 @@ static void put_store(const fv_ctx *ctx, const fv_flat *s, fv_buf *out)
     put_label(ctx, s, out);
 }
 
-static void put_alloc(const fv_ctx *ctx, const fv_flat *s, fv_buf *out)
-{
+static void put_alloc(const fv_ctx *ctx, const fv_flat *s, fv_buf *out) {
     static const char *const space[] = { "global", "local", "private", "reg" };
     const fv_memory *m = s->memory;
     fv_buf_printf(out, "alloc %s %s ", fv_cstr(ctx, m->obj.name), space[m->space]);
@@ -191,8 +183,7 @@ static void put_alloc(const fv_ctx *ctx, const fv_flat *s, fv_buf *out)
     put_label(ctx, s, out);
 }
 
-static void put_statement(const fv_ctx *ctx, const fv_flat *s, int depth, fv_buf *out)
-{
+static void put_statement(const fv_ctx *ctx, const fv_flat *s, int depth, fv_buf *out) {
     switch (s->kind) {
     case FV_L_FOR: put_for(ctx, s, depth, out); return;
     case FV_L_IF:
@@ -226,8 +217,7 @@ static void put_statement(const fv_ctx *ctx, const fv_flat *s, int depth, fv_buf
     }
 }
 
-static void put_list(const fv_ctx *ctx, const fv_flat *s, int depth, fv_buf *out)
-{
+static void put_list(const fv_ctx *ctx, const fv_flat *s, int depth, fv_buf *out) {
     for (; s; s = s->next) {
         put_indent(out, depth);
         put_statement(ctx, s, depth, out);
@@ -235,20 +225,19 @@ static void put_list(const fv_ctx *ctx, const fv_flat *s, int depth, fv_buf *out
     }
 }
 
-static void put_tensor(const fv_ctx *ctx, const fv_tensor *t, fv_buf *out)
-{
+static void put_tensor(const fv_ctx *ctx, const fv_tensor *t, fv_buf *out) {
     static const char *const role[] = { "in", "out", "inout" };
     fv_buf_printf(out, "  tensor %s %s %s [", fv_cstr(ctx, t->obj.name), role[t->role], fv_type_name(t->obj.type));
     for (int i = 0; i < t->obj.rank; i++)
-        fv_buf_printf(out, "%s%s %lld*%lld", i ? ", " : "", fv_cstr(ctx, t->dim[i]), (long long)t->extent[i], (long long)t->stride[i]);
+        fv_buf_printf(out, "%s%s %lld*%lld", i ? ", " : "", fv_cstr(ctx, t->dim[i]), (long long)t->extent[i],
+                      (long long)t->stride[i]);
     fv_buf_puts(out, "]");
     if (t->padded) fv_buf_puts(out, " padded");
     if (t->obj.ranged) fv_buf_printf(out, " range %lld to %lld", (long long)t->obj.lo, (long long)t->obj.hi);
     fv_buf_puts(out, "\n");
 }
 
-void fv_flat_print(const fv_flat_kernel *k, fv_buf *out)
-{
+void fv_flat_print(const fv_flat_kernel *k, fv_buf *out) {
     const fv_ctx *ctx = k->ctx;
     fv_buf_printf(out, "flat %s {\n", fv_cstr(ctx, k->name));
     fv_buf_printf(out, "  programs %lld\n", (long long)k->programs);

@@ -1,6 +1,8 @@
 /* flatten: inside of the lowering from tile kernels to flat kernels for CPUs. The parts, in the order of a lowering:
  *   flatten_scope.c     axes and scalars of the tile text as flat expressions, facts about them
  *   flatten_lanes.c     which axis of a buffer is stored innermost, which axis of a statement is in the lanes
+ *   flatten_fuse.c      several axes as one (on the tile text)
+ *   flatten_pack.c      copies of operands that would be gathered (on the tile text)
  *   flatten_walk.c      grid, for, let, if, alloc
  *   flatten_join.c      runs of statements that share one nest; tails
  *   flatten_order.c     the nest of a group: from the schedule, or by the number of registers
@@ -8,6 +10,7 @@
  *   flatten_nest.c      loops, accumulators, guards of a group
  *   flatten_point.c     an expression at a point: scalars, vectors
  *   flatten_read.c      loads: broadcast, contiguous, permuted, gathered; masked and guarded
+ *   flatten_turn.c      loads of transposed blocks
  *   flatten_write.c     stores
  *   flatten_special.c   scan, topk
  *   flatten_clean.c     on the flat text: invariants hoisted
@@ -65,6 +68,7 @@ typedef struct fl {
     int n_buffers, cap_buffers; fl_buffer **buffer;
     int n_bind, cap_bind; fv_binding *bind;             /* scalars of the tile text -> flat */
     int names;                                          /* for fresh names */
+    int packs;                                          /* operands packed so far */
     bool failed;
     /* the point */
     fl_axis *lane;                                      /* NULL: scalar code */
@@ -72,11 +76,14 @@ typedef struct fl {
     const fv_expr *valid;                               /* which lanes are valid, over lane_leaf; NULL: all */
     const fv_expr *guard;                               /* scalar bool under which reads happen; NULL: always */
     const fv_expr *mask;                                /* the same by lane, over lane_leaf */
+    struct { fl_axis *axis; const fv_expr *at; int64_t i; } turn;      /* the block of a transposing map: its start, the point in it */
     int n_holds, cap_holds; fl_hold *hold;
     int n_memo, cap_memo, memo_base; fl_memo *memo;
     int n_spans, cap_spans; fl_span *span;
     int n_seen, cap_seen; fl_seen *seen;
 } fl;
+
+typedef struct fl_group fl_group;
 
 /* -- scope ------------------------------------------------------------------------------------------------------------------- */
 bool fl_scope(fl *f);                                   /* declares all axes, scalars and buffers of the kernel */
@@ -101,6 +108,7 @@ fl_mark fl_enter(fl *f, fv_flats *list, bool loop);     /* statements go to `lis
 void fl_leave(fl *f, fl_mark m);
 const fv_expr *fl_let(fl *f, const char *stem, const fv_expr *e);                  /* binds e to a fresh name */
 const fv_expr *fl_once(fl *f, const char *stem, const fv_expr *key, const fv_obj *ref);   /* the same, but once per block */
+const fv_expr *fl_find(fl *f, const fv_expr *key);      /* what was remembered in this block; NULL: nothing */
 void fl_remember(fl *f, const fv_expr *key, const fv_expr *var, const fv_obj *ref);
 void fl_forget(fl *f, const fv_obj *ref);               /* memory was written */
 fv_memory *fl_registers(fl *f, const char *stem, fv_type type, int lanes, int64_t count);
@@ -131,12 +139,26 @@ void fl_write(fl *f, const fl_buffer *b, const fv_expr *offset, const fv_expr *v
 void fl_store_tensor(fl *f, const fv_stmt *s, const fv_expr *v);
 const fv_expr *fl_convert(fl *f, const fv_expr *v, fv_type to);
 
+const fv_expr *fl_turned(fl *f, const fv_obj *mem, const fv_expr *offset, int64_t i);     /* offset: of the block's start, by lane; NULL: it cannot be */
+fl_axis *fl_turn_axis(fl *f, const fl_group *g);
+fl_axis *fl_turn_along(fl *f, const fv_expr *read, fl_axis *lane, fl_axis *const *axes, int n);
+
 /* -- lanes ------------------------------------------------------------------------------------------------------------------- */
 void fl_choose_lanes(fl *f);                            /* and lays out every buffer */
 double fl_stmt_cost(fl *f, const fv_stmt *s, fl_axis *lane);           /* of one pass over its points; comparable between lanes */
 fl_axis *fl_stmt_lane(fl *f, const fv_stmt *s);
 const fv_expr *fl_symbol(fl *f, const fl_axis *a);      /* stands for the offset of an axis before there are loops */
 const fv_expr *fl_symbolic_offset(fl *f, const fv_obj *ref, const fv_expr *const *index, fl_axis *lane);
+
+double fl_cost(fl *f);                                  /* of the whole kernel with the lanes chosen */
+fl_class fl_operand_class(fl *f, const fv_expr *read, fl_axis *lane);
+const fv_expr *fl_symbolic_index(fl *f, const fv_expr *e, fl_axis *lane);
+
+/* -- rewriting of the tile text ----------------------------------------------------------------------------------------------------- */
+fv_kernel *fl_fuse(fl *f, const fv_str *names, int n);  /* NULL: these axes cannot be fused */
+bool fl_fuse_candidate(fl *f, fv_str *pair);
+fv_kernel *fl_pack(fl *f);                              /* packs one operand; NULL: none is left that wants it */
+bool fl_pack_pays(fl *f, const fv_stmt *s, const fv_expr *read);
 
 /* -- groups and nests ------------------------------------------------------------------------------------------------------------ */
 typedef struct {
@@ -146,19 +168,19 @@ typedef struct {
     fv_memory *acc, *acc2;                              /* acc2: positions of argmax */
 } fl_member;
 
-typedef struct {
+struct fl_group {
     int n_body, n_tail;                                 /* members of the same domain; then statements over its free axes */
     fl_member body[FL_MAX_GROUP];
     const fv_stmt *tail[FL_MAX_GROUP];
     int n_axes, n_free;                                 /* free axes first */
     fl_axis *axis[FV_MAX_AXES];
     fl_axis *lane;
-} fl_group;
+};
 
 typedef struct {
     fl_axis *ax;
     int64_t step;                                       /* points of a block; lanes: a multiple of vl, or at least the tile */
-    bool unroll, lane, red;
+    bool unroll, lane, red, turn;                       /* turn: the block of a transposing map */
     /* while bound */
     bool bound;
     const fv_expr *at;                                  /* offset of the block */

@@ -33,6 +33,51 @@ static bool is_dead(const dead *d, const fv_flat *s) {
     default: return false;
     }
 }
+/* -- Stores that a later one of the same run of statements covers ------------------------------------------------------------ */
+typedef struct { int n, cap; const fv_flat **at; fv_ctx *ctx; } covers;
+static bool forget_loaded(const fv_expr *e, void *user) {
+    covers *c = user;
+    if (!e->ref) return false;
+    for (int j = 0; j < c->n; j++)
+        if (&c->at[j]->memory->obj == e->ref) c->at[j--] = c->at[--c->n];
+    return false;
+}
+static void forget_in(covers *c, const fv_expr *e) { if (e && c->n) fv_visit(e, forget_loaded, c); }
+static void uncover(covers *c, fv_flat *s, bool *covered) {
+    *covered = false;
+    if (s->body || s->orelse) { c->n = 0; return; }
+    bool plain = s->kind == FV_L_STORE && s->memory && s->memory->space == FV_SPACE_LOCAL && !s->mask && !s->scatter;
+    for (int j = 0; j < c->n && plain && !*covered; j++)
+        *covered = c->at[j]->memory == s->memory && c->at[j]->offset == s->offset && c->at[j]->expr->lanes >= s->expr->lanes;
+    if (*covered) return;
+    forget_in(c, s->expr);
+    forget_in(c, s->offset);
+    forget_in(c, s->mask);
+    forget_in(c, s->scatter);
+    if (plain) fv_push(c->ctx, c->at, c->n, c->cap, s);
+}
+static fv_flat *drop_covered(fv_ctx *ctx, fv_flat *first) {
+    int n = 0, m = 0;
+    for (fv_flat *s = first; s; s = s->next) n++;
+    fv_flat **list = FV_NEWN(ctx, fv_flat *, n + 1);
+    for (fv_flat *s = first; s; s = s->next) list[m++] = s;
+    covers c = {.ctx = ctx};
+    bool *gone = FV_NEWN(ctx, bool, n + 1);
+    for (int j = n - 1; j >= 0; j--) {
+        list[j]->body = drop_covered(ctx, list[j]->body);
+        list[j]->orelse = drop_covered(ctx, list[j]->orelse);
+        uncover(&c, list[j], &gone[j]);
+    }
+    fv_flat *out = NULL, **at = &out;
+    for (int j = 0; j < n; j++) {
+        if (gone[j]) continue;
+        *at = list[j];
+        at = &list[j]->next;
+    }
+    *at = NULL;
+    return out;
+}
+
 static fv_flat *sweep(dead *d, fv_flat *s) {
     fv_flat *first = NULL, **at = &first;
     for (; s; s = s->next) {
@@ -47,6 +92,7 @@ static fv_flat *sweep(dead *d, fv_flat *s) {
 }
 void fl_sweep(fl *f) {
     dead d = {.f = f};
+    f->out->body = drop_covered(f->ctx, f->out->body);
     d.cap = fv_str_count(f->ctx);
     for (int round = 0; round < 16; round++) {
         d.used = FV_NEWN(f->ctx, bool, d.cap);

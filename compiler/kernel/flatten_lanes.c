@@ -30,9 +30,7 @@ const fv_expr *fl_symbol(fl *f, const fl_axis *a) {
 static void at_symbols(fl *f, fl_axis *lane) {
     for (int j = 0; j < f->n_axes; j++) {
         fl_axis *a = f->axis[j];
-        const fv_expr *v = fl_symbol(f, a);
-        if (!a->off) fv_facts_add(f->ctx, &f->facts, v, 0, a->tile - 1);
-        a->off = a == lane ? fv_int(f->ctx, 0) : v;
+        a->off = a == lane ? fv_int(f->ctx, 0) : fl_symbol(f, a);
     }
     f->lane = lane;
 }
@@ -49,6 +47,15 @@ const fv_expr *fl_symbolic_offset(fl *f, const fv_obj *ref, const fv_expr *const
     fl_leave(f, m);
     no_point(f);
     return off;
+}
+const fv_expr *fl_symbolic_index(fl *f, const fv_expr *e, fl_axis *lane) {
+    fv_flats scrap = {0};
+    fl_mark m = fl_enter(f, &scrap, true);
+    at_symbols(f, lane);
+    e = fl_simple(f, fl_index(f, e, false));
+    fl_leave(f, m);
+    no_point(f);
+    return e;
 }
 static fl_class class_of(fl *f, const fv_obj *ref, const fv_expr *const *index) {
     const fv_expr *each[FV_MAX_AXES], *by_lane, *rest;
@@ -70,8 +77,14 @@ static fl_class read_class(fl *f, const fv_expr *read, fl_axis *lane) {
     return (fl_class)s.c;
 }
 
+fl_class fl_operand_class(fl *f, const fv_expr *read, fl_axis *lane) {
+    fl_class c = read_class(f, read, lane);
+    no_point(f);
+    return c;
+}
+
 /* -- Cost of a statement ------------------------------------------------------------------------------------------------------ */
-typedef struct { fl *f; fl_axis *lane; double sum; bool contract; } read_cost;
+typedef struct { fl *f; const fv_stmt *s; fl_axis *lane; double sum; bool contract; } read_cost;
 static double class_cost(const fl *f, fl_class c, bool contract) {
     switch (c) {
     case FL_SCALAR: return contract ? 0.3 : 0.5;
@@ -80,10 +93,26 @@ static double class_cost(const fl *f, fl_class c, bool contract) {
     default: return f->vl;
     }
 }
+/* Points of a pack over points of the statement. */
+static double packed_part(const fl *f, const fv_stmt *s, const fv_expr *read) {
+    fl_axis *axes[FV_MAX_AXES];
+    int n_free, n = fl_stmt_axes(f, s, axes, &n_free);
+    double part = 1;
+    for (int j = 0; j < n; j++) if (!fv_uses_axis(read, axes[j]->name)) part /= (double)axes[j]->tile;
+    return part;
+}
 static bool add_read(const fv_expr *e, void *user) {
     read_cost *r = user;
     if (e->op != FV_X_READ) return false;
-    r->sum += class_cost(r->f, read_class(r->f, e, r->lane), r->contract);
+    fl_class c = read_class(r->f, e, r->lane);
+    double each = class_cost(r->f, c, r->contract);
+    if (c >= FL_STRIDED && !r->s->where && (r->s->kind == FV_S_MAP || r->s->kind == FV_S_STORE)) {
+        fl_axis *axes[FV_MAX_AXES];
+        int n_free, n = fl_stmt_axes(r->f, r->s, axes, &n_free);
+        if (fl_turn_along(r->f, e, r->lane, axes, n)) each = 5;
+    }
+    if (c >= FL_STRIDED && r->lane && fl_pack_pays(r->f, r->s, e)) each = 0.3 + each * packed_part(r->f, r->s, e);
+    r->sum += each;
     return false;
 }
 static bool in_list(fl_axis *const *a, int n, const fl_axis *x) {
@@ -99,7 +128,7 @@ double fl_stmt_cost(fl *f, const fv_stmt *s, fl_axis *lane) {
         if (j < n_free) free_points *= p;
         else red_points *= p;
     }
-    read_cost r = {f, lane, 0, s->kind == FV_S_CONTRACT};
+    read_cost r = {f, s, lane, 0, s->kind == FV_S_CONTRACT};
     fv_visit(s->expr, add_read, &r);
     if (s->where) fv_visit(s->where, add_read, &r);
     double each = r.contract ? 1 : 0.5 + 0.25 * (double)fv_expr_size(s->expr);
@@ -180,6 +209,11 @@ static double cost_of(fl *f, const fl_buffer *only) {
     total t = {f, 0, only};
     add_costs(&t, f->k->body, 1);
     return t.cost;
+}
+double fl_cost(fl *f) {
+    double c = cost_of(f, NULL);
+    no_point(f);
+    return c;
 }
 static void store_by(const fl *f, fl_buffer *b, int lane) {
     b->lane = lane;

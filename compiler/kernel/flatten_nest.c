@@ -47,6 +47,12 @@ static fl_item *item_of(nest *n, const fl_axis *a) {
 static void set_point(fl *f, const fl_item *it, int64_t i) {
     int64_t at = (it->first + i) * (it->lane ? f->vl : 1);
     it->ax->off = fv_addi(f->ctx, it->at, at);
+    if (it->turn) {
+        bool block = it->full == f->vl && it->block == it->full;
+        f->turn.axis = block ? it->ax : NULL;
+        f->turn.at = it->at;
+        f->turn.i = i;
+    }
     if (it->lane) f->valid = it->first + i == it->full - 1 ? it->valid : NULL;
 }
 typedef void point_fn(nest *n, int64_t acc, void *user);
@@ -349,6 +355,11 @@ static bool loads_guard(nest *n, const fl_member *m) {
     fv_visit(m->s->expr, unproved_read, &p);
     return p.unproved;
 }
+static bool is_read(const fv_expr *e, void *user) { (void)user; return e->op == FV_X_READ; }
+static bool conditions_read(const fl_member *m) {
+    for (int j = 0; j < m->n_where; j++) if (fv_visit(m->where[j], is_read, NULL)) return true;
+    return false;
+}
 static void leaf_point(nest *n, int64_t acc, void *user) {
     run *r = user;
     fl *f = n->f;
@@ -356,6 +367,7 @@ static void leaf_point(nest *n, int64_t acc, void *user) {
         fl_member *m = &n->g->body[j];
         f->label = m->s->label;
         if (!m->reduces) { end_run(f, r); plain_point(f, m); continue; }
+        if (r->branch && conditions_read(m)) end_run(f, r);      /* what a condition loads is bound outside of the branch */
         const fv_expr *c = conjunction(f, m);
         if (fv_is_false(c)) continue;
         bool scalar = !fl_by_lane(f, c) && !fv_is_true(c);
@@ -552,7 +564,60 @@ static void separate_tails(fl *f, const fl_group *g) {
         if (!fl_nest(f, own)) f->failed = true;
     }
 }
+/* -- Conditions that one scalar decides for the whole nest: two nests ------------------------------------------------------------------------ */
+static bool has_axes(const fv_expr *e) {
+    fv_str one[1];
+    return fv_axes_of(e, one, 0, 1) > 0;
+}
+/* e = whole or rest, where `whole` holds no axis. */
+static void split_or(fl *f, const fv_expr *e, const fv_expr **whole, const fv_expr **rest) {
+    if (e->op == FV_X_OR) {
+        split_or(f, e->arg[0], whole, rest);
+        split_or(f, e->arg[1], whole, rest);
+        return;
+    }
+    const fv_expr **to = has_axes(e) ? rest : whole;
+    *to = *to ? fv_op2(f->ctx, FV_X_OR, *to, e) : e;
+}
+static bool one_nest(fl *f, fl_group *g);
+static bool nest_where(fl *f, const fl_group *g, const fl_member *m, int j, const fv_expr *instead) {
+    fl_group *own = FV_NEW(f->ctx, fl_group);
+    fv_stmt *s = FV_NEW(f->ctx, fv_stmt);
+    *own = *g;
+    *s = *m->s;
+    s->where = NULL;
+    for (int i = 0; i < m->n_where; i++) {
+        const fv_expr *c = i == j ? instead : m->where[i];
+        if (c) s->where = fv_and(f->ctx, s->where, c);
+    }
+    own->body[0] = (fl_member){.s = s, .reduces = true};
+    return fl_nest(f, own);
+}
 bool fl_nest(fl *f, fl_group *g) {
+    fl_member m = {.s = g->body[0].s};
+    if (g->n_body != 1 || !g->body[0].reduces) return one_nest(f, g);
+    split_where(&m, m.s->where);
+    for (int j = 0; j < m.n_where; j++) {
+        const fv_expr *whole = NULL, *rest = NULL;
+        split_or(f, m.where[j], &whole, &rest);
+        if (!whole || !rest) continue;
+        f->label = m.s->label;
+        const fv_expr *c = fl_value(f, whole);
+        if (c->op == FV_X_INT) return nest_where(f, g, &m, j, c->i ? NULL : rest);
+        fv_flat *l = fl_emit(f, FV_L_IF);
+        l->expr = c;
+        for (int side = 0; side < 2 && !f->failed; side++) {
+            fv_flats body = {0};
+            fl_mark mark = fl_enter(f, &body, false);
+            nest_where(f, g, &m, j, side ? rest : NULL);
+            fl_leave(f, mark);
+            *(side ? &l->orelse : &l->body) = body.first;
+        }
+        return !f->failed;
+    }
+    return one_nest(f, g);
+}
+static bool one_nest(fl *f, fl_group *g) {
     nest *n = FV_NEW(f->ctx, nest);
     n->f = f;
     n->g = g;
@@ -564,6 +629,8 @@ bool fl_nest(fl *f, fl_group *g) {
     for (int j = 0; j < g->n_body; j++) if (g->body[j].s->write == FV_W_ARGMAX || g->body[j].s->otherwise) n->stream = false;
     for (int j = 0; j < g->n_body && n->stream; j++)
         if (g->body[j].reduces && !accumulates(g->body[j].s)) init_target(f, g->body[j].s);
+    const fl_axis *turn = fl_turn_axis(f, g);
+    for (int j = 0; j < n->n_items; j++) n->item[j].turn = n->item[j].ax == turn && n->item[j].step == f->vl;
     f->label = g->body[0].s->label;
     sequence(n);
     free_before_unrolled(n);
@@ -579,6 +646,7 @@ bool fl_nest(fl *f, fl_group *g) {
     fl_leave(f, m);
     f->lane = NULL;
     f->valid = NULL;
+    f->turn.axis = NULL;
     if (n->stream) separate_tails(f, g);
     return !f->failed;
 }

@@ -71,7 +71,6 @@ static bool outside_read(const fv_expr *e, void *user) {
     for (int j = 0; j < h->g->n_axes; j++) {
         saved[j] = h->g->axis[j]->off;
         h->g->axis[j]->off = fl_symbol(f, h->g->axis[j]);
-        fv_facts_add(f->ctx, &f->facts, h->g->axis[j]->off, 0, h->g->axis[j]->tile - 1);
         fl_position_fact(f, h->g->axis[j], h->g->axis[j]->off, 1);
     }
     fl_axis *lane = f->lane;
@@ -145,7 +144,7 @@ static void judge(search *s) {
     for (int j = 0; j < b->g->n_axes; j++) {
         int64_t e = extent_of(b, j), n = (e + b->step[j] - 1) / b->step[j];
         double use = (double)e / (double)(n * b->step[j]);
-        score *= 0.5 + 0.5 * use;
+        score *= 0.75 + 0.25 * use;
     }
     if (t.acc < 8) score *= 0.6 + 0.05 * (double)t.acc;    /* the latency of a sum must be hidden */
     for (int j = 0; j < b->g->n_axes; j++) {
@@ -256,7 +255,9 @@ static void by_count(fl *f, const fl_group *g, fl_item *item, int *n) {
         if (t.live > f->out->max_live) f->out->max_live = (int)t.live;
         return;
     }
-    small_block(&b);
+    const fl_axis *turn = fl_turn_axis(f, g);
+    if (!turn) small_block(&b);
+    for (int j = 0; j < g->n_axes; j++) if (g->axis[j] == turn) b.step[j] = f->vl;
     arrange(f, g, b.step, item, n);
 }
 

@@ -32,10 +32,15 @@ void fl_remember(fl *f, const fv_expr *key, const fv_expr *var, const fv_obj *re
     fl_memo m = {key, var, ref};
     fv_push(f->ctx, f->memo, f->n_memo, f->cap_memo, m);
 }
-const fv_expr *fl_once(fl *f, const char *stem, const fv_expr *key, const fv_obj *ref) {
+const fv_expr *fl_find(fl *f, const fv_expr *key) {
     for (int j = f->n_memo - 1; j >= f->memo_base; j--)
         if (f->memo[j].key == key) return f->memo[j].var;
-    const fv_expr *v = fl_let(f, stem, key);
+    return NULL;
+}
+const fv_expr *fl_once(fl *f, const char *stem, const fv_expr *key, const fv_obj *ref) {
+    const fv_expr *v = fl_find(f, key);
+    if (v) return v;
+    v = fl_let(f, stem, key);
     if (v != key) fl_remember(f, key, v, ref);
     return v;
 }

@@ -202,6 +202,20 @@ static bool inside(fl *f, const fv_obj *ref, const fv_expr *const *each, const f
     }
     return proved;
 }
+/* In the block of a transposing map, a read that is far apart by lane and consecutive along the block; NULL: it is not so. */
+static const fv_expr *turned(fl *f, const fv_expr *e, const access *a) {
+    const fv_expr *each[FV_MAX_AXES], *by_lane, *rest;
+    int64_t coef, i;
+    fl_axis *x = f->turn.axis;
+    if (!x || !f->lane || a->guard || a->mask || a->type != FV_F32 || !fv_uses_axis(e, x->name)) return NULL;
+    if (fl_classify(f, a->offset, &by_lane, &rest, &coef) < FL_STRIDED) return NULL;
+    const fv_expr *off = x->off;
+    x->off = f->turn.at;
+    const fv_expr *start = fl_offset(f, e->ref, e->arg, each);
+    x->off = off;
+    if (!fv_is_int(fv_sub(f->ctx, a->offset, start), &i) || i != f->turn.i) return NULL;
+    return fl_turned(f, a->mem, start, i);
+}
 const fv_expr *fl_read(fl *f, const fv_expr *e) {
     const fv_obj *ref = e->ref;
     const fl_buffer *b = ref->kind == FV_OBJ_BUFFER ? fl_buffer_find(f, ref) : NULL;
@@ -216,7 +230,8 @@ const fv_expr *fl_read(fl *f, const fv_expr *e) {
     if (!proved && f->mask) a.mask = fv_and(f->ctx, a.mask, f->mask);
     const fv_expr *fill = e->i ? fl_value(f, e->arg[ref->rank]) : NULL;
     if (fill && fill->lanes == 1) a.fill = fill;
-    const fv_expr *v = load(f, &a);
+    const fv_expr *v = turned(f, e, &a);
+    if (!v) v = load(f, &a);
     if (!fill || (!cond_guard && !cond_mask)) return v;
     bool is_zero = (fill->op == FV_X_INT && !fill->i) || (fill->op == FV_X_FLOAT && !(fill->f < 0) && !(fill->f > 0) && !(fill->f != fill->f));
     if (is_zero && !cond_mask && v->op == FV_X_VAR) return v;                   /* a guarded or masked load gives 0 elsewhere */

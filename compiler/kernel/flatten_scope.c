@@ -54,6 +54,7 @@ static fl_axis *declare(fl *f, const fv_tile_axis *t) {
     a->leaf = fv_axis_ref(f->ctx, t->name);
     a->tile = t->tile;
     fv_push(f->ctx, f->axis, f->n_axes, f->cap_axes, a);
+    fv_facts_add(f->ctx, &f->facts, fl_symbol(f, a), 0, t->tile - 1);
     return a;
 }
 /* Values of min(tile, limit - base) for bases lo, lo + tile, … below a constant limit. */

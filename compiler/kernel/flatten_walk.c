@@ -207,12 +207,12 @@ void fl_statements(fl *f, const fv_stmt *s) {
 }
 
 /* -- Entry ------------------------------------------------------------------------------------------------------------- */
-fv_flat_kernel *fv_flatten_cpu(const fv_kernel *k, const fv_schedule *s, const fv_target *t) {
+static fl *start(const fv_kernel *k, const fv_schedule *s, const fv_target *t) {
     fv_ctx *ctx = k->ctx;
     fl *f = FV_NEW(ctx, fl);
     f->ctx = ctx;
     f->k = k;
-    f->s = s ? s : fv_schedule_new(ctx, "");
+    f->s = s;
     f->t = t;
     f->vl = t->lanes > 0 ? t->lanes : 1;
     f->out = FV_NEW(ctx, fv_flat_kernel);
@@ -223,11 +223,45 @@ fv_flat_kernel *fv_flatten_cpu(const fv_kernel *k, const fv_schedule *s, const f
     f->out->programs = 1;
     f->lane_leaf = fv_var(ctx, fv_intern(ctx, "lane"), FV_I32);
     fv_facts_add(ctx, &f->facts, f->lane_leaf, 0, f->vl - 1);
+    if (fl_scope(f)) fl_choose_lanes(f);
+    return f;
+}
+/* The axes that the schedule fuses; then pairs that make vectors fuller, if that is cheaper. */
+static fl *fuse(fl *f) {
+    bool asked = false;
+    for (int j = 0; j < f->s->n && !f->failed; j++) {
+        const fv_sched_entry *e = &f->s->entry[j];
+        fv_str names[FV_MAX_AXES];
+        if (e->field != FV_F_FUSE) continue;
+        asked = true;
+        for (int i = 0; i < e->n && i < FV_MAX_AXES; i++) names[i] = e->item[i].name;
+        const fv_kernel *k = fl_fuse(f, names, e->n);
+        if (k) f = start(k, f->s, f->t);
+        else fl_refuse(f, "fuse.%s: its axes do not always occur together, or one has a ragged tile", fv_cstr(f->ctx, e->subject));
+    }
+    for (fv_str pair[2]; f->vl > 1 && !asked && !f->failed && fl_fuse_candidate(f, pair);) {
+        const fv_kernel *k = fl_fuse(f, pair, 2);
+        fl *g = k ? start(k, f->s, f->t) : NULL;
+        if (!g || g->failed || fl_cost(g) >= fl_cost(f)) break;
+        f = g;
+    }
+    return f;
+}
+static fl *pack(fl *f) {
+    enum { MAX_PACKS = 8 };
+    for (int n = 0; n < MAX_PACKS && !f->failed; n++) {
+        f->packs = n;
+        const fv_kernel *k = fl_pack(f);
+        if (!k) break;
+        f = start(k, f->s, f->t);
+    }
+    return f;
+}
+fv_flat_kernel *fv_flatten_cpu(const fv_kernel *k, const fv_schedule *s, const fv_target *t) {
+    fl *f = pack(fuse(start(k, s ? s : fv_schedule_new(k->ctx, ""), t)));
     fv_flats body = {0};
     f->list = &body;
-    if (!fl_scope(f)) return NULL;
-    fl_choose_lanes(f);
-    for (const fv_stmt *g = k->body; g && !f->failed; g = g->next)
+    for (const fv_stmt *g = f->k->body; g && !f->failed; g = g->next)
         if (g->kind == FV_S_GRID) structure(f, g);
     if (f->failed) return NULL;
     f->out->body = body.first;

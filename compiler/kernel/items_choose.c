@@ -9,23 +9,46 @@
 const fv_target fv_target_opencl = { .name = "opencl", .lanes = 1, .registers = 160, .l1_bytes = 48 << 10, .l2_bytes = 1 << 20 };
 
 /* -- Cost ------------------------------------------------------------------------------------------------------------------------------------------ */
-typedef struct { const it *f; double cost; } bill;
+/* What one read costs beside an arithmetic operation: private 0.2, local 1; a tensor 1 where all items read one element, 1.5 where neighbours read neighbours,
+ * else 3. */
+typedef struct { const it *f; int way; double cost; } reads;
+
+static bool read_cost(const fv_expr *e, void *user) {
+    reads *r = user;
+    if (e->op != FV_X_READ) return false;
+    if (e->ref->kind == FV_OBJ_BUFFER) {
+        const it_buffer *b = it_find_buffer(r->f, e->ref);
+        r->cost += b && b->mark != IT_SHARED ? 0.2 : 1;
+        return false;
+    }
+    if (r->way < 0 || !e->ref->rank) {
+        r->cost += 1.5;
+        return false;
+    }
+    const it_way *w = &r->f->way[r->way];
+    bool uniform = true;
+    for (int i = 0; i < w->n; i++) uniform &= !fv_uses_axis(e, w->axis[i]);
+    r->cost += uniform ? 1 : fv_uses_axis(e->arg[e->ref->rank - 1], w->axis[w->n - 1]) ? 1.5 : 3;
+    return false;
+}
+enum { SYNC = 20 };                                         /* a barrier, in operations */
 
 static double stmt_cost(const it *f, const fv_stmt *s) {
     fv_str axes[FV_MAX_AXES], all[FV_MAX_AXES];
     int n = it_stmt_axes(s, axes), w = it_way_of(f, axes, n), n_all = fv_stmt_free(s, all);
-    double group = (double)f->group, points = (double)it_points(f, all, n_all), over = (double)it_points(f, s->over, s->n_over), steps = 1, cost = 0;
+    double group = (double)f->group, points = (double)it_points(f, all, n_all), over = (double)it_points(f, s->over, s->n_over), steps = 1;
+    reads r = { f, w, 1 };
+    fv_visit(s->expr, read_cost, &r);
+    const it_buffer *b = s->kind == FV_S_STORE ? NULL : it_find_buffer(f, s->target);
+    double write = s->kind == FV_S_STORE ? 1.5 : b && b->mark != IT_SHARED ? 0.2 : 1;
     if (s->kind == FV_S_SCAN) over = 1;
     if (it_is_tree(f, s)) {
-        for (double g = group; g > 1; g /= 2) steps += 4;
-        return points * ((double)(int64_t)((over + group - 1) / group) + steps);
+        for (double g = group; g > 1; g /= 2) steps += SYNC;
+        return points * (r.cost * (double)(int64_t)((over + group - 1) / group) + steps);
     }
     double spread = w >= 0 ? (double)it_points(f, f->way[w].axis, f->way[w].n) : (double)it_points(f, axes, n);
     double rounds = (double)(int64_t)((spread + group - 1) / group);
-    cost = rounds * points / spread * over;
-    for (int i = 0; i < f->n_buffers; i++)
-        if (s->target == &f->buffer[i]->b->obj && f->buffer[i]->mark == IT_SHARED) cost += 12;   /* a barrier, and slower memory */
-    return cost + (w < 0 ? 4 : 0);
+    return rounds * points / spread * (over * r.cost + write) + (b && b->mark == IT_SHARED ? SYNC : 0) + (w < 0 ? 4 : 0);
 }
 
 static double trips(const fv_stmt *s) {

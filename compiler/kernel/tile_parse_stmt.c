@@ -104,7 +104,10 @@ static bool parse_write(fv_tile_parser *p, fv_write *w) {
         fv_lex_next(&p->lx);
         if (!joined) return !fv_lex_accept(&p->lx, "scan") || scan_write(p, w);
         for (int j = 0; j < N; j++)
-            if (TABLE[j].joined != FV_W_SET && fv_lex_accept(&p->lx, TABLE[j].word)) *w = TABLE[j].joined;
+            if (TABLE[j].joined != FV_W_SET && fv_lex_accept(&p->lx, TABLE[j].word)) {
+                *w = TABLE[j].joined;
+                break;
+            }
         return true;
     }
     if (fv_lex_accept(&p->lx, "+=") || (fv_lex_accept(&p->lx, "+") && fv_lex_accept(&p->lx, "="))) {

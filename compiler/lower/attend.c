@@ -5,17 +5,6 @@
 
 fv_str lower_value_axis_name(fv_ctx *c, fv_str e) { return fv_internf(c, "%s.v", fv_cstr(c, e)); }
 
-typedef struct { const fv_value *from; const fv_expr *with; } replacement;
-static const fv_expr *replace_read(fv_ctx *c, const fv_expr *e, void *user) {
-    const replacement *r = user;
-    (void)c;
-    return e->op == FV_X_READ && e->ref->kind == FV_OBJ_VALUE && fv_value_of(e->ref) == r->from ? r->with : e;
-}
-const fv_expr *lower_replace_read(fv_ctx *c, const fv_expr *e, const fv_value *placeholder, const fv_expr *with) {
-    replacement r = {placeholder, with};
-    return fv_rewrite(c, e, replace_read, &r);
-}
-
 static bool refuse(lower *l, const fv_node *n, const char *why) {
     fv_error(l->ctx, FV_E_NOT_LOWERED, n->loc, "attend: %s (not lowered yet; the reference runs it)", why);
     l->failed = true;
@@ -77,7 +66,7 @@ bool lower_attend_read(lower *l, const fv_node *anchor, const fv_node *final, at
     *x = (attend){.l = l, .anchor = anchor, .final = final, .a = &anchor->u.attend, .out = anchor->result[0]};
     const fv_attend_node *a = x->a;
     if (!steps_over_keys(a)) return refuse(l, anchor, "a normaliser step over query axes");
-    if (a->n_sets > ATTEND_MAX_SETS) return refuse(l, anchor, "more key sets than four");
+    if (a->n_sets > ATTEND_MAX_SETS) return refuse(l, anchor, "more key sets than sixteen");
     if (inner_reduction(l, anchor)) return refuse(l, anchor, "a reduction inside score or weight");
     const fv_value *lead = a->q ? a->q : a->set[0].s;
     for (int i = 0; i < x->out->obj.rank; i++) {

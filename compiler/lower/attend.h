@@ -3,7 +3,7 @@
 #define FV_LOWER_ATTEND_H
 #include "lower/fuse.h"
 
-enum { ATTEND_MAX_SETS = 4, ATTEND_MAX_SCORES = 3 };
+enum { ATTEND_MAX_SETS = 16, ATTEND_MAX_SCORES = 3 };
 
 typedef struct {
     const fv_attend_set *set;
@@ -30,8 +30,6 @@ bool lower_attend_read(lower *l, const fv_node *anchor, const fv_node *final, at
 /* Names of value axes inside a kernel: they may equal dot axes, which they are not. */
 fv_str lower_value_axis_name(fv_ctx *c, fv_str e);
 
-/* Replaces READs of a placeholder by an expression. */
-const fv_expr *lower_replace_read(fv_ctx *c, const fv_expr *e, const fv_value *placeholder, const fv_expr *with);
 /* score = factor * raw with a constant factor and nothing else? */
 bool lower_plain_scale(const attend_set *s, double *factor);
 

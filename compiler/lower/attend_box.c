@@ -62,7 +62,7 @@ static void nests(attend_program *p, int64_t tile) {
     lower *l = x->l;
     fv_ctx *c = l->ctx;
     fv_buf lane = {0};
-    fv_buf_puts(&lane, fv_cstr(c, p->tile[p->n_tile - 1]));
+    fv_buf_puts(&lane, fv_cstr(c, p->n_tile ? p->tile[p->n_tile - 1] : p->n_key[0] ? p->key[0][p->n_key[0] - 1] : x->n_e ? p->value[x->n_e - 1] : (fv_str){0}));
     bool columns = x->n_e == 1 && x->e[0].extent >= l->t->lanes / 2;
     if (columns) fv_schedule_set_names(c, p->k.schedule, FV_F_LANE, "acc", fv_cstr(c, p->value[0]));
     if (x->n_e) fv_buf_printf(&lane, ",%s", fv_cstr(c, p->value[x->n_e - 1]));
@@ -134,8 +134,9 @@ const char *lower_attend_box(attend *x) {
         if (batch || x->q[i].extent == 1) point[n_point++] = x->q[i];
         else tile[n_tile++] = x->q[i];
     }
-    if (!n_tile && n_point && x->q[x->n_q - 1].extent == 1) { tile[n_tile++] = x->q[x->n_q - 1]; n_point--; }
-    if (!n_tile || (extent_of(tile, n_tile) < 4 && x->n_q && extent_of(x->q, x->n_q) > 64 && !l->o->attend_strategy))
+    bool enumerated = false;
+    for (int i = 0; i < n_point; i++) enumerated |= point[i].extent > 1 && !lower_attend_batch(x, &point[i]);
+    if (enumerated && extent_of(tile, n_tile) < 4)
         return l->o->attend_strategy ? hull_box(x) : "every query axis is read by a key index: a tile of queries shares only the hull of its keys, most of whose products would be masked";
     bool resident = true;
     for (int i = 0; i < x->n_sets; i++) {
@@ -155,8 +156,10 @@ const char *lower_attend_box(attend *x) {
     p.query = lower_fuse(&p.k, tile, n_tile);
     if (n_tile == 1) p.query = (lower_fused){.axis = tile[0].name, .extent = tile[0].extent};
     int64_t rows = p.query.extent < 4 * l->t->lanes ? p.query.extent : 4 * l->t->lanes;
-    lower_grid(&p.k, p.query.axis, rows, p.query.extent);
-    p.tile[p.n_tile++] = p.query.axis;
+    if (n_tile) {                                       /* else one query per point: lanes run over the keys */
+        lower_grid(&p.k, p.query.axis, rows, p.query.extent);
+        p.tile[p.n_tile++] = p.query.axis;
+    }
     for (int i = 0; i < x->n_sets; i++) {
         const fv_attend_set *s = x->set[i].set;
         p.keys[i] = lower_fuse(&p.k, s->over, s->n_over);
@@ -181,7 +184,7 @@ const char *lower_attend_box(attend *x) {
     attend_query(&p, &p.k.body);
     fv_str acc_axis[FV_MAX_AXES];
     int n_acc = 0;
-    acc_axis[n_acc++] = p.tile[0];
+    if (p.n_tile) acc_axis[n_acc++] = p.tile[0];
     for (int i = 0; i < x->n_e; i++) acc_axis[n_acc++] = p.value[i];
     p.acc = lower_buffer(&p.k, "acc", FV_F32, acc_axis, n_acc);
     if (resident) {
@@ -190,8 +193,8 @@ const char *lower_attend_box(attend *x) {
         bool first = true;
         for (int i = 0; i < x->n_sets; i++) { attend_sum(&p, &p.k.body, i, first, NULL); first = false; }
     } else {
-        p.m = lower_buffer(&p.k, "m", FV_F32, p.tile, 1);
-        p.l = lower_buffer(&p.k, "l", FV_F32, p.tile, 1);
+        p.m = lower_buffer(&p.k, "m", FV_F32, p.tile, p.n_tile);
+        p.l = lower_buffer(&p.k, "l", FV_F32, p.tile, p.n_tile);
         const struct { fv_buffer *b; double v; } init[] = {{p.m, -INFINITY}, {p.l, 0}, {p.acc, 0}};
         for (int i = 0; i < 3; i++) {
             fv_stmt *s = lower_stmt(&p.k, &p.k.body, FV_S_ALLOC, NULL);

@@ -160,10 +160,14 @@ static double row_size(const fv_node *n) {
     for (int i = 0; i < n->u.compute.n_over; i++) d *= (double)n->u.compute.over[i].extent;
     return d;
 }
+static bool is_output(const lower *l, const fv_node *n) {
+    for (int o = 0; o < l->g->n_outputs; o++) if (l->g->output[o].value->node == n) return true;
+    return false;
+}
 /* May r, a reduction or a map of reductions, be computed inside the kernel of y, given the members chosen so far? */
 static bool row_fits(const lower *l, const fv_node *y, const fv_node *r, const fv_node *const *member, int n) {
     const lower_node *d = &l->node[r->id];
-    if (d->n_sinks > LOWER_MAX_SINKS || d->prepare != l->node[y->id].prepare || (is_reduce(r) && (r->u.compute.n_over == 0 || row_size(r) > 32768)) || fv_value_count(y->result[0]) < fv_value_count(r->result[0]) * 2) return false;
+    if (is_output(l, r) || d->n_sinks > LOWER_MAX_SINKS || d->prepare != l->node[y->id].prepare || (is_reduce(r) && (r->u.compute.n_over == 0 || row_size(r) > 32768)) || fv_value_count(y->result[0]) < fv_value_count(r->result[0]) * 2) return false;
     for (int i = 0; i < d->n_sinks; i++) {
         bool in = d->sink[i] == y->id;
         for (int j = 0; j < n; j++) in |= member[j]->id == d->sink[i];
@@ -186,7 +190,7 @@ static bool read_off(const fv_expr *e, void *user) {                       /* a 
     const at_self *w = user;
     if (e->op != FV_X_READ || e->ref->kind != FV_OBJ_VALUE || fv_value_of(e->ref) != w->r->result[0]) return false;
     const fv_value *v = w->r->result[0];
-    for (int i = 0; i < v->obj.rank; i++) if (e->arg[i] != fv_axis_ref(w->l->ctx, v->axis[i].name)) return true;
+    for (int i = 0; i < v->obj.rank; i++) if (v->axis[i].extent > 1 && e->arg[i] != fv_axis_ref(w->l->ctx, v->axis[i].name)) return true;
     return false;
 }
 static bool reads_at_self(lower *l, const fv_node *reader, const fv_node *r) {
@@ -225,7 +229,7 @@ static void group_rows(lower *l) {
 
 /* -- Epilogues: maps on an anchor's own axes ------------------------------------------------------------------------------------------ */
 /* Who reads whom, by node id, dead nodes left out: operand[first_operand[i] .. first_operand[i + 1]), and the same for readers. */
-typedef struct { int *first_operand, *operand, *first_reader, *reader, *stamp, clock; } links;
+typedef struct { int *first_operand, *operand, *first_reader, *reader, *stamp, clock; bool *claimed; } links;   /* claimed: by the epilogue of a group */
 typedef struct { int *list; int n, cap; fv_ctx *ctx; int reader; } link_walk;
 static void link_operand(const fv_value *v, void *user) {
     link_walk *w = user;
@@ -233,7 +237,7 @@ static void link_operand(const fv_value *v, void *user) {
 }
 static links link_nodes(const lower *l) {
     int n = l->g->n_nodes;
-    links k = {.first_operand = FV_NEWN(l->ctx, int, n + 1), .first_reader = FV_NEWN(l->ctx, int, n + 2), .stamp = FV_NEWN(l->ctx, int, n)};
+    links k = {.first_operand = FV_NEWN(l->ctx, int, n + 1), .first_reader = FV_NEWN(l->ctx, int, n + 2), .stamp = FV_NEWN(l->ctx, int, n), .claimed = FV_NEWN(l->ctx, bool, n)};
     link_walk w = {.ctx = l->ctx};
     for (int i = 0; i < n; i++) {
         k.first_operand[i] = w.n;
@@ -264,6 +268,14 @@ static bool goes_round(epilogue *e, int id) {
     for (int j = e->k->first_operand[id]; j < e->k->first_operand[id + 1]; j++) if (goes_round(e, e->k->operand[j])) return true;
     return false;
 }
+/* Does node `id`, through what is inlined into it, read a statistic that lives in another kernel's buffers? */
+static bool reads_member(const epilogue *e, int id) {
+    if (in_set(e, id)) return false;
+    if (e->l->node[id].role == LOWER_ABSORBED) return true;
+    if (e->l->node[id].role != LOWER_INLINE) return false;
+    for (int j = e->k->first_operand[id]; j < e->k->first_operand[id + 1]; j++) if (reads_member(e, e->k->operand[j])) return true;
+    return false;
+}
 static const fv_expr *coord_of(const epilogue_member *m, fv_str axis) {
     int a = fv_value_axis(m->node->result[0], axis);
     return a < 0 ? NULL : m->coords[a];
@@ -273,7 +285,7 @@ static const fv_expr **extends(epilogue *e, const fv_node *c) {
     lower *l = e->l;
     const lower_node *d = &l->node[c->id];
     const fv_value *v = c->result[0];
-    if (!is_inlinable(c) || (d->role != LOWER_INLINE && d->role != LOWER_STORED) || v->partial) return NULL;
+    if (!is_inlinable(c) || e->k->claimed[c->id] || (d->role != LOWER_INLINE && d->role != LOWER_STORED) || v->partial) return NULL;
     const epilogue_member *m = NULL;
     for (int j = e->k->first_operand[c->id]; j < e->k->first_operand[c->id + 1]; j++) if (in_set(e, e->k->operand[j])) m = in_set(e, e->k->operand[j]);
     if (!m) return NULL;
@@ -285,7 +297,7 @@ static const fv_expr **extends(epilogue *e, const fv_node *c) {
     for (int j = e->k->first_operand[c->id]; j < e->k->first_operand[c->id + 1]; j++) {
         int o = e->k->operand[j];
         const epilogue_member *other = in_set(e, o);
-        if (!other) { if (goes_round(e, o)) return NULL; continue; }
+        if (!other) { if (goes_round(e, o) || reads_member(e, o)) return NULL; continue; }
         for (int i = 0; i < v->obj.rank; i++) if (coord_of(other, v->axis[i].name) != coords[i]) return NULL;
         at_self w = {NULL, l, other->node};
         if (fv_visit(c->u.compute.body, read_off, &w)) return NULL;
@@ -295,8 +307,7 @@ static const fv_expr **extends(epilogue *e, const fv_node *c) {
 }
 static bool leaks(const epilogue *e, const fv_node *m) {                   /* does anything outside the set read m? */
     for (int j = e->k->first_reader[m->id]; j < e->k->first_reader[m->id + 1]; j++) if (!in_set(e, e->k->reader[j])) return true;
-    for (int o = 0; o < e->l->g->n_outputs; o++) if (e->l->g->output[o].value->node == m) return true;
-    return false;
+    return is_output(e->l, m);
 }
 static void absorb(lower *l, links *k, const fv_node *anchor) {
     epilogue *e = FV_NEW(l->ctx, epilogue);
@@ -323,7 +334,9 @@ static void absorb(lower *l, links *k, const fv_node *anchor) {
         lower_node *d = &l->node[e->set[j].node->id];
         d->role = j == 0 ? LOWER_ABSORBED : LOWER_INLINE;
         d->final = final->id;
+        k->claimed[e->set[j].node->id] = true;
     }
+    k->claimed[final->id] = true;
     l->node[final->id].role = LOWER_STORED;
     l->coords[final->id] = e->set[best - 1].coords;
 }

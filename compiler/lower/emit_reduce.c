@@ -263,8 +263,7 @@ const fv_expr *lower_epilogue(lower_kernel *k, const fv_node *anchor, const fv_n
         fv_error(l->ctx, FV_E_ABSENT, final->loc, "%s may have absent elements and is stored; write :otherwise(value)", lower_node_text(l, final));
         l->failed = true;
     }
-    fv_binding b = {fv_value_at_self(l->ctx, anchor->result[0]), acc};
-    return fv_subst(l->ctx, fv_simplify(l->ctx, &f, p.value), &b, 1);
+    return lower_replace_read(l->ctx, fv_simplify(l->ctx, &f, p.value), anchor->result[0], acc);
 }
 
 void lower_emit_reduce(lower *l, const fv_node *anchor, const fv_node *final) {

@@ -193,7 +193,7 @@ static lower_pair expand_node(walk *w, const fv_expr *e) {
 }
 
 static lower_pair expand(walk *w, const fv_expr *e) {
-    if (!e->n) return (lower_pair){e, NULL};
+    if (!e->n && e->op != FV_X_READ) return (lower_pair){e, NULL};
     if (w->cap) { memo *m = memo_at(w, e); if (m->e) return m->p; }
     lower_pair p = expand_node(w, e);
     remember(w, e, p);
@@ -215,4 +215,15 @@ lower_pair lower_value_at_self(lower *l, const fv_facts *f, const fv_value *v) {
     const fv_expr *at[FV_MAX_AXES];
     for (int i = 0; i < v->obj.rank; i++) at[i] = fv_axis_ref(l->ctx, v->axis[i].name);
     return simplified(l, f, lower_value_at(l, f, v, at));
+}
+
+typedef struct { const fv_value *from; const fv_expr *with; } replacement;
+static const fv_expr *replace_read(fv_ctx *c, const fv_expr *e, void *user) {
+    const replacement *r = user;
+    (void)c;
+    return e->op == FV_X_READ && e->ref->kind == FV_OBJ_VALUE && fv_value_of(e->ref) == r->from ? r->with : e;
+}
+const fv_expr *lower_replace_read(fv_ctx *c, const fv_expr *e, const fv_value *placeholder, const fv_expr *with) {
+    replacement r = {placeholder, with};
+    return fv_rewrite(c, e, replace_read, &r);
 }

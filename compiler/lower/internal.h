@@ -68,6 +68,8 @@ typedef struct { const fv_expr *value, *exists; } lower_pair;   /* exists NULL: 
 lower_pair lower_value_at(lower *l, const fv_facts *f, const fv_value *v, const fv_expr *const *index);
 /* The same for an expression with READs of values. */
 lower_pair lower_expand(lower *l, const fv_facts *f, const fv_expr *e);
+/* Replaces READs of a placeholder, or of a group's anchor, wherever they are read, by an expression. */
+const fv_expr *lower_replace_read(fv_ctx *c, const fv_expr *e, const fv_value *placeholder, const fv_expr *with);
 lower_pair lower_value_at_self(lower *l, const fv_facts *f, const fv_value *v);
 /* Treats `v` as opaque (a READ) although it is not stored: members of the group being emitted. */
 bool lower_is_opaque(const lower *l, const fv_value *v);

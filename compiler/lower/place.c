@@ -22,6 +22,11 @@ static void stored_shape(lower *l, const fv_value *v, const fv_stored *s, fv_pla
     }
     fv_plan_tensor_dense(t);
 }
+static int64_t bytes_of(const fv_plan_tensor *t) {
+    int64_t n = fv_type_bytes(t->type);
+    for (int i = 0; i < t->rank; i++) n *= t->extent[i];
+    return n;
+}
 static void place_leaf(lower *l, const fv_node *n) {
     const fv_value *v = n->result[0];
     fv_plan_tensor t = {.type = v->obj.type, .loc = n->loc};
@@ -40,6 +45,13 @@ static void place_leaf(lower *l, const fv_node *n) {
         stored_shape(l, v, &n->u.leaf.stored, &t);
         stored_strides(v, &n->u.leaf.stored, p->stride);
         if (v->obj.ranged && n->op == FV_NODE_INPUT) t.index_bound = v->obj.hi + 1;
+        for (int i = 0; i < l->plan->n_tensors; i++) {                      /* declared twice, under whatever axes: one memory */
+            const fv_plan_tensor *o = l->plan->tensor[i];
+            if (o->kind != t.kind || !fv_str_eq(o->name, t.name) || o->type != t.type || o->bytes != bytes_of(&t)) continue;
+            p->tensor = i;
+            l->placed[v->id] = true;
+            return;
+        }
     }
     p->tensor = fv_plan_add_tensor(l->plan, &t);
     l->placed[v->id] = true;

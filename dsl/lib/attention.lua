@@ -162,6 +162,8 @@ function lib.multi_head(q, k, v, name, heads, over, o)
   o = lib.table_of("multi_head", o)
   lib.name_of("multi_head", name)
   local c = lib.tensor_of("multi_head", q).c
+  lib.whole_of("multi_head: heads", heads)
+  if not c then fail("multi_head: no axis 'c' in %s", core.text(q)) end
   if c % heads ~= 0 then fail("%d heads do not divide c=%d of %s", heads, c, core.text(q)) end
   local shape, sizes = "(part=3 head d)", { head = heads, d = c // heads, c = c }
   local w = lib.param(name .. "in_proj_weight", shape .. " c", sizes)

@@ -13,12 +13,14 @@ local function checked(key, v, like)
   if math.type(v) == "float" then v = math.tointeger(v) or v end
   local size = key == "img_size" and (type(v) == "number" or type(v) == "table")
   if like and type(v) ~= type(like) and not size then
-    fail("CONFIG", "config.%s is a %s; a %s is wanted", key, type(v), type(like) == "table" and "list" or type(like))
+    local wanted = type(like) == "table" and "list" or type(like)
+    fail("CONFIG", "config.%s is a %s; a %s is wanted", key, type(v), wanted)
   end
   if type(v) ~= "table" then return v end
   if #v == 0 then fail("CONFIG", "config.%s is no list, or an empty one", key) end
   local r = {}
-  for i, e in ipairs(v) do r[i] = checked(("%s[%d]"):format(key, i - 1), e, type(like) == "table" and like[1] or nil) end
+  local first = type(like) == "table" and like[1] or nil
+  for i, e in ipairs(v) do r[i] = checked(("%s[%d]"):format(key, i - 1), e, first) end
   return r
 end
 

@@ -47,6 +47,13 @@ function lib.name_of(what, name) -- checks that name is a text: a parameter's pr
   return name
 end
 
+function lib.whole_of(what, n) -- checks that n is a whole number above 0
+  if math.type(n) ~= "integer" or n < 1 then
+    core.fail("ARGUMENT", ("%s: a whole number above 0 is wanted, this is %s"):format(what, tostring(n)))
+  end
+  return n
+end
+
 function lib.table_of(what, o) -- checks that o is a table of options, or nothing
   if o ~= nil and type(o) ~= "table" then
     core.fail("ARGUMENT", ("%s: a table of options is wanted, this is a %s"):format(what, type(o)))
@@ -72,7 +79,15 @@ function lib.concat(axis, parts) -- false: a part of no elements (slices)
   return core.concat(axis, list)
 end
 function lib.stack(axis, parts) return core.stack(axis, parts) end
-function lib.const(axes, values, sizes) return core.const(core.axes(axes, sizes), values) end
+function lib.const(axes, values, sizes)
+  local list = core.axes(axes, sizes)
+  for i = 1, #list, 2 do
+    if not list[i + 1] then
+      core.fail("ARGUMENT", ("const: the extent of '%s' is wanted: \"%s=N\""):format(list[i], list[i]))
+    end
+  end
+  return core.const(list, values)
+end
 
 function methods.index(x, a) -- the coordinate along a
   if not x.ext[a] then core.fail("AXIS", ("index: no axis '%s' in %s"):format(tostring(a), core.text(x))) end

@@ -25,6 +25,7 @@ end
 -- irfft2(y, "h", "w", W): W is the extent of w in the result; imaginary parts of bins 0 and W/2 fall out by themselves
 function lib.irfft2(y, h, w, W)
   local H = lib.tensor_of("irfft2", y).ext[h]
+  lib.whole_of("irfft2: the extent of w", W)
   local x = lib.cmul(y, lib.turn(axis("n.h", H) * axis(h, H), H), h):as("n.h=" .. h)
   local k = axis(w, W // 2 + 1)
   local twice = where(eq(k, 0) | eq(k * 2, W), 1.0, 2.0)

@@ -35,7 +35,8 @@ function lib.neighborhood(x, name, o)
   local K, D, h, w = o.kernel, o.dilation or 1, x:index "h", x:index "w"
   local near = lib.window { h = "u=" .. K, w = "v=" .. K, dilation = D, border = "shift" }
   local q, k, v = qkv(x, name, o)
-  local rpb = o.bias ~= false and lib.param(name .. ".rpb", "head y x", { head = o.heads, y = 2 * K - 1, x = 2 * K - 1 })
+  local span = 2 * K - 1
+  local rpb = o.bias ~= false and lib.param(name .. ".rpb", "head y x", { head = o.heads, y = span, x = span })
   local r = lib.attend { q = q, k = near(k), v = near(v), over = "u v", dot = "d", scale = o.scale or q.d ^ -0.5,
     score = function(s)
       return rpb and s + rpb { y = (near(h) - h) // D + K - 1, x = (near(w) - w) // D + K - 1 } or s
@@ -43,8 +44,8 @@ function lib.neighborhood(x, name, o)
   return proj(r, x, name)
 end
 
--- window_attention(x, name, o): within windows of o.window x o.window of the map h, w, which is rolled by o.shift before
--- and back after; positions that only the roll brings together keep o.mask (-100) in their score. Rows and columns that
+-- window_attention(x, name, o): within windows of o.window x o.window of the map h, w, rolled by o.shift before and
+-- back after; positions that only the roll brings together keep o.mask (-100) in their score. Rows and columns that
 -- fill the last windows are zeros before the projection. A map no longer than the window is one window, without shift.
 -- name.relative_position_bias_table: (2 window - 1)^2 by head
 function lib.window_attention(x, name, o)

@@ -34,15 +34,14 @@ function lib.patch_merge(x, name, o)
   return lib.linear(y, name .. ".reduction", "c=" .. (o.out or 2 * x.c), { bias = false })
 end
 -- squeeze_excite(x, name, o): o: reduced (channels), act (relu), gate (sigmoid), reduce and expand (the names of its
--- two products)
+-- two products, 1x1 convolutions)
 function lib.squeeze_excite(x, name, o)
   o = lib.table_of("squeeze_excite", o)
   lib.tensor_of("squeeze_excite", x)
   lib.name_of("squeeze_excite", name)
-  local s = x:mean "h w"
-  s = lib.linear(s, name .. "." .. (o.reduce or "conv_reduce"), o.reduced and "c=" .. o.reduced or "c")
-  s = (o.act or lib.relu)(s)
-  return x * (o.gate or lib.sigmoid)(lib.linear(s, name .. "." .. (o.expand or "conv_expand"), "c=" .. x.c))
+  local function product(s, which, out) return lib.linear(s, name .. "." .. which, out, { ones = 2 }) end
+  local s = product(x:mean "h w", o.reduce or "conv_reduce", o.reduced and "c=" .. o.reduced or "c")
+  return x * (o.gate or lib.sigmoid)(product((o.act or lib.relu)(s), o.expand or "conv_expand", "c=" .. x.c))
 end
 -- head(x, name, classes): the mean over the map, then a linear
 function lib.head(x, name, classes)

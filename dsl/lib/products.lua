@@ -14,7 +14,8 @@ end
 
 -- linear(x, name, out, o): out "c=96", "part=3 head=6 d", "" (a stored width of 1 that is no axis). A width left open
 -- follows from the stored weight. o: over = "c" (the input axes), shared = axes that weight and data have both
--- (grouped), bias =
+-- (grouped), bias =, ones = how many dimensions of 1 end the stored weight where the spec declares it (a 1x1
+-- convolution: 2)
 function lib.linear(x, name, out, o)
   lib.tensor_of("linear", x)
   lib.name_of("linear", name)
@@ -35,7 +36,8 @@ function lib.linear(x, name, out, o)
     sizes[a] = ext[a]
   end
   local order = #names == 0 and "1" or "(" .. table.concat(names, " ") .. ")"
-  local y = lib.contract(x, lib.param(name .. ".weight", order .. " " .. over, sizes), over)
+  local ones = core.stored_shape(name .. ".weight") and "" or (" 1"):rep(o.ones or 0)
+  local y = lib.contract(x, lib.param(name .. ".weight", order .. " " .. over .. ones, sizes), over)
   local bias = lib.bias_of(name, o, order, sizes)
   if bias then y = y + bias end
   if #renames > 0 then y = y:as(table.concat(renames, " ")) end

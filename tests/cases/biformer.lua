@@ -38,5 +38,5 @@ else
   local y, region = routed(input("input", "b h w c"), "")
   output("output", y, "b h w c")
   local _, sorted = sort(region, "top")
-  output("routing", sorted, "b hb wb top")
+  output("routing", sorted, "b (hb wb) top")
 end

@@ -25,15 +25,22 @@ local function dense_layer(x, name, shape)                                      
   local w = param(name .. ".weight", "o " .. shape)
   return (contract(x, w, "c ph pw") + param(name .. ".bias", "o")), function(g) return contract(g, w, "o") end end
 
-local function bottleneck(x, name)
+local function bottleneck(x, name, stride)
   local y1, b1 = conv_bn(x, name .. "conv1", name .. "bn1")
   local r1, d1 = rectify(y1)
-  local y2, b2 = conv_bn(r1, name .. "conv2", name .. "bn2", { stride = config.stride, pad = 1 })
+  local y2, b2 = conv_bn(r1, name .. "conv2", name .. "bn2", { stride = stride, pad = 1 })
   local r2, d2 = rectify(y2)
   local y3, b3 = conv_bn(r2, name .. "conv3", name .. "bn3")
-  local s, bs = conv_bn(x, name .. "downsample.0", name .. "downsample.1", { stride = config.stride })
-  local y, d = rectify((y3 + s))
-  return y, function(g) g = d(g) return b1(d1(b2(d2(b3(g))))) + bs(g) end end
+  local s, bs = x, function(g) return g end
+  if has_param(name .. "downsample.0.weight") then
+    s, bs = conv_bn(x, name .. "downsample.0", name .. "downsample.1", { stride = stride })
+  end
+  local y, d = rectify(y3 + s)
+  return y, function(g)
+    g = d(g)
+    return b1(d1(b2(d2(b3(g))))) + bs(g)
+  end
+end
 local function vgg_tail(x)
   local y, b1 = conv_bn(x, "conv", "bn", { pad = 1 })
   local r, b2 = rectify(y)
@@ -51,7 +58,67 @@ local collapse = {                                                              
   sum = function(v, a) return v:sum(a) end, max = function(v, a) return v:max(a) end, norm = function(v, a)
     return sqrt((v^2):sum(a)) end,
   filter_norm = function(v, a) return sqrt((relu(v)^2):sum(a)) end }
-if config.phase1 then
+-- A whole ResNet: the logits, and what its blocks answered and the gradient of minus the target's logit there, by name
+local function resnet(x, target)
+  local blocks = {}
+  x = max_pool(relu(batch_norm(conv2d(x, "conv1", { stride = 2 }), "bn1", eps)), 3, 2, "h w", { pad = 1 })
+  for stage = 1, 4 do
+    local i = 0
+    while has_param(("layer%d.%d.conv1.weight"):format(stage, i)) do
+      local b = { name = ("layer%d.%d"):format(stage, i) }
+      b.x, b.back = bottleneck(x, b.name .. ".", stage > 1 and i == 0 and 2 or 1)
+      x, i, blocks[#blocks + 1] = b.x, i + 1, b
+    end
+    blocks[#blocks].last = "layer" .. stage
+  end
+  local g, taps = (param("fc.weight", "k c"){ k = target } * (-1 / (x.h * x.w))):along(x), {}
+  for i = #blocks, 1, -1 do
+    local b = blocks[i]
+    taps[b.name] = { b.x, g }
+    if b.last then taps[b.last] = taps[b.name] end
+    if b.name == "layer2.0" then break end                                 -- no tap lies before it
+    g = b.back(g)
+  end
+  return linear(x:mean"h w", "fc", "c"), taps
+end
+
+-- The virtual layers that are outer products -x_a g_d, collapsed without making the product
+local function products(x, a, g, f)
+  local function plus(t) return relu(t)^2 end
+  if f == "norm" then return sqrt((x^2):sum(a) * (g^2):sum"c") end
+  if f == "sum" then return -(x:sum(a) * g:sum"c") end
+  if f == "max" then
+    local lo, hi, low, high = x:min(a), x:max(a), g:min"c", g:max"c"
+    return -min(lo * low, lo * high, hi * low, hi * high)
+  end
+  return sqrt(plus(x):sum(a) * plus(-g):sum"c" + plus(-x):sum(a) * plus(g):sum"c")
+end
+local function collapsed(x, g, phase1, f)
+  if phase1 == "scaling" then return collapse[f](-(x * g), "c") end
+  if phase1 == "conv1x1" then return products(x, "c", g, f) end
+  return products(window{ h = "ky=3", w = "kx=3", border = 0 }(x), "c ky kx", g, f)
+end
+
+if config.backbone then
+  local logits, taps = resnet(input("input", "b c h w"), config.target)
+  output("logits", logits, "b c")
+  output("grad_tap", taps[config.grad_tap][2], "b c h w")
+  for _, combo in ipairs(config.combos) do
+    local maps = {}
+    for i, t in ipairs(config.taps) do
+      maps[i] = collapsed(taps[t][1], taps[t][2], combo[1], combo[2]){ b = 0 }:merge"i = h w"
+    end
+    output(("raw_%s_%s"):format(combo[1], combo[2]), concat("i", maps), "i")
+  end
+  local saliency = 1.0
+  for _, t in ipairs(config.taps) do
+    local m = collapsed(taps[t][1], taps[t][2], "conv1x1", "norm"){ b = 0 }
+    m = resize(m, ("h=%d w=%d"):format(config.size[1], config.size[2]))
+    m = m - m:min"h w"
+    saliency = m / m:max"h w" * saliency
+  end
+  output("saliency", saliency, "h w")
+elseif config.phase1 then
   local v, raw, maps = virtual(input("x", "1 c h w"), input("g", "1 c h w")), {}, {}
   for _, p in ipairs(config.phase1) do
     for _, f in ipairs(config.phase2) do raw[#raw+1] = collapse[f](v[p][1], v[p][2]) end
@@ -65,6 +132,7 @@ else
   local y, back
   if config.pool then y, back = vgg_tail(x) output("y", y, "b o") output("grad_x", back(input("cotangent", "b o")),
     "b c h w")
-  else y, back = bottleneck(x, "block.") output("y", y, "b c h w") output("grad_x", back(input("cotangent", "b c h w")),
+  else y, back = bottleneck(x, "block.", config.stride) output("y", y, "b c h w") output("grad_x",
+    back(input("cotangent", "b c h w")),
     "b c h w") end
 end

@@ -29,7 +29,55 @@ local function context(q, qp, k, kp)
   local i, near = top(-d, "j", config.K, "t")
   i = i
   return 1 - exp(near:mean"t"), eq(i, axis("j", d.j)):any"t" end
-if config.in_features then
+
+-- AlexNet forward, then relevance of the predicted class backward, layer by layer
+local function alexnet(x)
+  local layers = { { 0, stride = 4, pad = 2 }, "pool", { 3 }, "pool", { 6 }, { 8 }, { 10 }, "pool" }
+  local walk = {}                                                          -- pullbacks of relevance, in order
+  for _, l in ipairs(layers) do
+    local x0 = x
+    if l == "pool" then
+      local y = max_pool(x, 3, 2)
+      walk[#walk + 1] = function(R) local _, _, r = pool_rule(x0, function() return R end, 3, 2) return r end
+      x = y
+    else
+      local name, o = "features." .. l[1], { stride = l.stride, pad = l.pad }
+      local y = conv2d(x, name, o)
+      walk[#walk + 1] = function(R)
+        local w = param(name .. ".weight", "c' c ky kx")
+        return conv_rule(x0, y, R, w, l.stride or 1, l.pad or w.ky // 2)
+      end
+      x = relu(y)
+    end
+  end
+  local map = x
+  x = x:merge"c = c h w"
+  for _, i in ipairs{ 1, 4, 6 } do
+    local x0, name = x, "classifier." .. i
+    walk[#walk + 1] = function(R) return linear_rule(x0, R:as"c=o", name) end
+    x = linear(x, name, "c")
+    if i < 6 then x = relu(x) end
+  end
+  local best = argmax(x, "c")
+  local R = where(eq(best, axis("c", x.c)), x, 0.0)
+  for i = #walk, 1, -1 do
+    if i == #layers then R = R:split("c = c h w", { h = map.h, w = map.w }) end      -- the map before the classifier
+    R = walk[i](R)
+  end
+  return x, best, R
+end
+
+if config.backbone then
+  local logits, best, R = alexnet(input("input", "b c h w"))
+  local s = config.subsample
+  local function thin(x) return x{ h = axis("h", x.h // s) * s, w = axis("w", x.w // s) * s } end
+  local heat = abs(R)
+  local lo, hi = heat:min"c h w", heat:max"c h w"
+  output("logits", logits, "b c")
+  output("predicted", best, "b")
+  output("relevance", thin(R), "b c h w")
+  output("heat", thin((heat - lo) / (hi - lo) * 255), "b h w c")
+elseif config.in_features then
   local x, n = relu(input("x", "b c")), "layer"
   output("y", linear(x, n, "o"), "b o")
   output("relevance_in", linear_rule(x, input("relevance", "b o"), n), "b c")

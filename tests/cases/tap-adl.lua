@@ -39,4 +39,4 @@ end
 local tokens = ("b (h=%d w=%d) c"):format(config.H, config.W)
 if config.layout then output("y", tap(input("x", "b c h w"), "dilation_predictor"), "b c h w")
 elseif config.eta then output("y", block(input("x", tokens), ""), "b c h w")
-else output("y", channel_processing(input("x", tokens), "", param("temperature", "head").head), "b h w c") end
+else output("y", channel_processing(input("x", tokens), "", param("temperature", "head").head), "b (h w) c") end

@@ -62,4 +62,4 @@ local function block(x, name)
 end
 local H, W = table.unpack(config.input_resolution)
 local x = input("input", ("b (h=%d w=%d) c"):format(H, W))
-output("output", (config.module == "Block" and block or attention)(x, ""), "b h w c")
+output("output", (config.module == "Block" and block or attention)(x, ""), "b (h w) c")

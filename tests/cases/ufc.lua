@@ -83,5 +83,5 @@ elseif config.corr_levels then
 else
   local F = ("b (h=%d w=%d) c"):format(config.feat_size[1], config.feat_size[2])
   local cost, s, t = layer(input("corr", "b head sh sw th tw"), input("src", F), input("trg", F))
-  output("corr_out", cost, "b head sh sw th tw") output("src_out", s, "b h w c") output("trg_out", t, "b h w c")
+  output("corr_out", cost, "b head sh sw th tw") output("src_out", s, "b (h w) c") output("trg_out", t, "b (h w) c")
 end

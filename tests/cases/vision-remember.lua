@@ -28,11 +28,11 @@ local function sampler(x, context, towers, masks)
   return x + mlp(y, "proj_out.", "linear_1", "linear_2") end
 local function map(name, n) return input(name, ("b (h=%d w=%d) c"):format(n, n)) end
 if config.raw_grid then output("y", token_packer(map("level", config.raw_grid), map("levels", config.raw_grid)),
-  "b h w c")
+  "b (h w) c")
 else
   local towers, masks, g = {}, {}, config.grid
   for i, s in ipairs(config.kv_size_list) do
     towers[i] = map("tower" .. i - 1, g * s)
     masks[i] = input("mask" .. i - 1, ("(b h=%d w=%d) (ph=%d pw=%d)"):format(g, g, s, s)) end
-  output("y", sampler(map("hidden", g), input("context", "b c"), towers, masks), "b h w c")
+  output("y", sampler(map("hidden", g), input("context", "b c"), towers, masks), "b (h w) c")
 end

@@ -1,5 +1,5 @@
-/* Every case under tests/goldens: its system's spec, through the reference, against what the published implementation
- * answered. */
+/* Every case of an operator or a procedure under tests/goldens: its system's spec, through the reference, against what the
+ * published implementation answered. (Whole nets are checked with the backbones.) */
 #define _DEFAULT_SOURCE
 #include "test_dsl_case.h"
 
@@ -31,6 +31,11 @@ static int run_system(const char *system) {
         golden_case c;
         snprintf(path, sizeof path, "%s/%s", folder, list[i]->d_name);
         if (list[i]->d_name[0] != '.' && case_open(&c, path)) {
+            if (!strcmp(json_string_value(json_object_get(c.meta, "kind")), "net")) {
+                case_close(&c);
+                free(list[i]);
+                continue;
+            }
             fv_buf report = {0};
             int missing, right = case_run(&c, spec, NULL, NULL, &report, &missing);
             cr_expect(right > 0, "%s/%s:\n%s", system, list[i]->d_name, report.text ? report.text : "");

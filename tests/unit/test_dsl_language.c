@@ -27,6 +27,7 @@ Test(dsl_language, mistakes_name_line_and_shapes) {
     expect_error("local x = input('x', 'h=3')\nlocal y = 'c=' .. x", FV_E_ARGUMENT, 2, "joined to a text");
     expect_error("local x = input('x', 'h=3')\nx.h = 4", FV_E_ARGUMENT, 2, "cannot be written");
     expect_error("local x = input('x', 'h=3')\nlocal y = x:sum'w'", FV_E_AXIS, 2, "sum: no axis 'w' in {h=3}");
+    expect_error("local x = input('x', 'h=3')\nlocal y = x:max()", FV_E_ARGUMENT, 2, "x:max\"n m\" takes the axes");
     expect_error("local x = input('x', 'sum=3')", FV_E_AXIS, 1, "is a method");
     expect_error("local x = input('x', 'h h')", FV_E_INPUT, 1, "extent of axis 'h'");
     expect_error("local x = input('x', 'h=2 h=2')", FV_E_AXIS, 1, "stands twice");
@@ -284,5 +285,41 @@ Test(dsl_language, nodes_carry_the_line_of_the_spec) {
         cr_expect(n->loc.line >= last && n->loc.line <= 4, "node %d on line %d", i, n->loc.line);
         last = n->loc.line;
     }
+    unload(&l);
+}
+
+Test(dsl_language, variant_and_case) {
+    const char *text = "print(variant, case, config.x) output('y', axis('h', 2), 'h')";
+    fv_spec_options o = {.declare = true, .case_name = "shift-3", .config_json = "{\"case\": \"other\"}"};
+    loaded l = load_text(text, strlen(text), &o);
+    cr_expect(l.good, "%s", l.report);
+    cr_expect_str_eq(l.spec.printed, "nil\tshift-3\tnil\n");
+    unload(&l);
+    o.case_name = NULL;
+    l = load_text(text, strlen(text), &o);
+    cr_expect_str_eq(l.spec.printed, "nil\tother\tnil\n");
+    fv_spec spec;
+    char path[] = "/tmp/fovea_variant.lua";
+    write_file(path, text);
+    cr_expect(fv_spec_load(l.ctx, path, "mini", &o, &spec));
+    cr_expect_str_eq(spec.printed, "mini\tother\tnil\n");
+    unlink(path);
+    unload(&l);
+}
+
+/* The manual's first example is what it says it is. */
+Test(dsl_language, the_manual_runs) {
+    FILE *f = fopen(FOVEA_TESTS_DIR "/../docs/language.md", "r");
+    cr_assert(f);
+    static char page[100000];
+    page[fread(page, 1, sizeof page - 1, f)] = 0;
+    fclose(f);
+    char *begin = strstr(page, "```lua\n"), *end = begin ? strstr(begin + 7, "```") : NULL;
+    cr_assert(end);
+    const char *name[] = {"b", "h", "w", "head", "d"};
+    const int64_t value[] = {1, 56, 56, 2, 32};
+    fv_spec_options o = {.declare = true, .n_shapes = 5, .shape_name = name, .shape_value = value};
+    loaded l = load_text(begin + 7, (size_t)(end - begin - 7), &o);
+    cr_expect(l.good, "%s", l.report);
     unload(&l);
 }

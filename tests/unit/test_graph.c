@@ -108,6 +108,8 @@ static const struct { const char *body; fv_code code; const char *words; } refus
             FV_E_ATTEND, "belongs to another node already"},
     {QK "  _4 : f32[n=5 m=6] = placeholder \"p\"\n  _5 : f32[n=5 e=3] = attend q _0 dot [d=4] {\n"
         "    set over [m=6] k _1 v _2 raw _3 score _3 p _4\n  }\n", FV_E_ATTEND, "come together"},
+    {QK "  _4 : f32[n=5 e=3] = attend q _0 dot [d=4] {\n    set over [m=6] k _1 v _2 raw _3 score _3\n"
+        "    set over [m=6] k _1 v _2 raw _3 score _3\n  }\n", FV_E_ATTEND, "the raw score is bound twice"},
     /* scan, A6 */
     {X "  _1 : f32[h=8] = placeholder \"s\"\n  _2 : f32[h=8] = map 0.0\n  _3 : f32[h=8] = scan over [h=8] {\n"
        "    state _1 first _2 next _2\n  }\n", FV_E_AXIS, "the axis scanned over"},
@@ -159,9 +161,16 @@ Test(graph, index_types_and_flags) {
                               "  _7 : f32[h=8 u=1 w=5] = read _0 { h = h + u, w = w } border cut\n"
                               "  _8 : i32[n=3] = const { 4 -2 9 }\n"
                               "  _9 : i32[n=3] = read _8 { n = n - 1 } border 12.0\n"
-                              "  _10 : i32[n=6] = concat n of _8, _9\n}\n");
+                              "  _10 : i32[n=6] = concat n of _8, _9\n"
+                              "  _11 : i32[] = sum over [n=3] _8[n] only n < 2\n"
+                              "  _12 : i32[h=8] = sum over [w=5] w + h + 1 only w < h\n"
+                              "  _13 : i32[h=8] = max over [w=5] w + h only w < h\n"
+                              "  _14 : i32[h=8] = min over [w=5] w - h\n"
+                              "  _15 : i32[h=8] = count over [w=5] w - h\n"
+                              "  _16 : i32[h=8] = map h - 9 only h < 2 otherwise 20\n}\n");
     static const struct { int id; int64_t lo, hi; } ranges[] =
-        {{1, 0, 7}, {2, 0, 4}, {4, 0, 7}, {5, 1, 15}, {6, 0, 55}, {8, -2, 9}, {9, -2, 12}, {10, -2, 12}};
+        {{1, 0, 7}, {2, 0, 4}, {4, 0, 7}, {5, 1, 15}, {6, 0, 55}, {8, -2, 9}, {9, -2, 12}, {10, -2, 12},
+         {11, -6, 27}, {12, 0, 60}, {14, -7, 4}, {15, 0, 5}, {16, -9, 20}};
     for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
         const fv_obj *o = &g->value[ranges[i].id]->obj;
         cr_expect(o->ranged && o->lo == ranges[i].lo &&
@@ -170,7 +179,17 @@ Test(graph, index_types_and_flags) {
     }
     cr_assert(g->value[5]->free_form && g->value[8]->free_form && g->value[9]->free_form && !g->value[4]->free_form &&
               !g->value[6]->free_form);
+    cr_assert(!g->value[13]->obj.ranged, "a maximum of nothing is out of every range");
     cr_assert(!g->value[7]->partial, "a cut that never cuts leaves nothing out");
+    fv_ctx_dispose(ctx);
+}
+
+Test(graph, bounds_of_an_input_meet) {
+    fv_ctx *ctx = fv_ctx_new();
+    fv_graph *g = parsed(ctx, "graph \"t\" {\n  _0 : i32[n=5] = input \"ids\" in 2 to 9\n}\n");
+    cr_assert(fv_value_bound(g, (fv_loc){0}, g->value[0], 0, 7));
+    cr_assert(g->value[0]->obj.lo == 2 && g->value[0]->obj.hi == 7);
+    cr_assert(!fv_value_bound(g, (fv_loc){0}, g->value[0], 8, 10));
     fv_ctx_dispose(ctx);
 }
 
@@ -193,6 +212,18 @@ Test(graph, live_and_inner) {
     cr_assert_eq(c.macs, 5 * 6 * 4 * 2);
     cr_assert_eq(c.maps, 5 * 6 * (1 + 1 + 3));
     cr_assert_eq(c.params, 0);
+    fv_ctx_dispose(ctx);
+}
+
+Test(graph, a_body_costs_every_step) {
+    fv_ctx *ctx = fv_ctx_new();
+    fv_graph *g = parsed(ctx, "graph \"t\" {\n  _0 : f32[c=3] = map 1.0\n  _1 : f32[c=3] = placeholder \"s\"\n"
+                              "  _2 : f32[c=3] = map _1[c]*2.0 + 1.0\n"
+                              "  _3 : f32[c=3] = scan over [n=5] {\n    state _1 first _0 next _2\n  }\n"
+                              "  output \"y\" = _3\n}\n");
+    fv_cost c;
+    fv_graph_cost(g, &c);
+    cr_assert_eq(c.maps, 5 * 3 * 2);
     fv_ctx_dispose(ctx);
 }
 

@@ -224,7 +224,8 @@ Test(reference, topk_ties_go_to_the_lower_index_and_nan_comes_last) {
     fixture f = run_text("graph \"t\" {\n"
                          "  _0 : f32[h=2 w=4] = const { 3.0 nan 1.0 3.0 3.0 -inf 2.0 1.0 }\n"
                          "  _1 : i32[top=8], _2 : i32[top=8], _3 : f32[top=8] = topk _0 over [h w] name top = 8\n"
-                         "  _4 : i32[top=3], _5 : i32[top=3], _6 : f32[top=3] = topk _0 over [w h] name top = 3 ascending\n"
+                         "  _4 : i32[top=3], _5 : i32[top=3], _6 : f32[top=3] = topk _0 over [w h] name top = 3"
+                         " ascending\n"
                          "  output \"h\" = _1\n  output \"w\" = _2\n  output \"v\" = _3\n  output \"w2\" = _4\n"
                          "  output \"h2\" = _5\n}\n");
     static const int h[8] = {0, 0, 1, 1, 0, 1, 1, 0}, w[8] = {0, 3, 0, 2, 2, 3, 1, 1};
@@ -325,7 +326,8 @@ Test(reference, reads_inside_bodies) {
                          "  _4 : i32[] = count over [n=6] _2[5 - n]\n"
                          "  _5 : f32[n=6] partial = map _2[n + 1]?4.0\n"
                          "  _6 : f32[n=6] = map _5[n] otherwise 8.0\n"
-                         "  output \"fill\" = _1\n  output \"exact\" = _3\n  output \"count\" = _4\n  output \"both\" = _6\n}\n");
+                         "  output \"fill\" = _1\n  output \"exact\" = _3\n"
+                         "  output \"count\" = _4\n  output \"both\" = _6\n}\n");
     for (int n = 0; n < 6; n++) {
         near_to(f.out[0][n], n < 4 ? value("x", n + 2) : -1.5);
         near_to(f.out[1][n], n % 2 ? 9 : value("x", n / 2));

@@ -71,7 +71,8 @@ Test(reference_attend, causal_with_infinite_values_that_are_masked_and_an_empty_
 }
 /* A pair of score -inf exists: its infinite v makes NaN; with every score -inf the row is empty. */
 Test(reference_attend, a_score_of_minus_infinity_keeps_its_pair) {
-    fixture f = run_text_with("graph \"t\" {\n" QKV "  _4 : f32[n=7 m=9] = map where(n == 3, -inf, where(m == 8, -inf, _3[n, m]))\n"
+    fixture f = run_text_with("graph \"t\" {\n" QKV
+                              "  _4 : f32[n=7 m=9] = map where(n == 3, -inf, where(m == 8, -inf, _3[n, m]))\n"
                               "  _5 : f32[n=7 e=3], _6 : f32[n=7] = attend q _0 dot [d=4] lse {\n"
                               "    set over [m=9] k _1 v _2 raw _3 score _4\n    softmax\n  }\n"
                               "  output \"o\" = _5\n  output \"lse\" = _6\n}\n", with_infinities);
@@ -284,6 +285,36 @@ Test(reference_attend, channel_attention) {
             double o = 0;
             for (int k = 0; k < 5; k++) o += s[k] / sum * value("v", t * 5 + k);
             near_to(f.out[0][d * 6 + t], o);
+        }
+    }
+    done(&f);
+}
+
+/* An element of v alone is enough to remove its pair, and so is one of k. */
+Test(reference_attend, an_absent_value_or_key_removes_the_pair) {
+    fixture f = run_text("graph \"t\" {\n" QKV
+                         "  _4 : f32[n=7 m=9 e=3] partial = read _2 { m = m + n - 3, e = e } border cut\n"
+                         "  _5 : f32[n=7 e=3] = attend q _0 dot [d=4] {\n"
+                         "    set over [m=9] k _1 v _4 raw _3 score _3\n    softmax\n  }\n"
+                         "  _6 : f32[n=7 m=9 d=4] partial = read _1 { m = m - n, d = d } border cut\n"
+                         "  _7 : f32[n=7 m=9] = placeholder \"raw\"\n"
+                         "  _8 : f32[n=7 e=3] = attend q _0 dot [d=4] {\n"
+                         "    set over [m=9] k _6 v _2 raw _7 score _7\n    softmax\n  }\n"
+                         "  output \"v\" = _5\n  output \"k\" = _8\n}\n");
+    for (int n = 0; n < N; n++) {
+        double s[2][M] = {{0}}, sum[2] = {0};
+        for (int m = 0; m < M; m++) {
+            if (m + n - 3 >= 0 && m + n - 3 < M) sum[0] += s[0][m] = exp(dot("q", n * D, "k", m * D, D));
+            if (m >= n) sum[1] += s[1][m] = exp(dot("q", n * D, "k", (m - n) * D, D));
+        }
+        for (int e = 0; e < E; e++) {
+            double a = 0, b = 0;
+            for (int m = 0; m < M; m++) {
+                if (s[0][m] != 0) a += s[0][m] / sum[0] * value("v", (m + n - 3) * E + e);
+                b += s[1][m] / sum[1] * value("v", m * E + e);
+            }
+            near_to(f.out[0][n * E + e], a);
+            near_to(f.out[1][n * E + e], b);
         }
     }
     done(&f);

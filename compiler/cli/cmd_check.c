@@ -1,0 +1,234 @@
+/* fovea check: the graph and every kernel against their laws, and every backend and strategy against the f64 reference. Invariant: what declines is named with its
+ * reason; only a disagreement, a fault or an error makes the exit code 1. */
+#include "cli/check_bound.h"
+#include "cli/live.h"
+#include "kernel/flat.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct { double ratio, got, want, error, tolerance; int output; int64_t at, seed; bool whole; } worst;
+typedef struct {
+    const fv_backend *backend;
+    const char *strategy;                               /* NULL: the graph has no attend */
+    const char *declined;                               /* NULL: it takes part */
+    cli_live live;
+    worst worst;
+    bool differs, unstable, chosen;                     /* from the reference; between numbers of threads; by the heuristic */
+} variant;
+typedef struct {
+    fv_ctx *ctx;
+    const cli_args *args;
+    cli_session s;
+    int n;
+    variant v[16];
+    cli_bound *bound;
+    double **want;
+    int kernels;
+    bool exact_pass;
+} check;
+
+/* -- What is checked ------------------------------------------------------------------------------------------------------------------- */
+static bool has_attend(const fv_graph *g) {
+    for (int i = 0; i < g->n_nodes; i++) if (g->node[i]->op == FV_NODE_ATTEND) return true;
+    return false;
+}
+static int flat_faults(fv_compiled *c, int *kernels) {
+    int faults = 0, seen = 0;
+    for (int w = 0; w < 2; w++)
+        for (int i = 0; i < c->plan->n_launches[w]; i++) {
+            const fv_launch *l = c->plan->launch[w][i];
+            if (l->code < seen) continue;               /* codes are dense and in order of first use */
+            seen = l->code + 1;
+            ++*kernels;
+            fv_flat_kernel *f = strcmp(c->backend->name, "cpu") ? NULL : fv_flatten_cpu(l->kernel, l->schedule, c->target);
+            if (f) faults += fv_flat_verify(f);
+        }
+    return faults;
+}
+static const char *why_declined(fv_ctx *ctx, const variant *v) {
+    const fv_lower_options *o = &v->live.compiled.lower;
+    for (int i = 0; v->strategy && i < o->n_considered; i++)
+        if (!o->considered[i].chosen && !strcmp(o->considered[i].strategy, v->strategy)) return o->considered[i].reason;
+    return fv_diag_count(ctx) ? fv_strdup(ctx, fv_diag_at(ctx, 0)->text) : "no reason was recorded";
+}
+static bool refused(fv_ctx *ctx) {
+    int n = fv_diag_count(ctx);
+    for (int i = 0; i < n; i++) {
+        const fv_diag *d = fv_diag_at(ctx, i);
+        if (!d->is_note && d->code != FV_E_NOT_LOWERED && d->code != FV_E_DECLINED) return false;
+    }
+    return n > 0;
+}
+/* false: a fault, not a refusal. */
+static bool prepare(check *k, const fv_backend *b, const char *strategy) {
+    if (k->n == (int)(sizeof k->v / sizeof *k->v)) return true;
+    variant *v = &k->v[k->n++];
+    *v = (variant){.backend = b, .strategy = strategy};
+    fv_buf why = {0};
+    if (b->available && !b->available(&why)) v->declined = fv_strdup(k->ctx, why.len ? why.text : "not here");
+    fv_buf_dispose(&why);
+    if (v->declined) return true;
+    fv_driver_options o = {.backend = b->name, .target = cli_value(k->args, "target"), .cache_dir = cli_cache_dir(k->ctx), .attend_strategy = strategy, .verify = true};
+    cli_progress("compiling for %s%s%s", b->name, strategy ? ", " : "", strategy ? strategy : "");
+    if (!fv_compile(k->ctx, k->s.spec.graph, (fv_str){0}, &o, &v->live.compiled)) {
+        if (!refused(k->ctx)) return false;
+        v->declined = why_declined(k->ctx, v);
+        fv_diag_clear(k->ctx);
+        return true;
+    }
+    return flat_faults(&v->live.compiled, &k->kernels) == 0;
+}
+static void mark_chosen(check *k) {
+    fv_driver_options o = {.target = cli_value(k->args, "target")};
+    fv_compiled c;
+    if (fv_compile_plan(k->ctx, k->s.spec.graph, (fv_str){0}, &o, &c))
+        for (int i = 0; i < c.lower.n_considered; i++)
+            for (int j = 0; c.lower.considered[i].chosen && j < k->n; j++)
+                if (k->v[j].strategy && !strcmp(k->v[j].strategy, c.lower.considered[i].strategy)) k->v[j].chosen = true;
+    fv_diag_clear(k->ctx);
+    fv_compiled_dispose(&c);
+}
+static bool prepare_all(check *k) {
+    bool attend = has_attend(k->s.spec.graph);
+    for (int b = 0; fv_backends[b]; b++) {
+        if (!prepare(k, fv_backends[b], attend ? "box" : NULL)) return false;
+        if (attend && !prepare(k, fv_backends[b], "offset")) return false;
+    }
+    if (attend) mark_chosen(k);
+    return true;
+}
+
+/* -- One pass over all of them --------------------------------------------------------------------------------------------------------------- */
+static void compare(check *k, variant *v, int output) {
+    const fv_output *o = &k->s.spec.graph->output[output];
+    int32_t at = fovea_model_output_index(v->live.model, fv_cstr(k->ctx, o->name));
+    int64_t shape[FV_MAX_AXES], n = cli_output_shape(o, shape);
+    const double *want = k->want[output];
+    bool real = fv_type_is_float(o->value->obj.type), exact = k->s.whole_numbers && k->bound[output].exact;
+    double most = 0;
+    for (int64_t i = 0; i < n; i++) if (isfinite(want[i])) most = fmax(most, fabs(want[i]));
+    double tolerance = real && !exact ? cli_tolerance(&k->bound[output], most) : 0;
+    for (int64_t i = 0; at >= 0 && i < n; i++) {
+        double got = cli_element(v->live.out[at].data, v->live.output[at]->dtype, i), error = fabs(got - want[i]);
+        if (got == want[i] || (isnan(got) && isnan(want[i]))) error = 0;
+        else if (isnan(error)) error = INFINITY;
+        double ratio = error == 0 ? 0 : tolerance > 0 ? error / tolerance : INFINITY;
+        if (ratio > 1) v->differs = true;
+        if (ratio > v->worst.ratio || v->worst.seed < 0)
+            v->worst = (worst){ratio, got, want[i], error, tolerance, output, i, k->s.seed, k->s.whole_numbers};
+    }
+}
+/* With one thread, poisoned memory and guards; then with two threads, whose bits must be the same. */
+static bool run_variant(check *k, variant *v) {
+    cli_live *l = &v->live;
+    fovea_options one = {.threads = 1, .check = true}, two = {.threads = 2};
+    if (!cli_live_load(k->ctx, &k->s, &one, false, l) || !cli_live_run(k->ctx, l)) return false;
+    for (int o = 0; o < k->s.spec.graph->n_outputs; o++) compare(k, v, o);
+    void *first[CLI_MAX_OUTPUTS];
+    int n = l->n_out;
+    for (int i = 0; i < n; i++) { first[i] = l->out[i].data; l->out[i].data = NULL; }
+    cli_live_unload(l);
+    bool fine = cli_live_load(k->ctx, &k->s, &two, false, l) && cli_live_run(k->ctx, l);
+    for (int i = 0; i < n; i++) {
+        if (fine && memcmp(first[i], l->out[i].data, (size_t)l->output[i]->bytes) != 0) v->unstable = true;
+        free(first[i]);
+    }
+    cli_live_unload(l);
+    return fine;
+}
+static bool pass(check *k, int64_t seed, bool whole) {
+    fv_graph *g = k->s.spec.graph;
+    k->s.seed = seed;
+    k->s.whole_numbers = whole;
+    cli_session_forget(&k->s);
+    for (int o = 0; o < g->n_outputs; o++) k->want[o] = NULL;
+    bool fine = cli_reference(k->ctx, &k->s, k->want);
+    for (int i = 0; i < k->n && fine; i++) {
+        if (k->v[i].declined) continue;
+        cli_progress("running %s, seed %lld", k->v[i].strategy ? k->v[i].strategy : k->v[i].backend->name, (long long)seed);
+        fine = run_variant(k, &k->v[i]);
+    }
+    for (int o = 0; o < g->n_outputs; o++) free(k->want[o]);
+    return fine;
+}
+
+/* -- The report ---------------------------------------------------------------------------------------------------------------------------------- */
+static const char *place(const check *k, const worst *w) {
+    const fv_output *o = &k->s.spec.graph->output[w->output];
+    int64_t shape[FV_MAX_AXES], at = w->at, in[FV_MAX_AXES] = {0};
+    cli_output_shape(o, shape);
+    fv_buf b = {0};
+    for (int d = o->stored.rank - 1; d >= 0; d--) {
+        int64_t i = at % shape[d];
+        at /= shape[d];
+        for (int j = o->stored.dim[d].n - 1; j >= 0; j--) {
+            int64_t e = o->value->axis[o->stored.dim[d].axis[j]].extent;
+            in[o->stored.dim[d].axis[j]] = i % e;
+            i /= e;
+        }
+    }
+    fv_buf_printf(&b, "%s[", fv_cstr(k->ctx, o->name));
+    for (int a = 0; a < o->value->obj.rank; a++) fv_buf_printf(&b, "%s%s=%lld", a ? " " : "", fv_cstr(k->ctx, o->value->axis[a].name), (long long)in[a]);
+    fv_buf_puts(&b, "]");
+    const char *text = fv_strdup(k->ctx, b.text);
+    fv_buf_dispose(&b);
+    return text;
+}
+static bool report(check *k) {
+    bool fine = true;
+    for (int i = 0; i < k->n; i++) {
+        const variant *v = &k->v[i];
+        char name[96];
+        snprintf(name, sizeof name, "%s%s%s%s%s", v->backend->name, v->live.compiled.target ? " " : "", v->live.compiled.target ? v->live.compiled.target->name : "",
+                 v->strategy ? ", " : "", v->strategy ? v->strategy : "");
+        if (v->declined) { printf("  %-24s declined: %s\n", name, v->declined); continue; }
+        bool bad = v->differs || v->unstable;
+        fine = fine && !bad;
+        printf("  %-24s %s%s", name, bad ? "DISAGREES" : "agrees", v->chosen ? " (what compile would take)" : "");
+        const worst *w = &v->worst;
+        if (w->seed >= 0) printf("\n  %-24s worst %s: got %.9g, want %.9g, error %.3g of %.3g allowed%s (seed %lld)", "", place(k, w), w->got, w->want, w->error, w->tolerance,
+                                 w->whole ? ", whole numbers" : "", (long long)w->seed);
+        printf("\n");
+        if (v->unstable) printf("  %-24s one and two threads give different bits\n", "");
+    }
+    return fine;
+}
+
+static int run(fv_ctx *ctx, const cli_args *a) {
+    static check k;
+    k.ctx = ctx;
+    k.args = a;
+    int64_t rounds = 2;
+    if (a->n_words != 1) { fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "check takes one spec, %d given; see fovea check --help", a->n_words); return CLI_USER; }
+    bool fine = cli_int(ctx, a, "rounds", 1, &rounds) && cli_session_open(ctx, a, a->word[0], &k.s) && fv_graph_verify(k.s.spec.graph) == 0 && prepare_all(&k);
+    bool given = k.s.n_inputs > 0, agrees = false;
+    int taking_part = 0;
+    for (int i = 0; i < k.n; i++) { taking_part += !k.v[i].declined; k.v[i].worst.seed = -1; }
+    if (fine) {
+        const fv_graph *g = k.s.spec.graph;
+        int64_t first = k.s.seed;
+        k.bound = FV_NEWN(ctx, cli_bound, g->n_outputs + 1);
+        k.want = FV_NEWN(ctx, double *, g->n_outputs + 1);
+        cli_bounds(g, k.bound);
+        int exact = 0;
+        for (int o = 0; o < g->n_outputs; o++) exact += k.bound[o].exact;
+        for (int64_t r = 0; r < (given ? 1 : rounds) && fine && taking_part; r++) fine = pass(&k, first + r, false);
+        if (fine && !given && taking_part) fine = pass(&k, first, true);
+        cli_progress_done();
+        printf("%s: graph of %d nodes and %d kernels verified; %lld random pass%s%s\n", k.s.name, g->n_nodes, k.kernels, (long long)(given ? 1 : rounds), given || rounds == 1 ? "" : "es",
+               given ? "" : exact == g->n_outputs ? ", one of whole numbers that must be exact" : exact ? ", one of whole numbers (some outputs must be exact)" : ", one of whole numbers");
+        agrees = report(&k);
+        if (!taking_part) fv_error(ctx, FV_E_DECLINED, (fv_loc){0}, "nothing could be compared: no backend takes this spec");
+    }
+    for (int i = 0; i < k.n; i++) cli_live_close(&k.v[i].live);
+    cli_session_close(&k.s);
+    return fine && agrees && taking_part ? CLI_OK : CLI_USER;
+}
+static const cli_option options[] = {
+    CLI_SESSION_OPTIONS,
+    {"rounds", "N", "passes with random numbers, of seeds S, S + 1 … (default 2)", CLI_VALUE},
+    {"target", "NAME", "code for another processor than this one's best: avx2, sse2 …", CLI_VALUE},
+    {NULL, NULL, NULL, CLI_FLAG}};
+const cli_command cli_check = {"check", "check SPEC|BACKBONE[:VARIANT] [options]", "compare every backend and strategy with the exact reference", options, run};
