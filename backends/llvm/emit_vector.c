@@ -136,7 +136,8 @@ LLVMValueRef fv_emit_scalef(fv_emit *e, LLVMValueRef a, LLVMValueRef n, int lane
     if (lanes > 16) {
         if (lanes % 2) return scalef_portable(e, a, n, lanes);
         LLVMValueRef half[2];
-        for (int i = 0; i < 2; i++) half[i] = fv_emit_scalef(e, half_of(e, a, lanes, i), half_of(e, n, lanes, i), lanes / 2);
+        for (int i = 0; i < 2; i++) half[i] = fv_emit_scalef(e, half_of(e, a, lanes, i), half_of(e, n, lanes, i),
+                                                             lanes / 2);
         return joined(e, half[0], half[1], lanes);
     }
     int width = lanes > 8 ? 16 : lanes > 4 ? 8 : 4, index[64];

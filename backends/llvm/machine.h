@@ -23,12 +23,12 @@ bool fv_machine_find(const char *name, fv_machine *out, char *why, size_t why_si
  * it. */
 LLVMTargetMachineRef fv_machine_codegen(const fv_machine *m, char *why, size_t why_size);
 
-/* LLVM ends the process on some faults in generated code; between enter and leave such a fault returns to the setjmp of
- * `trap` instead. What LLVM
- * held is then lost (leaked) and must not be touched again. One trap per thread, not nested:
+/* LLVM ends the process on some faults in generated code; between enter and leave such a fault returns to the setjmp
+ * of `trap` instead. What LLVM held is then lost (leaked) and must not be touched again. One trap per thread, not
+ * nested:
  *     fv_llvm_trap trap;
- *     if (setjmp(trap.to)) → failed, trap.text says why; else { fv_llvm_trap_enter(&trap); …; fv_llvm_trap_leave();
- *       } */
+ *     if (setjmp(trap.to)) → failed, trap.text says why
+ *     fv_llvm_trap_enter(&trap); …; fv_llvm_trap_leave(); */
 typedef struct { jmp_buf to; char text[512]; } fv_llvm_trap;
 void fv_llvm_trap_enter(fv_llvm_trap *trap);
 void fv_llvm_trap_leave(void);

@@ -2,25 +2,23 @@
  *
  *   kernel    = "flat" NAME "{" head* statement* "}"
  *   head      = ("programs" | "scratch" | "group" | "live") INT
- *             | "tensor" NAME role TYPE "[" [NAME INT "*" INT {"," NAME INT "*" INT}] "]" ["padded"] ["range" INT "to"
- *               INT]
- *               role = "in" | "out" | "inout"; an axis is its name, extent and stride in elements
- *   statement = ("let" NAME ":" vtype "=" e | "for" ["programs" | "group" INT | "item"] NAME ["=" e "to" e] ["step"
- *     INT] block
- *             | "if" e block ["else" block] | "alloc" NAME space vtype "[" INT "]" ["at" INT] | "store" target "=" e
- *               {tail}
- *             | "barrier" | "assert" e) ["@" NAME]          the last: label (on the line of the opening brace for
- *               blocks, before it)
- *               space = "global" | "local" | "private" | "reg"; target = ["<" INT ">"] NAME "[" e "]"
- *               tail = "mask" e | "scatter" e               a target with no <lanes> stores a scalar
+ *             | "tensor" NAME role TYPE "[" [axis {"," axis}] "]" ["padded"] ["range" INT "to" INT]
+ *               role = "in" | "out" | "inout"; axis = NAME INT "*" INT: its name, extent, and stride in elements
+ *   statement = ("let" NAME ":" vtype "=" e
+ *             | "for" ["programs" | "group" INT | "item"] NAME ["=" e "to" e] ["step" INT] block
+ *             | "if" e block ["else" block]
+ *             | "alloc" NAME space vtype "[" INT "]" ["at" INT]
+ *             | "store" ["<" INT ">"] NAME "[" e "]" "=" e ["mask" e] ["scatter" e]       no <lanes>: a scalar
+ *             | "barrier" | "assert" e) ["@" NAME]
+ *               space = "global" | "local" | "private" | "reg"; the last NAME is the label (blocks: before their brace)
  *   block     = "{" statement* "}"
- *   vtype     = TYPE | TYPE "x" INT in one token: f32x16
- *   e         = by precedence, left to right: or; and; < <= == !=; + -; * / // %; unary - not; ^ (right to left);
- *     primary
+ *   vtype     = TYPE, or TYPE "x" INT in one token: f32x16
+ *   e         = from loose to tight: or; and; < <= == !=; + -; * / // %; unary - not; ^ (right to left); primary
  *   primary   = INT | FLOAT | "inf" | "nan" | "true" | "false" | NAME | "(" e ")" | function "(" e {"," e} ")"
  *             | "load" ["<" INT ">"] NAME "[" e ["," e "," e] "]"              offset; offset, mask, fill
  *             | "guard" "<" INT "," INT ">" NAME "[" e "," e "," e "]"         lanes, bound; base, offset, guard
- *             | "perm" "<" INT ">" NAME "[" e "," e "]" | "gather" ["<" INT ">"] NAME "[" e ["," e "," e] "]"
+ *             | "perm" "<" INT ">" NAME "[" e "," e "]"
+ *             | "gather" ["<" INT ">"] NAME "[" e ["," e "," e] "]"
  *             | "splat" "<" INT ">" "(" e ")" | "iota" "<" INT ">" | "convert" "<" TYPE ">" "(" e ")"
  *             | "f64" "(" FLOAT ")"                                            a constant of f64
  *               functions: those of expr_ops.def by their spelling */

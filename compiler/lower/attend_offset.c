@@ -87,6 +87,43 @@ static void nests(offset *o) {
     fv_schedule_set_names(c, o->p.k.schedule, FV_F_LANE, "", fv_cstr(c, o->lane.name));
 }
 
+/* Keys and values whose memory runs along another axis than the lanes are copied once into an order that does. */
+typedef struct { offset *o; int n; const fv_value *from[8], *to[8]; } copies;
+static const fv_value *copy_of(copies *w, const fv_value *v, int axis) {
+    lower *l = w->o->x->l;
+    for (int i = 0; i < w->n; i++) if (w->from[i] == v) return w->to[i];
+    if (w->n == 8) return v;
+    int order[FV_MAX_AXES], n = 0;
+    for (int i = 0; i < v->obj.rank; i++) if (i != axis) {
+        int j = n++;
+        for (; j > 0 && l->place[v->id].stride[order[j - 1]] < l->place[v->id].stride[i]; j--) order[j] = order[j - 1];
+        order[j] = i;
+    }
+    order[n++] = axis;
+    w->from[w->n] = v;
+    return w->to[w->n++] = lower_copy(l, v, order, w->o->x->anchor->loc);
+}
+static const fv_expr *copy_reads(fv_ctx *c, const fv_expr *e, void *user) {
+    copies *w = user;
+    if (e->op != FV_X_READ || e->ref->kind != FV_OBJ_VALUE) return e;
+    const fv_value *v = fv_value_of(e->ref);
+    for (int i = 0; i < e->ref->rank; i++) {
+        if (!fv_uses_axis(e->arg[i], w->o->lane.name)) continue;
+        if (w->o->x->l->place[v->id].stride[i] == 1) return e;
+        const fv_value *to = copy_of(w, v, i);
+        return fv_read(c, &to->obj, e->arg, to->obj.rank, e->i ? e->arg[e->n - 1] : NULL);
+    }
+    return e;
+}
+static void copy_keys(offset *o) {
+    copies w = {.o = o};
+    for (int i = 0; i < o->x->n_sets; i++) {
+        attend_set *s = &o->x->set[i];
+        if (s->k.value) s->k.value = fv_rewrite(o->x->l->ctx, s->k.value, copy_reads, &w);
+        if (s->v.value) s->v.value = fv_rewrite(o->x->l->ctx, s->v.value, copy_reads, &w);
+    }
+}
+
 const char *lower_attend_offset(attend *x) {
     lower *l = x->l;
     fv_ctx *c = l->ctx;
@@ -108,6 +145,7 @@ const char *lower_attend_offset(attend *x) {
         break;
     }
 
+    copy_keys(&o);
     lower_place_value(l, x->final->result[0], NULL);
     lower_kernel_begin(l, &p->k, "attend", "attend.offset", x->anchor->loc, l->node[x->final->id].prepare);
     lower_attend_tables(x, &o.lane, 1);

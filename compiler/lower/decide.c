@@ -323,7 +323,7 @@ static void absorb(lower *l, links *k, const fv_node *anchor) {
         const fv_expr **coords = extends(e, c);
         if (!coords) continue;
         e->set[e->n++] = (epilogue_member){c, coords};
-        if (is_view(c)) continue;                                           /* a group ends in a map */
+        if (is_view(c) && !is_output(l, c)) continue;                       /* a group ends in a map, or in what is asked for */
         bool closed = true;
         for (int j = 0; j < e->n - 1 && closed; j++) closed = !leaks(e, e->set[j].node);
         if (closed) best = e->n;

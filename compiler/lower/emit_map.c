@@ -11,10 +11,10 @@ static int by_memory(const lower *l, const fv_value *v, int *out) {
     return v->obj.rank;
 }
 
-/* value: over the axes of v; part: where in v's first axis list the domain starts (concat), else NULL. */
-static void emit_store(lower *l, const fv_node *n, const fv_value *v, const fv_axis *domain, const fv_expr *const *index, const fv_expr *value) {
+/* Stores value, over the axes of `domain`, at `index` of v. */
+static void emit_store(lower *l, const char *name, fv_loc loc, double cost, const fv_value *v, const fv_axis *domain, const fv_expr *const *index, const fv_expr *value) {
     lower_kernel k;
-    lower_kernel_begin(l, &k, "map", "map", n->loc, l->node[n->id].prepare);
+    lower_kernel_begin(l, &k, name, "map", loc, l->node[v->node->id].prepare);
     int order[FV_MAX_AXES], rank = by_memory(l, v, order);
     for (int i = 0; i < rank; i++) fv_facts_add(l->ctx, &k.facts, fv_axis_ref(l->ctx, domain[i].name), 0, domain[i].extent - 1);
     lower_fusion u = {.n_exprs = 0};
@@ -40,7 +40,7 @@ static void emit_store(lower *l, const fv_node *n, const fv_value *v, const fv_a
     for (int i = 0; i < rank; i++) at[i] = lower_apply_fused(&k, &f, index[i]);
     lower_store(&k, &k.body, "st", v, at, lower_apply_fused(&k, &f, value), NULL);
     if (rank) fv_schedule_set_names(l->ctx, k.schedule, FV_F_LANE, "", fv_cstr(l->ctx, f.axis));
-    k.flops = (double)work * lower_map_cost(n);
+    k.flops = (double)work * cost;
     lower_kernel_end(&k);
 }
 
@@ -60,7 +60,22 @@ void lower_emit_map(lower *l, const fv_node *final) {
     }
     const fv_expr *index[FV_MAX_AXES];
     for (int i = 0; i < v->obj.rank; i++) index[i] = fv_axis_ref(l->ctx, v->axis[i].name);
-    emit_store(l, final, v, v->axis, index, p.value);
+    emit_store(l, "map", final->loc, lower_map_cost(final), v, v->axis, index, p.value);
+}
+
+const fv_value *lower_copy(lower *l, const fv_value *v, const int *order, fv_loc loc) {
+    fv_axis axis[FV_MAX_AXES];
+    int64_t stride[FV_MAX_AXES];
+    const fv_expr *at[FV_MAX_AXES];
+    bool prepare = l->node[v->node->id].prepare;
+    for (int i = 0; i < v->obj.rank; i++) axis[i] = v->axis[order[i]];
+    int tensor = lower_new_tensor(l, "t", v->obj.type, prepare, axis, v->obj.rank, stride, loc);
+    fv_value *c = FV_NEW(l->ctx, fv_value);
+    *c = *v;
+    c->id = lower_extra_value(l, tensor, v->obj.rank);
+    for (int i = 0; i < v->obj.rank; i++) { l->place[c->id].stride[order[i]] = stride[i]; at[i] = fv_axis_ref(l->ctx, v->axis[i].name); }
+    emit_store(l, "turn", loc, 0, c, v->axis, at, fv_read(l->ctx, &v->obj, at, v->obj.rank, NULL));
+    return c;
 }
 
 void lower_emit_concat(lower *l, const fv_node *n) {
@@ -88,7 +103,7 @@ void lower_emit_concat(lower *l, const fv_node *n) {
             return;
         }
         index[a] = fv_addi(l->ctx, index[a], start);
-        emit_store(l, n, v, domain, index, fv_simplify(l->ctx, &f, p.value));
+        emit_store(l, "concat", n->loc, 0, v, domain, index, fv_simplify(l->ctx, &f, p.value));
         start += domain[a].extent;
     }
 }

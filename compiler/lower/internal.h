@@ -129,6 +129,8 @@ void lower_emit_map(lower *l, const fv_node *final);                            
 void lower_emit_reduce(lower *l, const fv_node *anchor, const fv_node *final);          /* contract and reduce with epilogue */
 void lower_emit_rows(lower *l, const fv_node *final, const fv_node *const *member, int n);
 void lower_emit_attend(lower *l, const fv_node *anchor, const fv_node *final);
+/* A copy of a placed value in another memory order (outermost first, indices of its axes), made by a kernel of its own. */
+const fv_value *lower_copy(lower *l, const fv_value *v, const int *order, fv_loc loc);
 void lower_emit_topk(lower *l, const fv_node *anchor);
 void lower_emit_concat(lower *l, const fv_node *n);
 

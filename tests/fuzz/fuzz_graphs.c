@@ -1,0 +1,44 @@
+/* Random graphs through the whole pipeline, each in a process of its own: fuzz_graphs [--from S] [--count N] [--seconds T] [--show S] [--jobs-quiet].
+ * Prints every failing seed; exit code 1 if there is one. Invariant: a seed says everything: the graph, its numbers and the variants that are tried. */
+#define _POSIX_C_SOURCE 200809L
+#include "tests/fuzz/graph_case.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int show(uint64_t seed) {
+    fv_ctx *ctx = fv_ctx_new();
+    fv_buf b = {0};
+    fv_graph *g = fv_graph_case_make(ctx, seed);
+    if (g) fv_graph_print(g, &b);
+    if (b.text) fputs(b.text, stdout);
+    fv_buf_dispose(&b);
+    fv_ctx_dispose(ctx);
+    return g ? 0 : 1;
+}
+
+int main(int argc, char **argv) {
+    long long from = 0, count = 1000, quick = 0;
+    double seconds = 1e9, begin = fv_now();
+    for (int i = 1; i + 1 < argc; i += 2) {
+        if (!strcmp(argv[i], "--from")) from = atoll(argv[i + 1]);
+        else if (!strcmp(argv[i], "--count")) count = atoll(argv[i + 1]);
+        else if (!strcmp(argv[i], "--seconds")) { seconds = atof(argv[i + 1]); count = 1LL << 40; }
+        else if (!strcmp(argv[i], "--quick")) quick = atoll(argv[i + 1]);
+        else if (!strcmp(argv[i], "--show")) return show((uint64_t)atoll(argv[i + 1]));
+    }
+    long long wrong = 0, refused = 0, s = from;
+    for (; s < from + count && fv_now() - begin < seconds; s++) {
+        fv_graph_case c = {.seed = (uint64_t)s, .interpret_only = quick != 0};
+        fv_buf report = {0};
+        fv_diff_verdict v = fv_diff_isolated(fv_graph_case_run, &c, 60, &report);
+        if (v == FV_DIFF_WRONG) printf("seed %lld:\n%s\n", s, report.text ? report.text : "");
+        if (v == FV_DIFF_REFUSED && getenv("FOVEA_FUZZ_REFUSED")) printf("seed %lld refused:\n%s\n", s, report.text ? report.text : "");
+        wrong += v == FV_DIFF_WRONG;
+        refused += v == FV_DIFF_REFUSED;
+        fv_buf_dispose(&report);
+    }
+    printf("graphs: %lld seeds from %lld, %lld wrong, %lld refused, %.1f s\n", s - from, from, wrong, refused, fv_now() - begin);
+    return wrong != 0;
+}

@@ -1,0 +1,58 @@
+/* See graph_case.h. */
+#include "tests/fuzz/graph_case.h"
+
+static unsigned flags_of(uint64_t seed) {
+    switch (seed % 4) {
+    case 2: return FV_RANDOM_WIDE;
+    case 3: return FV_RANDOM_WHOLE | (seed / 4 % 2 ? FV_RANDOM_WIDE : 0u);
+    default: return 0;
+    }
+}
+fv_graph *fv_graph_case_make(fv_ctx *ctx, uint64_t seed) { return fv_random_graph_of(ctx, seed, flags_of(seed)); }
+
+static bool has_attend(const fv_graph *g) {
+    for (int i = 0; i < g->n_nodes; i++) if (g->node[i]->op == FV_NODE_ATTEND) return true;
+    return false;
+}
+static const fv_diff_variant variants[] = {
+    {.interpret = true, .compile = true},
+    {.driver = {.target = "avx2"}, .compile = true},
+    {.driver = {.attend_strategy = "box"}, .interpret = true, .compile = true},
+    {.driver = {.attend_strategy = "offset"}, .interpret = true, .compile = true},
+    {.driver = {.attend_strategy = "offset", .no_row_sharing = true, .target = "avx2"}, .interpret = true, .compile = true},
+};
+
+fv_diff_verdict fv_graph_case_run(void *user, fv_buf *report) {
+    const fv_graph_case *c = user;
+    fv_ctx *ctx = fv_ctx_new();
+    fv_graph *g = fv_graph_case_make(ctx, c->seed);
+    fv_diff d = {0};
+    bool whole = flags_of(c->seed) & FV_RANDOM_WHOLE;
+    fv_diff_verdict all = FV_DIFF_REFUSED;
+    if (!g) {
+        fv_buf_puts(report, "the generator made an illegal graph: ");
+        fv_diag_render(ctx, report);
+        fv_ctx_dispose(ctx);
+        return FV_DIFF_WRONG;
+    }
+    bool fine = fv_diff_open(&d, ctx, g, whole ? fv_random_whole_source : fv_random_source, ctx, whole);
+    int n = has_attend(g) ? (int)(sizeof variants / sizeof *variants) : 2;
+    for (int i = 0; fine && i < n; i++) {
+        fv_diff_variant v = variants[i];
+        if (c->interpret_only) v.compile = false;
+        size_t before = d.report.len;
+        fv_diff_verdict one = fv_diff_run(&d, &v);
+        if (one == FV_DIFF_WRONG || (one == FV_DIFF_REFUSED && i == 0))
+            fv_buf_printf(report, "target %s, attend %s%s: %s", v.driver.target ? v.driver.target : "host", v.driver.attend_strategy ? v.driver.attend_strategy : "by cost",
+                          v.driver.no_row_sharing ? ", no row sharing" : "", d.report.text + before);
+        if (one == FV_DIFF_WRONG) all = FV_DIFF_WRONG;
+        else if (one == FV_DIFF_AGREES && all == FV_DIFF_REFUSED) all = FV_DIFF_AGREES;
+    }
+    if (!fine) {
+        fv_buf_printf(report, "the reference failed: %s", d.report.text ? d.report.text : "");
+        all = FV_DIFF_WRONG;
+    }
+    fv_diff_close(&d);
+    fv_ctx_dispose(ctx);
+    return all;
+}
