@@ -34,7 +34,8 @@ static LLVMValueRef floored(fv_emit *e, bool want_quotient, LLVMValueRef a, LLVM
     LLVMValueRef zero = zero_of(a);
     LLVMValueRef one = t == e->i64 ? fv_emit_int(e, 1) : fv_emit_const_i32(e, 1, (int)LLVMGetVectorSize(t));
     LLVMValueRef is_zero = divisor_may_be_zero ? LLVMBuildICmp(e->b, LLVMIntEQ, b, zero, "") : NULL;
-    LLVMValueRef safe = is_zero ? LLVMBuildSelect(e->b, is_zero, one, b, "") : b;
+    /* Frozen, since LLVM 19 divides by each arm of a select by itself, and drops the arm in which any lane is 0. */
+    LLVMValueRef safe = is_zero ? LLVMBuildFreeze(e->b, LLVMBuildSelect(e->b, is_zero, one, b, ""), "") : b;
     LLVMValueRef q = LLVMBuildSDiv(e->b, a, safe, "");
     LLVMValueRef r = LLVMBuildSub(e->b, a, LLVMBuildMul(e->b, q, safe, ""), "");
     LLVMValueRef differs = LLVMBuildICmp(e->b, LLVMIntSLT, LLVMBuildXor(e->b, r, safe, ""), zero, "");

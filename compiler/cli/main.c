@@ -5,9 +5,9 @@
 
 const cli_command *const cli_commands[] = {
     &cli_run,
-    &cli_check, &cli_show, &cli_devices, &cli_doctor, &cli_explain,
+    &cli_check, &cli_show, &cli_compile, &cli_bench, &cli_devices, &cli_doctor, &cli_explain,
 #ifdef FOVEA_ALL_COMMANDS
-    &cli_compile, &cli_bench, &cli_demo,
+    &cli_demo,
 #endif
     NULL};
 

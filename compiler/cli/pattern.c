@@ -135,7 +135,7 @@ static void find_batch(parts *p) {
 
 static bool given_query(fv_ctx *c, const cli_args *a, const parts *p, int64_t *at) {
     const char *list[16];
-    int n = cli_values(a, "query", list, 16);
+    int n = a ? cli_values(a, "query", list, 16) : 0;
     for (int i = 0; i < p->n_q; i++) at[i] = p->batch[i] ? 0 : p->q[i].extent / 2;
     for (int i = 0; i < n; i++)
         for (char *s = fv_strdup(c, list[i]), *next; s && *s; s = next) {
@@ -263,6 +263,26 @@ int64_t cli_pattern_counts(const cli_pattern_set *p, int *counts, int64_t *outsi
         if (cell >= 0 && cell < p->n_cells) counts[cell]++;
     }
     return exist;
+}
+
+double cli_pattern_density(fv_ctx *ctx, cli_session *s, const fv_node *attend) {
+    double all = 0, exist = 0;
+    for (int k = 0; k < attend->u.attend.n_sets; k++) {
+        const fv_attend_set *set = &attend->u.attend.set[k];
+        bool partial = set->only || (set->k && set->k->partial) || (set->v && set->v->partial) || (set->s && set->s->partial);
+        cli_pattern_set p;
+        double keys = 1, part = 1;
+        for (int i = 0; i < set->n_over; i++) keys *= (double)set->over[i].extent;
+        if (partial && pattern_of(ctx, NULL, s, attend, k, &p)) {
+            int64_t n = (p.whole ? p.n_queries : 1) * p.n_keys, some = 0;
+            for (int64_t i = 0; i < n; i++) some += p.code[i] != PATTERN_ABSENT;
+            if (p.whole && n) part = (double)some / (double)n;
+            free(p.code);
+        }
+        all += keys;
+        exist += keys * part;
+    }
+    return all > 0 ? exist / all : 1;
 }
 
 static void blocks_text(fv_ctx *c, const fv_plan *plan, const cli_pattern_set *p) {

@@ -141,6 +141,22 @@ static void pointwise(const fv_expr *e, const int *arg, const double *s, double 
     }
 }
 
+/* The operators that most tapes are made of, for scalars; false: another one. */
+static bool quick(const fv_expr *e, const int *arg, const double *s, double *out) {
+    double a = s[arg[0]], b = e->n > 1 ? s[arg[1]] : 0;
+    bool f32 = e->type == FV_F32;
+    switch (e->op) {
+    case FV_X_ADD: *out = f32 ? (double)((float)a + (float)b) : a + b; return true;
+    case FV_X_SUB: *out = f32 ? (double)((float)a - (float)b) : a - b; return true;
+    case FV_X_MUL: *out = f32 ? (double)((float)a * (float)b) : e->type == FV_I32 ? a * b + 0.0 : a * b; return true;
+    case FV_X_LT: *out = a < b; return true;
+    case FV_X_LE: *out = a <= b; return true;
+    case FV_X_AND: *out = a != 0 && b != 0; return true;
+    case FV_X_WHERE: *out = a != 0 ? b : s[arg[2]]; return true;
+    default: return false;
+    }
+}
+
 static bool run(fv_fi *m, const fv_fi_op *o, const int *arg) {
     const fv_expr *e = o->e;
     double *s = m->slot, *out = s + o->out;
@@ -159,7 +175,9 @@ static bool run(fv_fi *m, const fv_fi_op *o, const int *arg) {
     case FV_X_IOTA: for (int l = 0; l < e->lanes; l++) out[l] = l; return true;
     case FV_X_HSUM: case FV_X_HMAX: case FV_X_HMIN: case FV_X_HANY: horizontal(e, s + arg[0], out); return true;
     case FV_X_SHUFFLE: case FV_X_EXTRACT: case FV_X_INSERT: rearrange(e, arg, s, out); return true;
-    default: pointwise(e, arg, s, out); return true;
+    default:
+        if (e->lanes > 1 || !quick(e, arg, s, out)) pointwise(e, arg, s, out);
+        return true;
     }
 }
 

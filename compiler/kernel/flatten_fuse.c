@@ -213,6 +213,12 @@ static bool stands_apart(fv_stmt *s, void *user) {
     c->apart |= has(s->over, s->n_over, c->a->name) || has(s->over, s->n_over, c->b->name);
     return c->apart;
 }
+/* A nest of the schedule speaks of single axes. */
+static bool in_nest(const fl *f, fv_str axis) {
+    for (int j = 0; j < f->s->n; j++)
+        for (int i = 0; f->s->entry[j].field == FV_F_NEST && i < f->s->entry[j].n; i++) if (fv_str_eq(f->s->entry[j].item[i].name, axis)) return true;
+    return false;
+}
 /* Two whole axes that always occur together, are never reduced, and fill vectors better as one. */
 bool fl_fuse_candidate(fl *f, fv_str *pair) {
     for (int i = 0; i < f->n_axes; i++)
@@ -222,7 +228,7 @@ bool fl_fuse_candidate(fl *f, fv_str *pair) {
             int64_t apart = c.a->tile * fl_vectors(f, c.b), one = (c.a->tile * c.b->tile + f->vl - 1) / f->vl;
             if (i > j || one >= apart || one * f->vl > 4096) continue;
             fv_stmts_visit(f->k->body, stands_apart, &c);
-            if (c.apart) continue;
+            if (c.apart || in_nest(f, c.a->name) || in_nest(f, c.b->name)) continue;
             pair[0] = c.a->name;
             pair[1] = c.b->name;
             return true;

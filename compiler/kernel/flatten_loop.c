@@ -112,8 +112,9 @@ static void lanes(fl *f, fl_item *it, fl_body *fn, void *user) {
     if (b < 1) b = 1;
     if (b > vectors) b = vectors;
     if (a->whole) { whole_lanes(f, it, b, fn, user); return; }
-    if (vectors == 1) {                                 /* one vector: masked always, rather than two copies */
-        bind(f, it, fv_int(f->ctx, 0), 1, below(f, a, fv_int(f->ctx, 0), a->count), fn, user);
+    if (vectors == 1) {                                 /* one vector: masked always, rather than two copies; its first lane is valid */
+        const fv_expr *zero = fv_int(f->ctx, 0);
+        remainder_case(f, it, fv_op2(f->ctx, FV_X_LT, zero, a->count), zero, 1, below(f, a, zero, a->count), fn, user);
         return;
     }
     int64_t step = b * f->vl, full = a->tile / step;

@@ -5,7 +5,7 @@
 #include "kernel/flatten.h"
 
 #include <math.h>
-#include <stdlib.h>
+
 
 typedef struct {
     fl *f;
@@ -257,7 +257,7 @@ static void roll(nest *n, int at) {
     l->body = body.first;
 }
 static void close_all(nest *n) {
-    n->rolled = !getenv("NOROLL") && n->g->n_tail && acc_count(n) > 8 && long_tail(n) && !n->stream;
+    n->rolled = n->g->n_tail && acc_count(n) > 8 && long_tail(n) && !n->stream;
     each_point(n, false, close_point, NULL);
     if (!n->rolled) return;
     lanes old = leave_reduction(n);

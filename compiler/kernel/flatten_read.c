@@ -158,12 +158,20 @@ static const fv_expr *load_contiguous(fl *f, const access *a, const fv_expr *at)
 }
 static const fv_expr *load_permuted(fl *f, const access *a, const fv_expr *by_lane, const fv_expr *rest) {
     const fv_expr *v = fl_vector(f, by_lane), *valid = fl_valid(f);
+    if (f->mask) {                                      /* lanes that a condition excludes may hold any index */
+        const fv_expr *m = splat(f, fl_vector(f, fl_simple(f, f->mask)));
+        valid = valid ? fv_op2(f->ctx, FV_X_AND, m, valid) : m;
+    }
     const fv_expr *inner = valid ? fv_op3(f->ctx, FV_X_WHERE, valid, v, fv_int(f->ctx, INT32_MAX)) : v;
     const fv_expr *least = fl_once(f, "least", fv_op1(f->ctx, FV_X_HMIN, inner), NULL);
     const fv_expr *perm = fv_sub(f->ctx, v, least);
     if (valid) perm = fv_op3(f->ctx, FV_X_WHERE, valid, perm, fv_int(f->ctx, 0));
     perm = fl_once(f, "perm", perm, NULL);
-    return node(f, FV_X_PERMLOAD, a, f->vl, 0, fv_add(f->ctx, rest, least), perm, NULL);
+    const fv_expr *at = fv_add(f->ctx, rest, least);
+    if (!a->guard || fv_is_true(a->guard)) return node(f, FV_X_PERMLOAD, a, f->vl, 0, at, perm, NULL);
+    at = fl_once(f, "at", fv_op3(f->ctx, FV_X_WHERE, a->guard, at, fv_int(f->ctx, 0)), NULL);
+    const fv_expr *x = node(f, FV_X_PERMLOAD, a, f->vl, 0, at, perm, NULL);          /* elsewhere from the start of memory, and dropped */
+    return fl_once(f, "x", fv_op3(f->ctx, FV_X_WHERE, a->guard, x, zero(f, x->type)), a->mem);
 }
 static const fv_expr *load_gathered(fl *f, const access *a) {
     const fv_expr *v = fl_once(f, "at", splat(f, fl_vector(f, a->offset)), NULL), *m = vector_mask(f, a, true);
@@ -179,7 +187,7 @@ static const fv_expr *load(fl *f, const access *a) {
     const fv_expr *v;
     if (c == FL_SCALAR) v = load_scalar(f, a);
     else if (c == FL_CONTIGUOUS) v = load_contiguous(f, a, rest);
-    else if (c == FL_PERMUTED && a->slack && !a->mask && !a->guard) v = load_permuted(f, a, by_lane, rest);
+    else if (c == FL_PERMUTED && a->slack && !a->mask && !a->fill) v = load_permuted(f, a, by_lane, rest);
     else v = load_gathered(f, a);
     if (v->type != FV_F16 && v->type != FV_BF16) return v;
     return fl_once(f, "c", fv_make(f->ctx, FV_X_CONVERT, FV_F32, v->lanes, 0, NULL, &v, 1), a->mem);
@@ -223,6 +231,10 @@ const fv_expr *fl_read(fl *f, const fv_expr *e) {
     access a = {.mem = b ? &b->mem->obj : ref, .type = ref->type, .slack = b || ((const fv_tensor *)ref)->padded};
     a.offset = fl_offset(f, ref, e->arg, each);
     bool proved = inside(f, ref, each, &guard, &mask);
+    if (b && !proved) {                                 /* scratch may be read anywhere: what is read at excluded points is dropped */
+        fv_range r = fl_range(f, a.offset);
+        proved = r.lo >= 0 && r.hi < b->mem->count;
+    }
     const fv_expr *cond_guard = e->i ? guard : NULL, *cond_mask = e->i ? mask : NULL;
     a.guard = cond_guard;
     a.mask = cond_mask;

@@ -43,6 +43,12 @@ static void leaf(it *f, it_unit *u, state s) {
         else s.read[a->object] |= bit;
     }
 }
+static void unmark(it_unit *u) {
+    for (; u; u = u->next) {
+        u->barrier = false;
+        unmark(u->body);
+    }
+}
 static void walk(it *f, it_unit *u, state s) {
     for (; u; u = u->next) {
         if (!u->frame) {
@@ -51,7 +57,8 @@ static void walk(it *f, it_unit *u, state s) {
         }
         state before = make(f), body = make(f);
         copy(f, before, s);
-        do {
+        do {                                                /* marks of an earlier round may have become needless */
+            unmark(u->body);
             copy(f, body, before);
             walk(f, u->body, body);
         } while (u->frame->kind == FV_L_FOR && join(f, before, body));

@@ -104,6 +104,9 @@ const fv_tile_axis *fv_kernel_axis(const fv_kernel *k, fv_str name, const fv_stm
 /* Reads a product as a contraction: two READ factors that depend on reduced axes (x, y; in their order), and the product of all other
  * factors (NULL: none; a / b counts as a times 1 / b). false: it is not of that form. Source of the rule: kernel law "contract". */
 bool fv_contract_parts(fv_ctx *ctx, const fv_expr *e, const fv_str *over, int n_over, const fv_expr **x, const fv_expr **y, const fv_expr **factor);
+/* The law of a contraction's value: OK, or which part of it breaks (culprit: the expression that does; NULL for FORM). */
+typedef enum { FV_CONTRACT_OK, FV_CONTRACT_FORM, FV_CONTRACT_GATHERS, FV_CONTRACT_FACTOR } fv_contract_fault;
+fv_contract_fault fv_contract_law(fv_ctx *ctx, const fv_expr *e, const fv_str *over, int n_over, const fv_expr **culprit);
 /* Calls fn for every statement and structure, outer before inner; stops and returns true as soon as fn does. */
 typedef bool fv_stmt_visit_fn(fv_stmt *s, void *user);
 bool fv_stmts_visit(fv_stmt *list, fv_stmt_visit_fn *fn, void *user);

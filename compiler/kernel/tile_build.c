@@ -146,3 +146,42 @@ bool fv_contract_parts(fv_ctx *ctx, const fv_expr *e, const fv_str *over, int n_
     }
     return *x && *y;
 }
+
+/* An index inside a contraction is affine, uniform, or a lane map: an i32 buffer read at one axis. Others are gathers,
+ * and belong in a map. */
+static bool gathers(const fv_expr *e, void *user) {
+    fv_str names[FV_MAX_AXES];
+    (void)user;
+    if (e->op != FV_X_READ) return false;
+    int n = fv_axes_of(e, names, 0, FV_MAX_AXES);
+    bool lane_map = e->ref->kind == FV_OBJ_BUFFER && e->ref->rank == 1 && e->arg[0]->op == FV_X_AXIS;
+    return n > 0 && !lane_map;
+}
+static bool within(const fv_expr *e, const fv_expr *ref) {
+    fv_str names[FV_MAX_AXES];
+    int n = fv_axes_of(e, names, 0, FV_MAX_AXES);
+    for (int j = 0; j < n; j++)
+        if (!fv_uses_axis(ref, names[j])) return false;
+    return true;
+}
+/* The factor that has a reduced axis and fits neither operand; NULL: none. */
+static const fv_expr *misfit(const fv_expr *f, const fv_str *over, int n, const fv_expr *x, const fv_expr *y) {
+    if (f->op == FV_X_MUL) {
+        const fv_expr *a = misfit(f->arg[0], over, n, x, y);
+        return a ? a : misfit(f->arg[1], over, n, x, y);
+    }
+    return !uses_any(f, over, n) || within(f, x) || within(f, y) ? NULL : f;
+}
+fv_contract_fault fv_contract_law(fv_ctx *ctx, const fv_expr *e, const fv_str *over, int n_over, const fv_expr **culprit) {
+    const fv_expr *part[2], *factor;
+    *culprit = NULL;
+    if (!fv_contract_parts(ctx, e, over, n_over, &part[0], &part[1], &factor)) return FV_CONTRACT_FORM;
+    for (int o = 0; o < 2; o++)
+        for (int j = 0; j < part[o]->ref->rank; j++)
+            if (fv_visit(part[o]->arg[j], gathers, NULL)) {
+                *culprit = part[o];
+                return FV_CONTRACT_GATHERS;
+            }
+    if (factor) *culprit = misfit(factor, over, n_over, part[0], part[1]);
+    return *culprit ? FV_CONTRACT_FACTOR : FV_CONTRACT_OK;
+}

@@ -149,43 +149,16 @@ static bool types(fv_verifier *v, const fv_stmt *s) {
 }
 
 /* -- Contractions -------------------------------------------------------------------------------------------------- */
-/* An index inside a contraction is affine, uniform, or a lane map: an i32 buffer read at one axis. Others are gathers,
- * and belong in a map. */
-static bool gathers(const fv_expr *e, void *user) {
-    fv_str names[FV_MAX_AXES];
-    (void)user;
-    if (e->op != FV_X_READ) return false;
-    int n = fv_axes_of(e, names, 0, FV_MAX_AXES);
-    bool lane_map = e->ref->kind == FV_OBJ_BUFFER && e->ref->rank == 1 && e->arg[0]->op == FV_X_AXIS;
-    return n > 0 && !lane_map;
-}
-
-static bool within(const fv_expr *e, const fv_expr *ref) {
-    fv_str names[FV_MAX_AXES];
-    int n = fv_axes_of(e, names, 0, FV_MAX_AXES);
-    for (int j = 0; j < n; j++)
-        if (!fv_uses_axis(ref, names[j])) return false;
-    return true;
-}
-
-static bool factor_fits(fv_verifier *v, const fv_stmt *s, const fv_expr *f, const fv_expr *x, const fv_expr *y) {
-    if (f->op == FV_X_MUL) return factor_fits(v, s, f->arg[0], x, y) && factor_fits(v, s, f->arg[1], x, y);
-    bool reduced = false;
-    for (int j = 0; j < s->n_over; j++) reduced = reduced || fv_uses_axis(f, s->over[j]);
-    if (!reduced || within(f, x) || within(f, y)) return true;
-    return fv_tv_fault(v, "the factor %s has a reduced axis and fits neither of the two operands", fv_tv_text(v, f));
-}
-
 static bool contraction(fv_verifier *v, const fv_stmt *s) {
-    const fv_expr *x, *y, *factor;
+    const fv_expr *e = NULL;
     if (s->kind != FV_S_CONTRACT) return true;
-    if (!fv_contract_parts(v->ctx, s->expr, s->over, s->n_over, &x, &y, &factor))
-        return fv_tv_fault(v, "a contraction is a product of two elements that depend on reduced axes");
-    for (int o = 0; o < 2; o++)
-        for (int j = 0; j < (o ? y : x)->ref->rank; j++)
-            if (fv_visit((o ? y : x)->arg[j], gathers, NULL))
-                return fv_tv_fault(v, "%s gathers: copy it to a buffer first", fv_tv_text(v, o ? y : x));
-    return !factor || factor_fits(v, s, factor, x, y);
+    switch (fv_contract_law(v->ctx, s->expr, s->over, s->n_over, &e)) {
+    case FV_CONTRACT_OK: return true;
+    case FV_CONTRACT_FORM: return fv_tv_fault(v, "a contraction is a product of two elements that depend on reduced axes");
+    case FV_CONTRACT_GATHERS: return fv_tv_fault(v, "%s gathers: copy it to a buffer first", fv_tv_text(v, e));
+    case FV_CONTRACT_FACTOR: break;
+    }
+    return fv_tv_fault(v, "the factor %s has a reduced axis and fits neither of the two operands", fv_tv_text(v, e));
 }
 
 /* -- Whole statements ---------------------------------------------------------------------------------------------- */

@@ -134,6 +134,7 @@ void attend_hull_declare(attend_program *p, const attend_hull *h) {
     substitute(x, b + from, 2 - from, &f);
     const fv_expr *in = fv_and(c, fv_op2(c, FV_X_LE, fv_int(c, 0), u), fv_op2(c, FV_X_LT, u, fv_int(c, h->tap.extent)));
     x->set[0].exists = fv_and(c, in, x->set[0].exists);
+    p->in_hull = fv_and(c, p->in_hull, in);
     if (h->phase == 1) return;
     if (x->query) x->query = fv_subst(c, x->query, b, 1);
     p->row_binding[p->n_row_bindings++] = b[0];

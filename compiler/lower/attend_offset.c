@@ -82,9 +82,36 @@ static const fv_expr *map_lanes(fv_ctx *c, const fv_expr *e, void *user) {
     return fv_read(c, e->ref, arg, e->ref->rank, e->i ? e->arg[e->n - 1] : NULL);
 }
 
+/* Registers hold rows x taps of the scores, and rows x value columns of the sums. */
+static int64_t step_of(int64_t n, int64_t most) {
+    int64_t groups = (n + most - 1) / most;
+    return (n + groups - 1) / groups;
+}
 static void nests(offset *o) {
-    fv_ctx *c = o->x->l->ctx;
-    fv_schedule_set_names(c, o->p.k.schedule, FV_F_LANE, "", fv_cstr(c, o->lane.name));
+    attend_program *p = &o->p;
+    attend *x = o->x;
+    fv_ctx *c = x->l->ctx;
+    const char *lane = fv_cstr(c, o->lane.name), *row = fv_cstr(c, o->row.i);
+    fv_schedule_set_names(c, p->k.schedule, FV_F_LANE, "", lane);
+    if (!o->has_row || x->n_sets != 1 || p->n_key[0] < 2 || x->n_e != 1) return;
+    int64_t most = x->l->t->registers >= 32 ? 5 : 4;
+    fv_str tap = p->key[0][p->n_key[0] - 1];
+    if (fv_str_eq(tap, o->row.y)) tap = p->key[0][p->n_key[0] - 2];
+    fv_buf keys = {0}, nest = {0};                      /* the hull, then further taps */
+    fv_buf_puts(&keys, fv_cstr(c, o->row.y));
+    for (int i = 0; i < p->n_key[0]; i++)
+        if (!fv_str_eq(p->key[0][i], tap) && !fv_str_eq(p->key[0][i], o->row.y)) fv_buf_printf(&keys, ",%s", fv_cstr(c, p->key[0][i]));
+    if (p->qk.i) {
+        fv_buf_printf(&nest, "%s~,%s,%s/%lld!", lane, keys.text, fv_cstr(c, tap), (long long)step_of(lower_extent(&p->k, tap), most));
+        for (int i = 0; i < x->a->n_dot; i++) fv_buf_printf(&nest, ",%s", fv_cstr(c, x->a->dot[i].name));
+        fv_buf_printf(&nest, ",%s!", row);
+        fv_schedule_set_names(c, p->k.schedule, FV_F_NEST, fv_cstr(c, p->qk), nest.text);
+        nest.len = 0;
+    }
+    fv_buf_printf(&nest, "%s~,%s/%lld!,%s,%s,%s!", lane, fv_cstr(c, p->value[0]), (long long)step_of(x->e[0].extent, 4), keys.text, fv_cstr(c, tap), row);
+    fv_schedule_set_names(c, p->k.schedule, FV_F_NEST, fv_cstr(c, p->pv), nest.text);
+    fv_buf_dispose(&keys);
+    fv_buf_dispose(&nest);
 }
 
 /* Keys and values whose memory runs along another axis than the lanes are copied once into an order that does. */

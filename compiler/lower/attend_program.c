@@ -83,6 +83,8 @@ void attend_scores(attend_program *p, fv_stmts *list, int i) {
         fv_buffer *b = s->n_scores == 1 ? p->s[i][0] : pair_buffer(p, fv_printf(c, "raw%d", i), i);
         fv_stmt *qk = write_stmt(p, list, FV_S_CONTRACT, "qk", b, FV_W_SUM, fv_mul(c, at(p, p->qt), attend_bind(p, i, s->k.value)), -1);
         for (int d = 0; d < x->a->n_dot; d++) qk->over[qk->n_over++] = x->a->dot[d].name;
+        qk->where = attend_bind(p, i, p->in_hull);     /* what is left out here, `sc` replaces */
+        if (i == 0) p->qk = qk->label;
         raw = at(p, b);
     }
     if (p->log2_scale[i] != 0 && !s->exists) return;
@@ -184,6 +186,7 @@ static fv_stmt *sum_stmt(attend_program *p, fv_stmts *list, int i, bool first, b
         v = attend_bind(p, i, fv_subst(c, s->v.value, b, x->n_e));
     } else v = fv_float(c, s->set->v_number);
     fv_stmt *pv = write_stmt(p, list, FV_S_CONTRACT, "pv", p->acc, first ? (p->n_key[i] ? FV_W_SUM : FV_W_SET) : FV_W_ADD, fv_mul(c, at(p, p->s[i][0]), v), first && !p->n_key[i] ? -1 : i);
+    if (i == 0) p->pv = pv->label;
     if (masked && s->exists) {
         pv->where = attend_bind(p, i, s->exists);
         if (!p->n_key[i]) pv->otherwise = first ? fv_float(c, 0) : at(p, p->acc);

@@ -48,6 +48,10 @@ typedef struct {
     bool failed;
 } lower;
 
+/* -- expand.c -------------------------------------------------------------------------------------------------------------------------- */
+/* The graph with every attend (all), or those that only expansion can lower, replaced by its expansion; g itself where there is none. NULL: it cannot be expanded. */
+fv_graph *lower_expand_attends(fv_graph *g, bool all);
+
 /* -- decide.c: roles, sinks, groups ---------------------------------------------------------------------------------------------- */
 void lower_decide(lower *l);
 /* Number of pointwise operations of a map's body; 0 for pure views and coordinates. */
@@ -122,6 +126,8 @@ fv_buffer *lower_buffer(lower_kernel *k, const char *name, fv_type type, const f
 const fv_expr *lower_buffer_at(lower_kernel *k, const fv_buffer *b);                     /* READ at its own axes */
 void lower_store(lower_kernel *k, fv_stmts *list, const char *label, const fv_value *v, const fv_expr *const *index, const fv_expr *value, const fv_expr *where);
 void lower_kernel_end(lower_kernel *k);
+/* Settles what simplification has changed: products that are no contraction any more, reductions over nothing, a target's own coordinate on an axis of one point. */
+void lower_settle(lower_kernel *k, fv_stmt *list);
 int64_t lower_extent(const lower_kernel *k, fv_str axis);                               /* of a declared axis: whole extent */
 
 /* -- emit_*.c: one file per strategy ------------------------------------------------------------------------------------------------------------ */

@@ -137,6 +137,7 @@ void lower_kernel_end(lower_kernel *k) {
     memcpy(grid->axis, k->grid, sizeof *k->grid * (size_t)k->n_grid);
     grid->body = k->body.first;
     k->k->body = k->pre.first;
+    lower_settle(k, k->k->body);
     fv_launch launch = {.kernel = k->k, .schedule = k->schedule, .n_args = k->n_args, .loc = k->loc, .flops = k->flops, .bytes = k->bytes};
     launch.arg = FV_NEWN(l->ctx, int, k->n_args + 1);
     memcpy(launch.arg, k->arg, sizeof(int) * (size_t)k->n_args);

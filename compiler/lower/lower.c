@@ -1,6 +1,8 @@
 /* The order of work: decide, lay out, place, emit group by group, share, arena. */
 #include "lower/internal.h"
 
+#include <string.h>
+
 static bool is_reduce(const fv_node *n) { return n->op == FV_NODE_COMPUTE && n->u.compute.monoid != FV_MONOID_NONE; }
 
 /* Outputs that are stored straight from the kernel that makes them: the first output of each stored run-time value. */
@@ -78,6 +80,8 @@ static void emit(lower *l, const fv_node *n) {
 
 fv_plan *fv_lower(fv_graph *g, fv_str entry, fv_lower_options *o) {
     fv_ctx *c = g->ctx;
+    fv_graph *expanded = lower_expand_attends(g, o->attend_strategy && !strcmp(o->attend_strategy, "expand"));
+    if (expanded) g = expanded;
     lower l = {.ctx = c, .g = g, .o = o, .t = o->target, .plan = fv_plan_new(c)};
     l.node = FV_NEWN(c, lower_node, g->n_nodes + 1);
     l.n_values = g->n_values;

@@ -72,6 +72,23 @@ function lib.picture(o)
   return x
 end
 
+-- fitting(x, rule, legal): refuses a picture x whose height or width legal(extent) denies; the message states the rule
+-- and the nearest extents that fit
+function lib.fitting(x, rule, legal)
+  for _, a in ipairs { "h", "w" } do
+    local n = lib.tensor_of("fitting", x).ext[a]
+    if not legal(n) then
+      local below, above = n - 1, n + 1
+      while below > 0 and not legal(below) do below = below - 1 end
+      while above < n + 4096 and not legal(above) do above = above + 1 end
+      local near = {}
+      if below > 0 then near[1] = below end
+      if above < n + 4096 then near[#near + 1] = above end
+      fail("CONFIG", "the input has %s=%d: %s; the nearest that fit: %s", a, n, rule, table.concat(near, " and "))
+    end
+  end
+end
+
 -- classify(x, f, name, o): the output "logits" (b classes) from f (b c), the features that the head `name` reads;
 -- config.features: f is an output too. x: the picture. o: num_classes, and preprocess (crop_pct, mean, std,
 -- interpolation of the published weights; what config.preprocess says comes first). Labels: config.labels.

@@ -1,6 +1,21 @@
 -- Pieces that backbones share. All take x with channels c; name is a module's prefix.
 local core, lib, methods = ...
 
+-- divisible(v, limit, n): the multiple of n (8) nearest to v, at least n; the next where that is below limit (0.9) of v
+function lib.divisible(v, limit, n)
+  n = n or 8
+  local r = math.max(n, math.floor(v + n / 2) // n * n)
+  return r < (limit or 0.9) * v and r + n or r
+end
+-- conv_bn(x, name, o): a convolution and its batch norm; o as conv, without bias unless it says so; conv ("conv") and
+-- bn ("bn"): their names; eps
+function lib.conv_bn(x, name, o)
+  local r = { bias = false }
+  for k, v in lib.pairs(lib.table_of("conv_bn", o)) do r[k] = v end
+  lib.name_of("conv_bn", name)
+  local y = lib.conv(x, name .. "." .. (r.conv or "conv"), r)
+  return lib.batch_norm(y, name .. "." .. (r.bn or "bn"), r.eps)
+end
 -- mlp(x, name, o): o: hidden, out (else as stored), act (gelu), fc1, fc2 (the names of its linears)
 function lib.mlp(x, name, o)
   o = lib.table_of("mlp", o)

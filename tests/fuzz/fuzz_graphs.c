@@ -1,4 +1,4 @@
-/* Random graphs through the whole pipeline, each in a process of its own: fuzz_graphs [--from S] [--count N] [--seconds T] [--show S] [--jobs-quiet].
+/* Random graphs through the whole pipeline, each in a process of its own: fuzz_graphs [--from S] [--count N] [--seconds T] [--show S | --plan S].
  * Prints every failing seed; exit code 1 if there is one. Invariant: a seed says everything: the graph, its numbers and the variants that are tried. */
 #define _POSIX_C_SOURCE 200809L
 #include "tests/fuzz/graph_case.h"
@@ -7,11 +7,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int show(uint64_t seed) {
+/* The graph, and with `plan` its plan of kernels for the host. */
+static int show(uint64_t seed, bool plan) {
     fv_ctx *ctx = fv_ctx_new();
     fv_buf b = {0};
     fv_graph *g = fv_graph_case_make(ctx, seed);
     if (g) fv_graph_print(g, &b);
+    fv_compiled c = {0};
+    fv_driver_options o = {.attend_strategy = getenv("FOVEA_ATTEND"), .target = getenv("FOVEA_TARGET")};
+    if (g && plan && fv_compile_plan(ctx, g, (fv_str){0}, &o, &c)) fv_plan_print(c.plan, &b, true);
+    fv_diag_render(ctx, &b);
+    fv_compiled_dispose(&c);
     if (b.text) fputs(b.text, stdout);
     fv_buf_dispose(&b);
     fv_ctx_dispose(ctx);
@@ -26,7 +32,7 @@ int main(int argc, char **argv) {
         else if (!strcmp(argv[i], "--count")) count = atoll(argv[i + 1]);
         else if (!strcmp(argv[i], "--seconds")) { seconds = atof(argv[i + 1]); count = 1LL << 40; }
         else if (!strcmp(argv[i], "--quick")) quick = atoll(argv[i + 1]);
-        else if (!strcmp(argv[i], "--show")) return show((uint64_t)atoll(argv[i + 1]));
+        else if (!strcmp(argv[i], "--show") || !strcmp(argv[i], "--plan")) return show((uint64_t)atoll(argv[i + 1]), argv[i][2] == 'p');
     }
     long long wrong = 0, refused = 0, s = from;
     for (; s < from + count && fv_now() - begin < seconds; s++) {

@@ -39,7 +39,7 @@ static bool make_set(maker *m, const attend_plan *p, fv_attend_set *s, int n_sco
     int n = p->nq;
     memcpy(pair, p->q, sizeof(fv_axis) * (size_t)p->nq);
     s->n_over = chance(m, 15) ? 0 : 1 + below(m, 2);
-    for (int i = 0; i < s->n_over; i++) pair[n++] = s->over[i] = fresh_axis(m, "m", 1 + below(m, 6));
+    for (int i = 0; i < s->n_over; i++) pair[n++] = s->over[i] = fresh_axis(m, "m", 1 + below(m, m->wide && i == 0 && points(p->q, p->nq) < 1500 ? 40 : 6));
     s->k = key_side(m, p, s->over, s->n_over, &p->d);
     s->v = key_side(m, p, s->over, s->n_over, &p->e);
     s->raw = fv_graph_placeholder(m->g, at(m), "raw", FV_F32, pair, n, false);
@@ -85,7 +85,7 @@ static void make_steps(maker *m, const attend_plan *p, fv_attend_node *a) {
     a->lse = a->n_steps == 1 && !a->step[0].ratio && chance(m, 30);
 }
 static fv_value *make_attend(maker *m) {
-    attend_plan p = {.d = fresh_axis(m, "d", 1 + below(m, 5)), .e = fresh_axis(m, "e", 1 + below(m, 5))};
+    attend_plan p = {.d = fresh_axis(m, "d", 1 + below(m, m->wide ? 24 : 5)), .e = fresh_axis(m, "e", 1 + below(m, m->wide ? 24 : 5))};
     do p.nq = some_axes(m, p.q, 3);
     while (!p.nq);
     fv_axis x[FV_MAX_AXES];

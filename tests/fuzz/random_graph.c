@@ -13,6 +13,7 @@ typedef struct {
     fv_axis base[BASE_AXES];
     fv_value *pool[MAX_POOL];
     int n, fresh, leaves;
+    bool wide, whole;
 } maker;
 
 static uint64_t bits(maker *m) {
@@ -54,10 +55,13 @@ static fv_value *leaf_over(maker *m, const fv_axis *x, int n, fv_type type) {
 static fv_value *make_leaf(maker *m) {
     fv_axis x[4];
     int n = some_axes(m, x, 4);
-    if (chance(m, 80)) return keep(m, leaf_over(m, x, n, FV_F32));
+    if (chance(m, 80) || points(x, n) > MAX_ELEMENTS) return keep(m, leaf_over(m, x, n, FV_F32));
     double data[MAX_ELEMENTS];
     int64_t count = points(x, n);
-    for (int64_t i = 0; i < count && i < MAX_ELEMENTS; i++) data[i] = (double)(below(m, 65) - 32) / 32;
+    for (int64_t i = 0; i < count && i < MAX_ELEMENTS; i++) {
+        double k = (double)(below(m, 65) - 32) / 32;
+        data[i] = m->whole ? rint(3 * k) : k;
+    }
     return count > MAX_ELEMENTS ? NULL : keep(m, fv_graph_const(m->g, at(m), FV_F32, x, n, data));
 }
 
@@ -83,7 +87,7 @@ static fv_value *finish(maker *m, fv_value *v, const read_of *r) {
 static void random_border(maker *m, read_of *r) {
     static const fv_border kinds[] = {FV_BORDER_NUMBER, FV_BORDER_CUT, FV_BORDER_CLAMP, FV_BORDER_WRAP};
     r->border = kinds[below(m, 4)];
-    r->number = r->border == FV_BORDER_NUMBER ? (double)(below(m, 9) - 4) / 4 : 0;
+    r->number = r->border == FV_BORDER_NUMBER ? (double)(below(m, 9) - 4) / (m->whole ? 1 : 4) : 0;
 }
 /* A window over one axis: stride, dilation and shift at random, or the inward shift of neighbourhoods. */
 static fv_value *make_window(maker *m, fv_value *v) {
@@ -160,7 +164,12 @@ static int merge(fv_axis *x, int n, const fv_value *v) {
     for (int i = 0; i < v->obj.rank; i++) if (fv_axis_find(x, n, v->axis[i].name) < 0) x[n++] = v->axis[i];
     return n;
 }
-static const fv_expr *calm(maker *m, const fv_expr *e) { return fv_op1(m->ctx, FV_X_TANH, e); }
+/* Into -1..1; whole numbers: into -4..4, so that sums of products of them stay exact. */
+static const fv_expr *calm(maker *m, const fv_expr *e) {
+    if (!m->whole) return fv_op1(m->ctx, FV_X_TANH, e);
+    return fv_op2(m->ctx, FV_X_MIN, fv_op2(m->ctx, FV_X_MAX, e, fv_float(m->ctx, -4)), fv_float(m->ctx, 4));
+}
+static double number(const maker *m, double v) { return m->whole ? 2 : v; }
 static fv_value *make_map(maker *m) {
     fv_value *a = any(m), *b = any(m);
     fv_axis x[FV_MAX_AXES];
@@ -168,9 +177,11 @@ static fv_value *make_map(maker *m) {
     if (n > 8 || points(x, n) > MAX_ELEMENTS) b = a, n = merge(x, 0, a);
     const fv_expr *p = fv_value_at_self(m->ctx, a), *q = fv_value_at_self(m->ctx, b), *e = NULL, *only = NULL,
         *otherwise = NULL;
-    switch (below(m, 7)) {
+    int op = below(m, 7);
+    if (m->whole && (op == 4 || op == 5)) op = 2;
+    switch (op) {
     case 0: e = fv_add(m->ctx, p, q); break;
-    case 1: e = fv_sub(m->ctx, p, fv_mul(m->ctx, q, fv_float(m->ctx, 0.5))); break;
+    case 1: e = fv_sub(m->ctx, p, fv_mul(m->ctx, q, fv_float(m->ctx, number(m, 0.5)))); break;
     case 2: e = fv_mul(m->ctx, p, q); break;
     case 3: e = fv_op2(m->ctx, FV_X_MAX, p, q); break;
     case 4: e = fv_op1(m->ctx, FV_X_EXP, calm(m, p)); break;
@@ -183,7 +194,7 @@ static fv_value *make_map(maker *m) {
         if (chance(m, 50)) e = fv_op3(m->ctx, FV_X_WHERE, c, e, q);
         else only = c;
     }
-    if (chance(m, 30)) otherwise = fv_float(m->ctx, 0.25);
+    if (chance(m, 30)) otherwise = fv_float(m->ctx, number(m, 0.25));
     return keep(m, fv_graph_compute(m->g, at(m), FV_MONOID_NONE, x, n, NULL, 0, fv_type_is_float(e->type) ? calm(m, e)
                                     : e, only, otherwise));
 }
@@ -206,11 +217,13 @@ static fv_value *make_reduce(maker *m) {
     fv_monoid mo = monoids[below(m, 6)];
     /* an infinity would spread */
     if (v->partial && (mo == FV_MONOID_MAX || mo == FV_MONOID_MIN)) mo = FV_MONOID_SUM;
-    if (mo == FV_MONOID_SUM) e = fv_mul(m->ctx, e, fv_float(m->ctx, 1.0 / (double)points(over, k)));
+    if (m->whole && mo == FV_MONOID_MEAN) mo = FV_MONOID_SUM;
+    if (mo == FV_MONOID_SUM && !m->whole) e = fv_mul(m->ctx, e, fv_float(m->ctx, 1.0 / (double)points(over, k)));
     fv_value *y = fv_graph_compute(m->g, at(m), mo, out, n, over, k, e, NULL, NULL);
-    if (!y || fv_type_is_float(y->obj.type)) return keep(m, y);
+    if (!y || (fv_type_is_float(y->obj.type) && !m->whole)) return keep(m, y);
     /* a count becomes a number like the others */
-    e = fv_mul(m->ctx, fv_value_at_self(m->ctx, y), fv_float(m->ctx, 0.125));
+    e = fv_mul(m->ctx, fv_value_at_self(m->ctx, y), fv_float(m->ctx, m->whole ? 1 : 0.125));
+    if (m->whole) e = calm(m, e);
     return keep(m, fv_graph_compute(m->g, at(m), FV_MONOID_NONE, out, n, NULL, 0, e, NULL, NULL));
 }
 static fv_value *make_contract(maker *m) {
@@ -283,8 +296,9 @@ static fv_value *make_scan(maker *m) {
     fv_value *state = fv_graph_placeholder(m->g, at(m), "state", FV_F32, x, n, false);
     fv_value *element = fv_graph_placeholder(m->g, at(m), "element", FV_F32, x, n, false);
     if (!src || !init || !state || !element) return NULL;
-    const fv_expr *e = fv_add(m->ctx, fv_mul(m->ctx, fv_value_at_self(m->ctx, state), fv_float(m->ctx, 0.5)),
+    const fv_expr *e = fv_add(m->ctx, fv_mul(m->ctx, fv_value_at_self(m->ctx, state), fv_float(m->ctx, m->whole ? -1 : 0.5)),
                               fv_value_at_self(m->ctx, element));
+    if (m->whole) e = calm(m, e);
     fv_value *next = fv_graph_compute(m->g, at(m), FV_MONOID_NONE, x, n, NULL, 0, e, NULL, NULL);
     fv_scan_node s = {.over = step, .reverse = chance(m, 40), .n_states = 1, .init = &init, .state = &state,
                       .next = &next,
@@ -303,7 +317,7 @@ static bool one_step(maker *m) {
     fv_value *v = d < 10 ? make_leaf(m) : d < 26 ? make_window(m, any(m)) : d < 38 ? make_view(m, any(m)) : d < 44
         ? make_gather(m, any(m))
                 : d < 58 ? make_map(m) : d < 68 ? make_reduce(m) : d < 78 ? make_contract(m) : d < 82 ? make_concat(m)
-                : d < 85 ? make_topk(m) : d < 88 ? make_scan(m) : make_attend(m);
+                : d < 85 ? make_topk(m) : d < 88 ? make_scan(m) : m->whole ? make_contract(m) : make_attend(m);
     return v != NULL;
 }
 /* Outputs: the last values, those that nothing reads yet; absent elements become a number. */
@@ -317,17 +331,20 @@ static bool outputs(maker *m) {
     }
     return true;
 }
-fv_graph *fv_random_graph(fv_ctx *ctx, uint64_t seed) {
+fv_graph *fv_random_graph_of(fv_ctx *ctx, uint64_t seed, unsigned flags) {
     static const char *const names[BASE_AXES] = {"a", "b", "c", "d", "e", "f", "g"};
-    static const int extents[] = {1, 2, 3, 5, 7, 4, 6, 5, 3};
-    maker m = {.ctx = ctx, .state = seed * UINT64_C(0x9e3779b97f4a7c15) + 12345};
+    static const int extents[] = {1, 2, 3, 5, 7, 4, 6, 5, 3}, wide[] = {16, 17, 13, 33, 8, 31, 15, 32, 19}, thin[] = {1, 2, 3, 1, 2, 5, 1, 4, 2};
+    maker m = {.ctx = ctx, .state = seed * UINT64_C(0x9e3779b97f4a7c15) + 12345, .wide = flags & FV_RANDOM_WIDE, .whole = flags & FV_RANDOM_WHOLE};
     m.g = fv_graph_new(ctx, fv_printf(ctx, "random%llu", (unsigned long long)seed));
-    for (int i = 0; i < BASE_AXES; i++)
-        m.base[i] = (fv_axis){.name = fv_intern(ctx, names[i]), .extent = extents[below(&m, 9)]};
+    for (int i = 0; i < BASE_AXES; i++) {
+        const int *list = !m.wide ? extents : i < 3 ? wide : thin;
+        m.base[i] = (fv_axis){.name = fv_intern(ctx, names[i]), .extent = list[below(&m, 9)]};
+    }
     while (m.n < 2) if (!make_leaf(&m)) return NULL;
     for (int steps = 2 + below(&m, 12); steps > 0; steps--) if (!one_step(&m)) return NULL;
     return outputs(&m) ? m.g : NULL;
 }
+fv_graph *fv_random_graph(fv_ctx *ctx, uint64_t seed) { return fv_random_graph_of(ctx, seed, 0); }
 
 bool fv_random_source(void *ctx, const fv_node *leaf, double *out, int64_t count) {
     const fv_obj *o = &leaf->result[0]->obj;
@@ -341,5 +358,11 @@ bool fv_random_source(void *ctx, const fv_node *leaf, double *out, int64_t count
             out[i] = (double)((o->ranged ? o->lo : -9) + (int64_t)(h % (uint64_t)(o->ranged ? o->hi - o->lo + 1 : 19)));
         else out[i] = (double)((int64_t)(h % (UINT64_C(1) << 24)) - (INT64_C(1) << 23)) / (double)(INT64_C(1) << 23);
     }
+    return true;
+}
+bool fv_random_whole_source(void *ctx, const fv_node *leaf, double *out, int64_t count) {
+    if (!fv_random_source(ctx, leaf, out, count)) return false;
+    if (fv_type_is_float(leaf->result[0]->obj.type))
+        for (int64_t i = 0; i < count; i++) out[i] = rint(3 * out[i]);
     return true;
 }

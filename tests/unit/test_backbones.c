@@ -263,6 +263,39 @@ Test(backbones, modules_answer_as_published) {
         "output('output', x, 'b h w c')\n");
 }
 
+/* -- Whole networks: logits. The cheapest always (2 s); all of them with FOVEA_TEST_NETS=1 (2 minutes) ---------------- */
+static void expect_logits(const char *family, const char *variant, const char *folder) {
+    golden_case c;
+    char path[800];
+    snprintf(path, sizeof path, "%s/goldens/%s", FOVEA_TESTS_DIR, folder);
+    cr_assert(case_open(&c, path), "%s", path);
+    fv_spec_options o = {.input_shape = case_input_shape, .param_shape = case_param_shape, .user = &c};
+    net n = open_net(family, variant, &o);
+    cr_assert(n.good, "%s", n.report);
+    double *out = NULL, worst = 0, scale = 0;
+    c.ctx = n.ctx;
+    cr_assert(fv_reference_run(n.spec.graph, (fv_str){0}, case_source, &c, &out, NULL, NULL));
+    for (int64_t i = 0; i < case_count(&c.expect[0]); i++) {
+        double want = c.expect[0].data[i], error = fabs(out[i] - want);
+        worst = error > worst || isnan(error) ? error : worst;
+        scale = fmax(scale, fabs(want));
+    }
+    cr_expect(worst <= 1e-6 * scale, "%s:%s: off by %.3g of %.3g", family, variant, worst, scale);
+    free(out);
+    close_net(&n);
+    case_close(&c);
+}
+Test(backbones, logits_as_published) {
+    expect_logits("efficientnet", "b0", "efficientnet/efficientnet_b0");
+    if (!getenv("FOVEA_TEST_NETS")) return;
+    expect_logits("convnext", "tiny", "convnext/convnext_tiny");
+    expect_logits("resnet", "50", "resnet/resnet50");
+    expect_logits("swin", "tiny_patch4_window7_224", "swin/swin_tiny_patch4_window7_224");
+    expect_logits("nat", "mini", "neighborhood-attention/mini");
+    expect_logits("dinat", "mini", "neighborhood-attention/dinat-mini");
+    expect_logits("vit", "base_patch16_224", "vit/vit_base_patch16_224");
+}
+
 /* -- The trained digits: config.json alone makes the network, its answers are those that are stored -----------------*/
 Test(backbones, digits_answer_as_trained) {
     golden_case c = {.param = calloc(CASE_MAX, sizeof *c.param)};
