@@ -6,10 +6,16 @@
 #ifdef FOVEA_LLVM
 extern const fv_backend fv_backend_cpu;
 #endif
+#ifdef FOVEA_OPENCL
+extern const fv_backend fv_backend_opencl;
+#endif
 
 const fv_backend *const fv_backends[] = {
 #ifdef FOVEA_LLVM
     &fv_backend_cpu,
+#endif
+#ifdef FOVEA_OPENCL
+    &fv_backend_opencl,
 #endif
     NULL,
 };

@@ -1,4 +1,4 @@
-/* jit: a thin layer over ORC. Messages of the session go to the caller's text instead of stderr. */
+/* jit: a thin layer over ORC. What ORC reports goes to the caller's text instead of stderr. */
 #include "backends/llvm/jit.h"
 
 #include <llvm-c/Core.h>

@@ -27,14 +27,11 @@ const char *cli_bench_folder(fv_ctx *ctx) {
     return e && *e ? e : fv_printf(ctx, "%s/bench/specs", FOVEA_SOURCE_DIR);
 }
 bool cli_bench_open(fv_ctx *ctx, const char *spec, const char *words, cli_session *s) {
-    static const cli_option options[] = {CLI_SESSION_OPTIONS, {NULL, NULL, NULL, CLI_FLAG}};
-    static cli_args a;
     char *argv[64];
     int argc = 0;
     for (char *w = strtok(fv_strdup(ctx, words), " "); w && argc < 64; w = strtok(NULL, " ")) argv[argc++] = w;
     bool own = strstr(spec, ".lua") != NULL;
-    if (!cli_parse(ctx, "bench", options, argc, argv, &a)) { *s = (cli_session){0}; return false; }
-    return cli_session_open(ctx, &a, own ? fv_printf(ctx, "%s/%s", cli_bench_folder(ctx), spec) : spec, s);
+    return cli_session_words(ctx, own ? fv_printf(ctx, "%s/%s", cli_bench_folder(ctx), spec) : spec, argc, argv, s);
 }
 /* Useful operations over the best time; a case that falls short is timed once more, for longer: other users of the machine only ever make it slower. */
 static bool measure(fv_ctx *ctx, const floor_case *k, const char *target, double seconds, double *fraction, cli_measured *m) {

@@ -70,6 +70,8 @@ extern const cli_option cli_session_options[];
 
 /* Finds the spec, reads weights and inputs, traces the graph. false after recording errors. Dispose it in any case. */
 bool cli_session_open(fv_ctx *ctx, const cli_args *a, const char *name, cli_session *s);
+/* The same, with options as words of a command line. */
+bool cli_session_words(fv_ctx *ctx, const char *spec, int argc, char **argv, cli_session *s);
 void cli_session_close(cli_session *s);
 /* The file of a spec: a path, or a name under specs/ (specs, specs/attention, specs/backbones). NULL after recording UNKNOWN with the nearest names. */
 const char *cli_spec_path(fv_ctx *ctx, const char *name);

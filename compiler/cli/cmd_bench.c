@@ -26,7 +26,7 @@ typedef struct { double gflops, fraction, share; } rates;
 static rates rates_of(const cli_measured *m, const cli_timed *t) {
     return (rates){t->min > 0 ? 1e-9 * t->flops / t->min : 0, cli_fraction(m, t), m->total.min > 0 ? t->min / m->total.min : 0};
 }
-static void markdown(const cli_measured *m) {
+void cli_measured_table(const cli_measured *m) {
     printf("%s on %s, %d thread%s, %d runs; peak %.1f GFLOP/s per thread (best of %d taken between the runs)\n\n", m->name, m->target, m->threads, m->threads == 1 ? "" : "s", m->runs, m->peak, m->peaks);
     printf("| %3s | %-18s | %9s | %9s | %8s | %6s | %9s | %6s | %s |\n", "#", "kernel", "min us", "median", "GFLOP/s", "peak", "MB", "share", "from");
     printf("|----:|:-------------------|----------:|----------:|---------:|-------:|----------:|-------:|:-----|\n");
@@ -38,6 +38,9 @@ static void markdown(const cli_measured *m) {
         printf("| %3s | %-18s | %9.2f | %9.2f | %8.2f | %5.1f%% | %9.3f | %5.1f%% | %s |\n", number, i < m->n ? t->label : "total", 1e6 * t->min, 1e6 * t->median, r.gflops, 100 * r.fraction, 1e-6 * t->bytes,
                100 * r.share, i < m->n ? t->where : "");
     }
+}
+static void markdown(const cli_measured *m) {
+    cli_measured_table(m);
     printf("\ntrace %.1f ms, compile cold %.1f ms (%d kernels), from the cache %.1f ms (%d), prepare %.1f ms\n", 1e3 * m->trace, 1e3 * m->cold, m->compiled, 1e3 * m->cached, m->from_cache, 1e3 * m->prepare);
     printf("memory: parameters %.2f MB, prepared %.2f MB, worked in %.2f MB, code %.1f kB\n", 1e-6 * (double)m->params, 1e-6 * (double)m->prepared, 1e-6 * (double)m->arena, 1e-3 * (double)m->code);
 }

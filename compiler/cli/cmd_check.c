@@ -1,6 +1,7 @@
 /* fovea check: the graph and every kernel against their laws, and every backend and strategy against the f64 reference. Invariant: what declines is named with its
  * reason; only a disagreement, a fault or an error makes the exit code 1. */
 #include "cli/check_bound.h"
+#include "cli/check_levels.h"
 #include "cli/live.h"
 #include "kernel/flat.h"
 
@@ -8,11 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { INTERPRETED_MOST = 100000000 };                   /* operations of a plan that is interpreted to find the level of a fault */
+
 typedef struct { double ratio, got, want, error, tolerance; int output; int64_t at, seed; bool whole; } worst;
 typedef struct {
     const fv_backend *backend;
     const char *strategy;                               /* NULL: the graph has no attend */
-    const char *declined;                               /* NULL: it takes part */
+    const char *declined, *fault;                       /* both NULL: it takes part; fault: it does not, and should */
     cli_live live;
     worst worst;
     bool differs, unstable, chosen;                     /* from the reference; between numbers of threads; by the heuristic */
@@ -53,6 +56,11 @@ static const char *why_declined(fv_ctx *ctx, const variant *v) {
         if (!o->considered[i].chosen && !strcmp(o->considered[i].strategy, v->strategy)) return o->considered[i].reason;
     return fv_diag_count(ctx) ? fv_strdup(ctx, fv_diag_at(ctx, 0)->text) : "no reason was recorded";
 }
+static const char *diagnosis(fv_ctx *ctx) {
+    const fv_diag *d = fv_diag_count(ctx) ? fv_diag_at(ctx, 0) : NULL;
+    if (!d) return "no reason was recorded";
+    return d->loc.line ? fv_printf(ctx, "E%04d at %s:%d: %s", (int)d->code, fv_cstr(ctx, d->loc.file), d->loc.line, d->text) : fv_printf(ctx, "E%04d: %s", (int)d->code, d->text);
+}
 static bool refused(fv_ctx *ctx) {
     int n = fv_diag_count(ctx);
     for (int i = 0; i < n; i++) {
@@ -61,24 +69,21 @@ static bool refused(fv_ctx *ctx) {
     }
     return n > 0;
 }
-/* false: a fault, not a refusal. */
-static bool prepare(check *k, const fv_backend *b, const char *strategy) {
-    if (k->n == (int)(sizeof k->v / sizeof *k->v)) return true;
+static void prepare(check *k, const fv_backend *b, const char *strategy) {
+    if (k->n == (int)(sizeof k->v / sizeof *k->v)) return;
     variant *v = &k->v[k->n++];
     *v = (variant){.backend = b, .strategy = strategy};
     fv_buf why = {0};
     if (b->available && !b->available(&why)) v->declined = fv_strdup(k->ctx, why.len ? why.text : "not here");
     fv_buf_dispose(&why);
-    if (v->declined) return true;
+    if (v->declined) return;
     fv_driver_options o = {.backend = b->name, .target = cli_value(k->args, "target"), .cache_dir = cli_cache_dir(k->ctx), .attend_strategy = strategy, .verify = true};
     cli_progress("compiling for %s%s%s", b->name, strategy ? ", " : "", strategy ? strategy : "");
     if (!fv_compile(k->ctx, k->s.spec.graph, (fv_str){0}, &o, &v->live.compiled)) {
-        if (!refused(k->ctx)) return false;
-        v->declined = why_declined(k->ctx, v);
-        fv_diag_clear(k->ctx);
-        return true;
-    }
-    return flat_faults(&v->live.compiled, &k->kernels) == 0;
+        if (refused(k->ctx)) v->declined = why_declined(k->ctx, v);
+        else v->fault = diagnosis(k->ctx);
+    } else if (flat_faults(&v->live.compiled, &k->kernels)) v->fault = diagnosis(k->ctx);
+    fv_diag_clear(k->ctx);
 }
 static void mark_chosen(check *k) {
     fv_driver_options o = {.target = cli_value(k->args, "target")};
@@ -90,20 +95,21 @@ static void mark_chosen(check *k) {
     fv_diag_clear(k->ctx);
     fv_compiled_dispose(&c);
 }
-static bool prepare_all(check *k) {
+static void prepare_all(check *k) {
     bool attend = has_attend(k->s.spec.graph);
     for (int b = 0; fv_backends[b]; b++) {
-        if (!prepare(k, fv_backends[b], attend ? "box" : NULL)) return false;
-        if (attend && !prepare(k, fv_backends[b], "offset")) return false;
+        prepare(k, fv_backends[b], attend ? "box" : NULL);
+        if (attend) prepare(k, fv_backends[b], "offset");
     }
     if (attend) mark_chosen(k);
-    return true;
 }
 
 /* -- One pass over all of them --------------------------------------------------------------------------------------------------------------- */
-static void compare(check *k, variant *v, int output) {
+/* Element i of an output: of the model's memory, or of numbers read back. */
+static double element(const variant *v, int32_t at, const double *numbers, int64_t i) { return numbers ? numbers[i] : cli_element(v->live.out[at].data, v->live.output[at]->dtype, i); }
+static void compare(check *k, variant *v, int output, const double *numbers) {
     const fv_output *o = &k->s.spec.graph->output[output];
-    int32_t at = fovea_model_output_index(v->live.model, fv_cstr(k->ctx, o->name));
+    int32_t at = numbers ? 0 : fovea_model_output_index(v->live.model, fv_cstr(k->ctx, o->name));
     int64_t shape[FV_MAX_AXES], n = cli_output_shape(o, shape);
     const double *want = k->want[output];
     bool real = fv_type_is_float(o->value->obj.type), exact = k->s.whole_numbers && k->bound[output].exact;
@@ -111,7 +117,7 @@ static void compare(check *k, variant *v, int output) {
     for (int64_t i = 0; i < n; i++) if (isfinite(want[i])) most = fmax(most, fabs(want[i]));
     double tolerance = real && !exact ? cli_tolerance(&k->bound[output], most) : 0;
     for (int64_t i = 0; at >= 0 && i < n; i++) {
-        double got = cli_element(v->live.out[at].data, v->live.output[at]->dtype, i), error = fabs(got - want[i]);
+        double got = element(v, at, numbers, i), error = fabs(got - want[i]);
         if (got == want[i] || (isnan(got) && isnan(want[i]))) error = 0;
         else if (isnan(error)) error = INFINITY;
         double ratio = error == 0 ? 0 : tolerance > 0 ? error / tolerance : INFINITY;
@@ -120,12 +126,20 @@ static void compare(check *k, variant *v, int output) {
             v->worst = (worst){ratio, got, want[i], error, tolerance, output, i, k->s.seed, k->s.whole_numbers};
     }
 }
+static bool run_on_device(check *k, variant *v) {
+    int n = k->s.spec.graph->n_outputs;
+    double **got = FV_NEWN(k->ctx, double *, n + 1);
+    if (!cli_plan_outputs(k->ctx, &k->s, &v->live.compiled, CLI_BY_OPENCL, got)) return false;
+    for (int o = 0; o < n; o++) { compare(k, v, o, got[o]); free(got[o]); }
+    return true;
+}
 /* With one thread, poisoned memory and guards; then with two threads, whose bits must be the same. */
 static bool run_variant(check *k, variant *v) {
     cli_live *l = &v->live;
+    if (!strcmp(v->backend->name, "opencl")) return run_on_device(k, v);
     fovea_options one = {.threads = 1, .check = true}, two = {.threads = 2};
     if (!cli_live_load(k->ctx, &k->s, &one, false, l) || !cli_live_run(k->ctx, l)) return false;
-    for (int o = 0; o < k->s.spec.graph->n_outputs; o++) compare(k, v, o);
+    for (int o = 0; o < k->s.spec.graph->n_outputs; o++) compare(k, v, o, NULL);
     void *first[CLI_MAX_OUTPUTS];
     int n = l->n_out;
     for (int i = 0; i < n; i++) { first[i] = l->out[i].data; l->out[i].data = NULL; }
@@ -138,6 +152,14 @@ static bool run_variant(check *k, variant *v) {
     cli_live_unload(l);
     return fine;
 }
+/* FOVEA_CHECK_SPOIL=X: the middle element of the first output is asked to be X tolerances away from what it is, so that one can see check notice it. */
+static void spoil(check *k) {
+    const char *x = getenv("FOVEA_CHECK_SPOIL");
+    int64_t shape[FV_MAX_AXES], n = cli_output_shape(&k->s.spec.graph->output[0], shape);
+    double most = 0;
+    for (int64_t i = 0; x && i < n; i++) most = fmax(most, fabs(k->want[0][i]));
+    if (x && n) k->want[0][n / 2] += atof(x) * cli_tolerance(&k->bound[0], most);
+}
 static bool pass(check *k, int64_t seed, bool whole) {
     fv_graph *g = k->s.spec.graph;
     k->s.seed = seed;
@@ -145,8 +167,9 @@ static bool pass(check *k, int64_t seed, bool whole) {
     cli_session_forget(&k->s);
     for (int o = 0; o < g->n_outputs; o++) k->want[o] = NULL;
     bool fine = cli_reference(k->ctx, &k->s, k->want);
+    if (fine) spoil(k);
     for (int i = 0; i < k->n && fine; i++) {
-        if (k->v[i].declined) continue;
+        if (k->v[i].declined || k->v[i].fault) continue;
         cli_progress("running %s, seed %lld", k->v[i].strategy ? k->v[i].strategy : k->v[i].backend->name, (long long)seed);
         fine = run_variant(k, &k->v[i]);
     }
@@ -176,14 +199,41 @@ static const char *place(const check *k, const worst *w) {
     fv_buf_dispose(&b);
     return text;
 }
+/* The interpreters say whether the tile program is wrong already, or what was made of it. */
+static bool interpret(check *k, variant *v, cli_executor by, double *out) {
+    const worst *w = &v->worst;
+    double **got = FV_NEWN(k->ctx, double *, k->s.spec.graph->n_outputs + 1);
+    bool fine = cli_plan_outputs(k->ctx, &k->s, &v->live.compiled, by, got);
+    if (fine) *out = got[w->output][w->at];
+    for (int o = 0; fine && o < k->s.spec.graph->n_outputs; o++) free(got[o]);
+    return fine;
+}
+static void level(check *k, variant *v) {
+    const worst *w = &v->worst;
+    double tile, flat;
+    if (!v->differs || strcmp(v->backend->name, "cpu") != 0) return;
+    if (cli_plan_work(v->live.compiled.plan) > INTERPRETED_MOST) { printf("  %-24s too large to interpret: a smaller --shape would say which level is wrong\n", ""); return; }
+    k->s.seed = w->seed;
+    k->s.whole_numbers = w->whole;
+    cli_session_forget(&k->s);
+    cli_progress("interpreting the kernels");
+    bool fine = interpret(k, v, CLI_BY_TILE, &tile) && interpret(k, v, CLI_BY_FLAT, &flat);
+    cli_progress_done();
+    if (fine) {
+        bool up = fabs(tile - w->want) > fabs(tile - w->got), down = fabs(flat - w->want) > fabs(flat - w->got);
+        printf("  %-24s interpreted: tile program %.9g, flat program %.9g: the fault is in %s\n", "", tile, flat, up ? "lowering (or the reference)" : down ? "flattening" : "the code generator");
+    } else printf("  %-24s interpreting failed: %s\n", "", diagnosis(k->ctx));
+    fv_diag_clear(k->ctx);
+}
 static bool report(check *k) {
     bool fine = true;
     for (int i = 0; i < k->n; i++) {
-        const variant *v = &k->v[i];
+        variant *v = &k->v[i];
         char name[96];
         snprintf(name, sizeof name, "%s%s%s%s%s", v->backend->name, v->live.compiled.target ? " " : "", v->live.compiled.target ? v->live.compiled.target->name : "",
                  v->strategy ? ", " : "", v->strategy ? v->strategy : "");
         if (v->declined) { printf("  %-24s declined: %s\n", name, v->declined); continue; }
+        if (v->fault) { printf("  %-24s FAULT: %s\n", name, v->fault); fine = false; continue; }
         bool bad = v->differs || v->unstable;
         fine = fine && !bad;
         printf("  %-24s %s%s", name, bad ? "DISAGREES" : "agrees", v->chosen ? " (what compile would take)" : "");
@@ -191,6 +241,7 @@ static bool report(check *k) {
         if (w->seed >= 0) printf("\n  %-24s worst %s: got %.9g, want %.9g, error %.3g of %.3g allowed%s (seed %lld)", "", place(k, w), w->got, w->want, w->error, w->tolerance,
                                  w->whole ? ", whole numbers" : "", (long long)w->seed);
         printf("\n");
+        level(k, v);
         if (v->unstable) printf("  %-24s one and two threads give different bits\n", "");
     }
     return fine;
@@ -202,10 +253,11 @@ static int run(fv_ctx *ctx, const cli_args *a) {
     k.args = a;
     int64_t rounds = 2;
     if (a->n_words != 1) { fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "check takes one spec, %d given; see fovea check --help", a->n_words); return CLI_USER; }
-    bool fine = cli_int(ctx, a, "rounds", 1, &rounds) && cli_session_open(ctx, a, a->word[0], &k.s) && fv_graph_verify(k.s.spec.graph) == 0 && prepare_all(&k);
+    bool fine = cli_int(ctx, a, "rounds", 1, &rounds) && cli_session_open(ctx, a, a->word[0], &k.s) && fv_graph_verify(k.s.spec.graph) == 0;
+    if (fine) prepare_all(&k);
     bool given = k.s.n_inputs > 0, agrees = false;
     int taking_part = 0;
-    for (int i = 0; i < k.n; i++) { taking_part += !k.v[i].declined; k.v[i].worst.seed = -1; }
+    for (int i = 0; i < k.n; i++) { taking_part += !k.v[i].declined && !k.v[i].fault; k.v[i].worst.seed = -1; }
     if (fine) {
         const fv_graph *g = k.s.spec.graph;
         int64_t first = k.s.seed;
@@ -220,7 +272,7 @@ static int run(fv_ctx *ctx, const cli_args *a) {
         printf("%s: graph of %d nodes and %d kernels verified; %lld random pass%s%s\n", k.s.name, g->n_nodes, k.kernels, (long long)(given ? 1 : rounds), given || rounds == 1 ? "" : "es",
                given ? "" : exact == g->n_outputs ? ", one of whole numbers that must be exact" : exact ? ", one of whole numbers (some outputs must be exact)" : ", one of whole numbers");
         agrees = report(&k);
-        if (!taking_part) fv_error(ctx, FV_E_DECLINED, (fv_loc){0}, "nothing could be compared: no backend takes this spec");
+        if (!taking_part && agrees) fv_error(ctx, FV_E_DECLINED, (fv_loc){0}, "nothing could be compared: no backend takes this spec");
     }
     for (int i = 0; i < k.n; i++) cli_live_close(&k.v[i].live);
     cli_session_close(&k.s);

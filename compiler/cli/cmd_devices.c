@@ -1,4 +1,5 @@
 /* fovea devices: the backends of this build and what they find here. fovea doctor: the machine, measured, and what will be used. */
+#include "cli/artefact.h"
 #include "cli/host.h"
 
 #include <stdlib.h>
@@ -67,12 +68,12 @@ static int doctor(fv_ctx *ctx, const cli_args *a) {
     if (peak > 0) printf("peak         %.1f GFLOP/s of f32 multiply-adds on one thread%s\n", peak, h.avx512 ? " (AVX-512)" : "");
     if (ymm > 0) printf("             %.1f GFLOP/s with AVX2\n", ymm);
     if (bandwidth > 0) printf("read         %.1f GB/s from memory on one thread; %.0f operations per byte to be bound by arithmetic\n", bandwidth, peak / bandwidth);
-    printf("noise        %.1f %%: how much the 90th percentile of a fixed loop exceeds its minimum%s\n", 100 * noise,
+    printf("noise        %.1f %%: by how much the mean time of a fixed loop exceeds its least%s\n", 100 * noise,
            noise > 0.1 ? "; compare minima, not medians" : "");
     const char *cache = cli_cache_dir(ctx);
     printf("cache        %s\n", cache ? cache : "none (FOVEA_CACHE is empty)");
     printf("specs        %s\n", cli_spec_dir());
-    printf("compiler     %s\n", system("command -v ${CC:-cc} >/dev/null 2>&1") == 0 ? "a C compiler is here: fovea compile can link libraries" : "no C compiler: fovea compile needs one to link");
+    printf("compiler     %s\n", cli_find_program(ctx, getenv("CC") && *getenv("CC") ? getenv("CC") : "cc") ? "a C compiler is here: fovea compile can link libraries" : "no C compiler: fovea compile needs one to link");
     printf("\n%s\n", peak > 0 ? "models run on the cpu backend" : any ? "models run on another backend than the cpu" : "only the reference runs here");
     return CLI_OK;
 }

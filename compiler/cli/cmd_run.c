@@ -1,5 +1,5 @@
 /* fovea run: a spec or backbone on inputs or pictures, with weights or seeded numbers. */
-#include "cli/live.h"
+#include "cli/check_levels.h"
 #include "cli/pictures.h"
 #include "io/npy.h"
 
@@ -8,10 +8,8 @@
 
 typedef struct { int n; fovea_stored tensor[CLI_MAX_OUTPUTS]; } answers;
 
-static bool run_reference(fv_ctx *ctx, cli_session *s, answers *out) {
-    fv_graph *g = s->spec.graph;
-    double **results = FV_NEWN(ctx, double *, g->n_outputs + 1);
-    if (!cli_reference(ctx, s, results)) return false;
+/* Numbers of every output, as f64 in stored order, become answers; they are freed. */
+static bool take_numbers(fv_ctx *ctx, const fv_graph *g, double **results, answers *out) {
     for (int i = 0; i < g->n_outputs; i++) {
         bool f = fv_type_is_float(g->output[i].value->obj.type);
         fovea_stored t = {.name = fv_cstr(ctx, g->output[i].name), .storage = f ? FOVEA_ST_F32 : FOVEA_ST_I32, .rank = g->output[i].stored.rank};
@@ -25,6 +23,17 @@ static bool run_reference(fv_ctx *ctx, cli_session *s, answers *out) {
         free(results[i]);
     }
     return true;
+}
+static bool run_reference(fv_ctx *ctx, cli_session *s, answers *out) {
+    double **results = FV_NEWN(ctx, double *, s->spec.graph->n_outputs + 1);
+    return cli_reference(ctx, s, results) && take_numbers(ctx, s->spec.graph, results, out);
+}
+static bool run_opencl(fv_ctx *ctx, const cli_args *a, cli_session *s, cli_live *l, answers *out) {
+    double **results = FV_NEWN(ctx, double *, s->spec.graph->n_outputs + 1);
+    fv_driver_options o = {.backend = "opencl", .attend_strategy = cli_value(a, "attend"), .verify = cli_flag(a, "verify")};
+    if (s->n_pictures) { fv_error(ctx, FV_E_BACKEND, (fv_loc){0}, "pictures are run by the cpu backend; give the opencl one tensors"); return false; }
+    cli_progress("compiling %s", s->name);
+    return fv_compile(ctx, s->spec.graph, (fv_str){0}, &o, &l->compiled) && cli_plan_outputs(ctx, s, &l->compiled, CLI_BY_OPENCL, results) && take_numbers(ctx, s->spec.graph, results, out);
 }
 static bool run_compiled(fv_ctx *ctx, const cli_args *a, cli_session *s, cli_live *l, answers *out, int top) {
     fv_driver_options o = {.backend = cli_value(a, "backend"), .target = cli_value(a, "target"), .cache_dir = cli_cache_dir(ctx),
@@ -95,7 +104,8 @@ static int run(fv_ctx *ctx, const cli_args *a) {
     int64_t top = 5;
     bool fine = cli_int(ctx, a, "topk", 1, &top) && cli_session_open(ctx, a, a->word[0], &s);
     const char *backend = cli_value(a, "backend"), *output = cli_value(a, "output"), *used = cli_value(a, "write-used");
-    if (fine) fine = backend && !strcmp(backend, "reference") ? run_reference(ctx, &s, &out) : run_compiled(ctx, a, &s, &live, &out, (int)top);
+    bool reference = backend && !strcmp(backend, "reference"), opencl = backend && !strcmp(backend, "opencl") && fv_backend_find("opencl");
+    if (fine) fine = reference ? run_reference(ctx, &s, &out) : opencl ? run_opencl(ctx, a, &s, &live, &out) : run_compiled(ctx, a, &s, &live, &out, (int)top);
     cli_progress_done();
     if (fine && used) fine = write_used(ctx, used, &s);
     if (fine && output && !s.n_pictures) fine = write_answers(ctx, output, &out);

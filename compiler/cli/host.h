@@ -19,6 +19,6 @@ void cli_host_read(cli_host *h);
 double cli_peak(const char *target);
 double cli_bandwidth(void);                             /* GB/s of reading memory far larger than the caches; 0: not measured */
 
-/* Relative spread of a short loop of arithmetic timed many times: how much larger the 90th percentile is than the minimum. */
+/* A short loop of arithmetic timed many times (0.1 s in all): by how much its mean exceeds its minimum, as a fraction of that. */
 double cli_timing_noise(void);
 #endif

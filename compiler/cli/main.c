@@ -4,11 +4,7 @@
 #include <string.h>
 
 const cli_command *const cli_commands[] = {
-    &cli_run,
-    &cli_check, &cli_show, &cli_compile, &cli_bench, &cli_devices, &cli_doctor, &cli_explain,
-#ifdef FOVEA_ALL_COMMANDS
-    &cli_demo,
-#endif
+    &cli_run, &cli_check, &cli_show, &cli_compile, &cli_bench, &cli_devices, &cli_doctor, &cli_explain, &cli_demo,
     NULL};
 
 static void usage(FILE *f) {

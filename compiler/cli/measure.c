@@ -94,7 +94,12 @@ static void describe(fv_ctx *ctx, cli_session *s, const cli_live *l, cli_measure
     const fovea_program *p = &l->compiled.program;
     m->kernel = FV_NEWN(ctx, cli_timed, p->n_run + 1);
     m->n = p->n_run;
-    for (int i = 0; i < p->n_run; i++) m->kernel[i] = (cli_timed){.label = p->run[i].label, .where = p->run[i].where, .flops = p->run[i].flops, .bytes = p->run[i].bytes};
+    size_t skip = strlen(cli_spec_dir());               /* specs are named by their place under the folder of specs */
+    for (int i = 0; i < p->n_run; i++) {
+        const char *where = p->run[i].where;
+        if (!strncmp(where, cli_spec_dir(), skip) && where[skip] == '/') where += skip + 1;
+        m->kernel[i] = (cli_timed){.label = p->run[i].label, .where = where, .flops = p->run[i].flops, .bytes = p->run[i].bytes};
+    }
     weigh_attends(ctx, s, l->compiled.plan, m->kernel);
     for (int i = 0; i < p->n_run; i++) { m->total.flops += m->kernel[i].flops; m->total.bytes += m->kernel[i].bytes; }
     for (int i = 0; i < p->n_arrays; i++) if (p->arrays[i].place == FOVEA_PARAM) m->params += p->arrays[i].bytes;

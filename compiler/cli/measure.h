@@ -26,6 +26,8 @@ typedef struct {
 
 /* Useful operations are multiply-adds and additions of pairs that exist: launches of attends are weighted by the part of their pairs that the pattern keeps. */
 bool cli_measure(fv_ctx *ctx, cli_session *s, const cli_measure_options *o, cli_measured *out);
+/* A table of all kernels and a total, in Markdown. */
+void cli_measured_table(const cli_measured *m);
 /* Fraction of the peak that a time comes to. */
 double cli_fraction(const cli_measured *m, const cli_timed *t);
 #endif

@@ -46,7 +46,26 @@ const char *const *cli_labels(fv_ctx *ctx, const cli_session *s, int *n) {
     return names;
 }
 
+void cli_best(const float *score, int64_t n, int top, int64_t *index, double *share) {
+    double most = n ? score[0] : 0, sum = 0;
+    for (int64_t c = 1; c < n; c++) if (score[c] > most) most = score[c];
+    for (int64_t c = 0; c < n; c++) sum += exp((double)score[c] - most);
+    for (int k = 0; k < top; k++) {
+        int64_t best = -1;
+        for (int64_t c = 0; c < n; c++) {
+            bool taken = false;
+            for (int j = 0; j < k; j++) taken = taken || index[j] == c;
+            if (!taken && (best < 0 || score[c] > score[best])) best = c;
+        }
+        index[k] = best;
+        if (share) share[k] = best >= 0 ? exp((double)score[best] - most) / sum : 0;
+    }
+}
 bool cli_run_pictures(fv_ctx *ctx, cli_session *s, fovea_model *m, int top) {
+    enum { MOST_TOP = 1000 };
+    static int64_t best[MOST_TOP];
+    static double share[MOST_TOP];
+    if (top > MOST_TOP) { fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "--topk %d: at most %d", top, MOST_TOP); return false; }
     const fovea_array *in = fovea_model_input(m, 0), *out = fovea_model_output(m, 0);
     cli_preprocess p;
     if (!in || !out || fovea_model_input(m, 1) || out->rank < 1) { fv_error(ctx, FV_E_INPUT, (fv_loc){0}, "pictures need a model of one input and a first output of class scores"); return false; }
@@ -65,19 +84,10 @@ bool cli_run_pictures(fv_ctx *ctx, cli_session *s, fovea_model *m, int top) {
         fine = cli_preprocess_apply(ctx, &p, s->picture[i], x);
         if (fine && fovea_model_run(m, &input, 1, results, n_out, &e)) fine = cli_runtime_error(ctx, FV_E_RUN, &e);
         if (!fine) break;
-        const float *y = results[0].data;
-        double max = y[0], sum = 0;
-        for (int64_t c = 1; c < classes; c++) if (y[c] > max) max = y[c];
-        for (int64_t c = 0; c < classes; c++) sum += exp((double)y[c] - max);
         printf("%s\n", s->picture[i]);
-        bool *taken = calloc((size_t)classes, 1);
-        for (int k = 0; k < top && k < classes; k++) {
-            int64_t best = -1;
-            for (int64_t c = 0; c < classes; c++) if (!taken[c] && (best < 0 || y[c] > y[best])) best = c;
-            taken[best] = true;
-            printf("  %5.1f %%  %s\n", 100 * exp((double)y[best] - max) / sum, best < n_labels ? labels[best] : fv_printf(ctx, "class %lld", (long long)best));
-        }
-        free(taken);
+        int k = top < classes ? top : (int)classes;
+        cli_best(results[0].data, classes, k, best, share);
+        for (int j = 0; j < k; j++) printf("  %5.1f %%  %s\n", 100 * share[j], best[j] < n_labels ? labels[best[j]] : fv_printf(ctx, "class %lld", (long long)best[j]));
     }
     for (int i = 0; i < n_out; i++) free(results[i].data);
     free(x);

@@ -168,6 +168,12 @@ bool cli_session_open(fv_ctx *ctx, const cli_args *a, const char *name, cli_sess
     if (weights && fine) fine = check_weights(ctx, s, &s->spec);
     return fine;
 }
+bool cli_session_words(fv_ctx *ctx, const char *spec, int argc, char **argv, cli_session *s) {
+    static const cli_option options[] = {CLI_SESSION_OPTIONS, {NULL, NULL, NULL, CLI_FLAG}};
+    static cli_args a;
+    *s = (cli_session){0};
+    return cli_parse(ctx, "fovea", options, argc, argv, &a) && cli_session_open(ctx, &a, spec, s);
+}
 void cli_session_forget(cli_session *s) {
     for (int i = 0; i < s->n_leaves; i++) free(s->leaf[i].data);
     free(s->leaf);

@@ -3,7 +3,7 @@
 #define FV_FLAT_INTERNAL_H
 #include "kernel/flat.h"
 
-/* Words of the flat text that no variable and no memory may be called (grammar: flat_print.c). */
+/* Words of the flat text that no variable may be called (grammar: flat_print.c). */
 bool fv_flat_reserved(const char *name);
 /* The memory (tensor) that an access names; NULL: it is a tensor (a memory). */
 static inline fv_memory *fv_flat_memory_of(const fv_obj *ref) { return ref && ref->kind == FV_OBJ_BUFFER ? (fv_memory *)(uintptr_t)ref : NULL; }

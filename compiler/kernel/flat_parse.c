@@ -30,6 +30,7 @@ const fv_fp_name *fv_fp_find(const fv_fp *p, fv_str name, bool object) {
 
 static void declare(fv_fp *p, fv_fp_name n) { fv_push(p->ctx, p->name, p->n_names, p->cap_names, n); }
 
+/* Of a variable; tensors and memories may be called anything, they stand where no word can. */
 static bool new_name(fv_fp *p, fv_str *out) {
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
         if (fv_lex_is(&p->lx, words[i])) return fv_lex_fail(&p->lx, "a name (this is a word of the grammar)");
@@ -76,7 +77,7 @@ static bool tensor(fv_fp *p) {
     fv_tensor *t = FV_NEW(p->ctx, fv_tensor);
     int lanes;
     t->obj.kind = FV_OBJ_TENSOR;
-    if (!new_name(p, &t->obj.name)) return false;
+    if (!fv_lex_name(&p->lx, &t->obj.name)) return false;
     if (fv_fp_find(p, t->obj.name, true)) return fv_fp_fail(p, FV_E_SYNTAX, "a tensor of that name is there already");
     if (fv_lex_accept(&p->lx, "in")) t->role = FV_ROLE_IN;
     else if (fv_lex_accept(&p->lx, "out")) t->role = FV_ROLE_OUT;
@@ -163,7 +164,7 @@ static bool parse_alloc(fv_fp *p, fv_flat *s) {
     };
     fv_memory *m = s->memory = FV_NEW(p->ctx, fv_memory);
     m->obj = (fv_obj){.kind = FV_OBJ_BUFFER, .rank = 1};
-    if (!new_name(p, &m->obj.name)) return false;
+    if (!fv_lex_name(&p->lx, &m->obj.name)) return false;
     size_t i = 0;
     while (i < 4 && !fv_lex_accept(&p->lx, spaces[i].word)) i++;
     if (i == 4) return fv_lex_fail(&p->lx, "local, private or reg");

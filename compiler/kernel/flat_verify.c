@@ -26,7 +26,7 @@ const fv_fv_name *fv_fv_find(const fv_fv *v, fv_str name, bool object) {
 static void bind(fv_fv *v, fv_fv_name n) {
     const char *name = fv_cstr(v->ctx, n.name);
     if (!name[0]) fv_fv_fault(v, "a name is empty");
-    else if (fv_flat_reserved(name)) fv_fv_fault(v, "'%s' is a word of the grammar and no name", name);
+    else if (!n.obj && fv_flat_reserved(name)) fv_fv_fault(v, "'%s' is a word of the grammar and no name", name);
     else if (fv_fv_find(v, n.name, n.obj != NULL)) fv_fv_fault(v, "%s is bound although a %s of that name is in scope", name, n.obj ? "memory" : "variable");
     fv_push(v->ctx, v->name, v->n_names, v->cap_names, n);
 }

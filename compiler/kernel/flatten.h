@@ -7,7 +7,7 @@
  *   flatten_join.c      runs of statements that share one nest; tails
  *   flatten_order.c     the nest of a group: from the schedule, or by the number of registers
  *   flatten_loop.c      one axis as loops over blocks, with remainders
- *   flatten_nest.c      loops, accumulators, guards of a group
+ *   flatten_nest.c      loops of a group; with flatten_acc.c (accumulators, tails), flatten_leaf.c (innermost body), flatten_guard.c (conditions)
  *   flatten_point.c     an expression at a point: scalars, vectors
  *   flatten_read.c      loads: broadcast, contiguous, permuted, gathered; masked and guarded
  *   flatten_turn.c      loads of transposed blocks
@@ -50,7 +50,7 @@ typedef struct {
 
 typedef struct { const fv_expr *leaf, *vector, *pure; } fl_hold;      /* pure: the same value over lane_leaf and scalars, or NULL */
 typedef struct { const fv_expr *key, *var; const fv_obj *ref; } fl_memo;
-typedef struct { const fv_expr *e, *valid; bool ok; } fl_span;
+typedef struct { const fv_expr *e, *valid; int vectors; } fl_span;      /* of a lane map: 1 or 2; 0: more */
 typedef struct { const fv_expr *read; const fl_axis *lane; int storage, c; } fl_seen;         /* an operand class found before */
 
 typedef struct fl {
@@ -128,7 +128,7 @@ fl_guards fl_guard_add(fl *f, const fv_expr *c);
 void fl_guard_restore(fl *f, fl_guards g);
 
 /* -- reads and writes ----------------------------------------------------------------------------------------------------------- */
-typedef enum { FL_SCALAR, FL_CONTIGUOUS, FL_PERMUTED, FL_STRIDED, FL_GATHERED } fl_class;
+typedef enum { FL_SCALAR, FL_CONTIGUOUS, FL_PERMUTED, FL_PERMUTED2, FL_STRIDED, FL_GATHERED } fl_class;
 const fv_expr *fl_read(fl *f, const fv_expr *read);
 const fv_expr *fl_offset(fl *f, const fv_obj *ref, const fv_expr *const *index, const fv_expr **each);   /* element offset, scalar form */
 fl_class fl_classify(fl *f, const fv_expr *offset, const fv_expr **by_lane, const fv_expr **rest, int64_t *coef);

@@ -90,6 +90,7 @@ static double class_cost(const fl *f, fl_class c, bool contract) {
     case FL_SCALAR: return contract ? 0.3 : 0.5;
     case FL_CONTIGUOUS: return contract ? 0.3 : 0.5;
     case FL_PERMUTED: return contract ? 0.5 : 1;
+    case FL_PERMUTED2: return contract ? 1.5 : 2;
     default: return f->vl;
     }
 }

@@ -5,10 +5,10 @@
 
 enum { MAX_OPERANDS = 8, MAX_LOADS = 512, MAX_BODY = 2000, BROADCAST_ROWS = 8 };
 
-/* Registers that addresses of broadcasts, masks and temporaries take: measured limits are 28 of 32 live, and 4 x 3 products of 16 (15 live). */
-static int spare(const fl *f) { return f->t->registers > 16 ? 4 : 1; }
+/* Registers left for broadcasts, masks and temporaries. Measured: 28 of 32 live; of 16, 4 x 3 products with one broadcast (15 live), 12 else. */
+static int spare(const fl *f, bool broadcasts) { return f->t->registers > 16 || !broadcasts ? 4 : 1; }
 
-typedef struct { bool vector; int64_t coef[FV_MAX_AXES]; bool odd[FV_MAX_AXES]; } operand;
+typedef struct { bool vector, mapped; int64_t coef[FV_MAX_AXES]; bool odd[FV_MAX_AXES]; } operand;
 typedef struct {
     fl *f;
     const fl_group *g;
@@ -31,6 +31,7 @@ static bool add_operand(const fv_expr *e, void *user) {
         if (g->axis[j] == g->lane) {                    /* a lane map varies through what it reads */
             b->f->lane = g->lane;
             o->vector = fl_by_lane(b->f, off);
+            o->mapped = o->vector && o->coef[j] != 1;     /* holds a vector of lanes or offsets */
             b->f->lane = NULL;
         }
     }
@@ -97,11 +98,11 @@ bool fl_outside(fl *f, const fl_group *g) {
 }
 
 /* -- Counting registers ---------------------------------------------------------------------------------------------------- */
-typedef struct { int64_t points, acc, loads, live, rows; } tally;
+typedef struct { int64_t points, acc, loads, live, rows; bool broadcasts; } tally;
 static tally count(const block *b) {
-    tally t = {1, 1, 0, 0, 0};
+    tally t = {1, 1, 0, 0, 0, false};
     int64_t keep = 0;
-    bool any = false;
+    int vectors = 0, maps = 0;
     for (int j = 0; j < b->g->n_axes; j++) {
         t.points *= b->step[j];
         if (j < b->g->n_free) t.acc *= b->step[j];
@@ -110,10 +111,11 @@ static tally count(const block *b) {
         int64_t n = distinct(b, &b->op[j]);
         t.loads += n;
         if (!b->op[j].vector) { if (n > t.rows) t.rows = n; continue; }
-        if (!any || n < keep) keep = n;
-        any = true;
+        maps |= b->op[j].mapped;
+        if (!vectors++ || n < keep) keep = n;
     }
-    t.live = t.acc + keep;
+    t.broadcasts = vectors < 2;
+    t.live = t.acc + keep + (vectors > 1) + maps;         /* a broadcast is part of the product; a second vector is not */
     return t;
 }
 static int64_t extent_of(const block *b, int j) {
@@ -142,7 +144,7 @@ typedef struct { block *b; double best; int64_t step[FV_MAX_AXES]; } search;
 static void judge(search *s) {
     block *b = s->b;
     tally t = count(b);
-    if (t.live > b->f->t->registers - spare(b->f) || t.rows > BROADCAST_ROWS * 2 || t.points > 256) return;
+    if (t.live > b->f->t->registers - spare(b->f, t.broadcasts) || t.rows > BROADCAST_ROWS * 2 || t.points > 256) return;
     double score = (double)t.points / (double)(t.points + t.loads);
     for (int j = 0; j < b->g->n_axes; j++) {
         int64_t e = extent_of(b, j), n = (e + b->step[j] - 1) / b->step[j];
@@ -289,9 +291,9 @@ static bool check_size(fl *f, const fl_group *g, const fl_item *item, int n, fv_
         fl_refuse(f, "nest.%s unrolls %lld points, the limit is %d", fv_cstr(f->ctx, label), (long long)t.points, MAX_BODY);
         return false;
     }
-    if (b.n_operands && g->lane && t.live > f->t->registers - spare(f)) {
+    if (b.n_operands && g->lane && t.live > f->t->registers - spare(f, t.broadcasts)) {
         fl_refuse(f, "nest.%s keeps %lld vectors live, %s has %d registers and %d are kept free", fv_cstr(f->ctx, label), (long long)t.live,
-                  f->t->name, f->t->registers, spare(f));
+                  f->t->name, f->t->registers, spare(f, t.broadcasts));
         return false;
     }
     if (b.n_operands && t.live > f->out->max_live) f->out->max_live = (int)t.live;

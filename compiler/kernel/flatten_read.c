@@ -49,7 +49,8 @@ static double leaf(const fv_expr *e, void *user) {
     for (int j = 0; j < t->n; j++) if (t->var[j] == e) return (double)t->at[j];
     return 0;
 }
-static bool narrow(trial *t, const fv_expr *e, const fv_expr *valid) {
+/* Vectors that hold all values of one vector of lanes: 1 or 2; 0: more. */
+static int width(trial *t, const fv_expr *e, const fv_expr *valid) {
     double lo = 1, hi = 0;
     for (t->l = 0; t->l < t->f->vl; t->l++) {
         if (valid && fv_eval(valid, leaf, t) == 0) continue;
@@ -58,7 +59,7 @@ static bool narrow(trial *t, const fv_expr *e, const fv_expr *valid) {
         if (v < lo) lo = v;
         if (v > hi) hi = v;
     }
-    return hi - lo < t->f->vl;
+    return hi - lo < t->f->vl ? 1 : hi - lo < 2 * t->f->vl ? 2 : 0;
 }
 static bool advance(trial *t) {
     for (int j = 0; j < t->n; j++) {
@@ -67,25 +68,30 @@ static bool advance(trial *t) {
     }
     return false;
 }
-static bool try_span(fl *f, const fv_expr *e, const fv_expr *valid) {
+static int try_span(fl *f, const fv_expr *e, const fv_expr *valid) {
     trial t = {.lane = f->lane_leaf, .f = f};
     for (int j = 0; j < 4; j++) e = fv_rewrite(f->ctx, e, inline_pure, &t);      /* a hold's pure form may hold others */
     if (valid) valid = fv_rewrite(f->ctx, valid, inline_pure, &t);
-    if (t.failed || fv_visit(e, collect, &t) || (valid && fv_visit(valid, collect, &t)) || t.failed) return false;
+    if (t.failed || fv_visit(e, collect, &t) || (valid && fv_visit(valid, collect, &t)) || t.failed) return 0;
     int64_t n = 1;
     for (int j = 0; j < t.n; j++) {
         n *= t.hi[j] - t.lo[j] + 1;
-        if (n > MAX_TRIALS) return false;
+        if (n > MAX_TRIALS) return 0;
     }
-    do if (!narrow(&t, e, valid)) return false; while (advance(&t));
-    return true;
+    int most = 1;
+    do {
+        int w = width(&t, e, valid);
+        if (!w) return 0;
+        if (w > most) most = w;
+    } while (advance(&t));
+    return most;
 }
-static bool within_vector(fl *f, const fv_expr *e) {
+static int vectors_of(fl *f, const fv_expr *e) {
     for (int j = 0; j < f->n_spans; j++)
-        if (f->span[j].e == e && f->span[j].valid == f->valid) return f->span[j].ok;
+        if (f->span[j].e == e && f->span[j].valid == f->valid) return f->span[j].vectors;
     fl_span s = {e, f->valid, try_span(f, e, f->valid)};
     fv_push(f->ctx, f->span, f->n_spans, f->cap_spans, s);
-    return s.ok;
+    return s.vectors;
 }
 fl_class fl_classify(fl *f, const fv_expr *offset, const fv_expr **by_lane, const fv_expr **rest, int64_t *coef) {
     fv_affine a, lane = {0}, other = {0};
@@ -105,7 +111,8 @@ fl_class fl_classify(fl *f, const fv_expr *offset, const fv_expr **by_lane, cons
     bool plain = lane.n == 1 && lane.term[0].atom == f->lane_leaf;
     if (plain) *coef = lane.term[0].coef;
     if (*coef == 1) return FL_CONTIGUOUS;
-    if (f->t->permute && within_vector(f, *by_lane)) return FL_PERMUTED;
+    int n = f->t->permute ? vectors_of(f, *by_lane) : 0;
+    if (n) return n == 1 ? FL_PERMUTED : FL_PERMUTED2;
     return plain ? FL_STRIDED : FL_GATHERED;
 }
 
@@ -114,6 +121,8 @@ typedef struct {
     const fv_obj *mem;                                  /* memory or tensor */
     fv_type type;
     bool slack;                                         /* a vector may run past the end */
+    bool has_room;                                      /* a vector from `room` (in the lane index) on stays in its row: no slack is needed */
+    int64_t room;
     const fv_expr *offset;
     const fv_expr *guard, *mask;                        /* read only where these hold (scalar bool; scalar form by lane) */
     const fv_expr *fill;                                /* value elsewhere, or NULL: anything */
@@ -156,22 +165,34 @@ static const fv_expr *load_contiguous(fl *f, const access *a, const fv_expr *at)
     if (a->guard && !fv_is_true(a->guard)) return node(f, FV_X_LOAD, a, f->vl, 1, at, fv_int(f->ctx, 0), a->guard);
     return node(f, FV_X_LOAD, a, f->vl, 0, at, NULL, NULL);
 }
-static const fv_expr *load_permuted(fl *f, const access *a, const fv_expr *by_lane, const fv_expr *rest) {
-    const fv_expr *v = fl_vector(f, by_lane), *valid = fl_valid(f);
-    if (f->mask) {                                      /* lanes that a condition excludes may hold any index */
-        const fv_expr *m = splat(f, fl_vector(f, fl_simple(f, f->mask)));
-        valid = valid ? fv_op2(f->ctx, FV_X_AND, m, valid) : m;
-    }
-    const fv_expr *inner = valid ? fv_op3(f->ctx, FV_X_WHERE, valid, v, fv_int(f->ctx, INT32_MAX)) : v;
-    const fv_expr *least = fl_once(f, "least", fv_op1(f->ctx, FV_X_HMIN, inner), NULL);
-    const fv_expr *perm = fv_sub(f->ctx, v, least);
-    if (valid) perm = fv_op3(f->ctx, FV_X_WHERE, valid, perm, fv_int(f->ctx, 0));
-    perm = fl_once(f, "perm", perm, NULL);
-    const fv_expr *at = fv_add(f->ctx, rest, least);
+/* `lanes` elements from `at`, permuted; where the guard does not hold, from the start of memory, and 0. */
+static const fv_expr *permuted(fl *f, const access *a, const fv_expr *at, const fv_expr *perm) {
     if (!a->guard || fv_is_true(a->guard)) return node(f, FV_X_PERMLOAD, a, f->vl, 0, at, perm, NULL);
     at = fl_once(f, "at", fv_op3(f->ctx, FV_X_WHERE, a->guard, at, fv_int(f->ctx, 0)), NULL);
-    const fv_expr *x = node(f, FV_X_PERMLOAD, a, f->vl, 0, at, perm, NULL);          /* elsewhere from the start of memory, and dropped */
+    const fv_expr *x = node(f, FV_X_PERMLOAD, a, f->vl, 0, at, perm, NULL);
     return fl_once(f, "x", fv_op3(f->ctx, FV_X_WHERE, a->guard, x, zero(f, x->type)), a->mem);
+}
+/* The lane map's values lie within one vector from the least of them, or within two: then the second ends at the greatest. */
+static const fv_expr *load_permuted(fl *f, const access *a, const fv_expr *by_lane, const fv_expr *rest, bool two) {
+    fv_ctx *c = f->ctx;
+    const fv_expr *v = fl_vector(f, by_lane), *valid = fl_valid(f), *none = fv_int(c, INT32_MAX), *nil = fv_int(c, 0);
+    if (f->mask) {                                      /* lanes that a condition excludes may hold any index */
+        const fv_expr *m = splat(f, fl_vector(f, fl_simple(f, f->mask)));
+        valid = valid ? fv_op2(c, FV_X_AND, m, valid) : m;
+    }
+    const fv_expr *least = fl_once(f, "least", fv_op1(c, FV_X_HMIN, valid ? fv_op3(c, FV_X_WHERE, valid, v, none) : v), NULL);
+    if (f->mask) least = fl_once(f, "least", fv_op3(c, FV_X_WHERE, fv_op2(c, FV_X_LT, least, none), least, fv_op1(c, FV_X_NEG, rest)), NULL);
+    const fv_expr *perm = fv_sub(c, v, least), *first = fv_add(c, rest, least);
+    if (valid) perm = fv_op3(c, FV_X_WHERE, valid, perm, nil);
+    perm = fl_once(f, "perm", perm, NULL);
+    if (!two) return permuted(f, a, first, perm);
+    const fv_expr *over = fv_addi(c, fv_op1(c, FV_X_HMAX, perm), 1 - f->vl);
+    over = fl_once(f, "over", fv_op2(c, FV_X_MAX, over, nil), NULL);
+    const fv_expr *low = fl_once(f, "low", fv_op2(c, FV_X_LT, perm, fv_int(c, f->vl)), NULL);
+    const fv_expr *p0 = fl_once(f, "perm", fv_op3(c, FV_X_WHERE, low, perm, nil), NULL);
+    const fv_expr *p1 = fl_once(f, "perm", fv_op3(c, FV_X_WHERE, low, nil, fv_sub(c, perm, over)), NULL);
+    const fv_expr *x0 = permuted(f, a, first, p0), *x1 = permuted(f, a, fv_add(c, first, over), p1);
+    return fl_once(f, "x", fv_op3(c, FV_X_WHERE, low, x0, x1), a->mem);
 }
 static const fv_expr *load_gathered(fl *f, const access *a) {
     const fv_expr *v = fl_once(f, "at", splat(f, fl_vector(f, a->offset)), NULL), *m = vector_mask(f, a, true);
@@ -187,7 +208,7 @@ static const fv_expr *load(fl *f, const access *a) {
     const fv_expr *v;
     if (c == FL_SCALAR) v = load_scalar(f, a);
     else if (c == FL_CONTIGUOUS) v = load_contiguous(f, a, rest);
-    else if (c == FL_PERMUTED && a->slack && !a->mask && !a->fill) v = load_permuted(f, a, by_lane, rest);
+    else if ((c == FL_PERMUTED || c == FL_PERMUTED2) && a->slack && !a->mask && !a->fill) v = load_permuted(f, a, by_lane, rest, c == FL_PERMUTED2);
     else v = load_gathered(f, a);
     if (v->type != FV_F16 && v->type != FV_BF16) return v;
     return fl_once(f, "c", fv_make(f->ctx, FV_X_CONVERT, FV_F32, v->lanes, 0, NULL, &v, 1), a->mem);
@@ -224,12 +245,27 @@ static const fv_expr *turned(fl *f, const fv_expr *e, const access *a) {
     if (!fv_is_int(fv_sub(f->ctx, a->offset, start), &i) || i != f->turn.i) return NULL;
     return fl_turned(f, a->mem, start, i);
 }
+/* Where the lanes run along a row of unit stride: how far right a vector may start so that it ends inside the row, whatever is added to the lanes' own index. */
+static void find_room(fl *f, const fv_tensor *t, const fv_expr *const *each, access *a) {
+    int row = -1;
+    for (int j = 0; j < t->obj.rank; j++) {
+        if (!fl_by_lane(f, each[j])) continue;
+        if (row >= 0 || t->stride[j] != 1) return;
+        row = j;
+    }
+    const fv_expr *by_lane, *rest;
+    int64_t coef;
+    if (row < 0 || fl_classify(f, each[row], &by_lane, &rest, &coef) != FL_PERMUTED) return;
+    a->room = t->extent[row] - f->vl - fl_range(f, rest).hi;
+    a->has_room = a->room >= 0;
+}
 const fv_expr *fl_read(fl *f, const fv_expr *e) {
     const fv_obj *ref = e->ref;
     const fl_buffer *b = ref->kind == FV_OBJ_BUFFER ? fl_buffer_find(f, ref) : NULL;
     const fv_expr *each[FV_MAX_AXES], *guard = NULL, *mask = NULL;
     access a = {.mem = b ? &b->mem->obj : ref, .type = ref->type, .slack = b || ((const fv_tensor *)ref)->padded};
     a.offset = fl_offset(f, ref, e->arg, each);
+    if (!a.slack) find_room(f, (const fv_tensor *)ref, each, &a);
     bool proved = inside(f, ref, each, &guard, &mask);
     if (b && !proved) {                                 /* scratch may be read anywhere: what is read at excluded points is dropped */
         fv_range r = fl_range(f, a.offset);

@@ -262,7 +262,6 @@ static void make_memory(it *f, it_buffer *x) {
     fv_memory *m = x->mem = FV_NEW(f->ctx, fv_memory);
     bool local = x->mark == IT_SHARED;
     m->obj = (fv_obj){ .kind = FV_OBJ_BUFFER, .name = b->obj.name, .type = b->obj.type, .rank = 1 };
-    if (fv_flat_reserved(fv_cstr(f->ctx, b->obj.name))) m->obj.name = it_fresh(f, fv_cstr(f->ctx, b->obj.name));
     m->lanes = 1;
     m->count = x->slot_stride;
     if (local) {

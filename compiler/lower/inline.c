@@ -87,6 +87,7 @@ static lower_pair read_node(walk *w, const fv_node *n, const fv_expr *const *ind
         }
     }
     lower_pair v = value_at(w, src, at);
+    const fv_expr *selected = p.exists;                 /* by `only` and by the indices, whatever is read there */
     p.exists = fv_and(c, p.exists, v.exists);
     p.value = v.value;
     if (!in) return p;
@@ -99,7 +100,7 @@ static lower_pair read_node(walk *w, const fv_node *n, const fv_expr *const *ind
         return p;
     }
     p.value = fv_op3(c, FV_X_WHERE, in, p.value, number);
-    if (v.exists) p.exists = fv_op3(c, FV_X_WHERE, in, v.exists, fv_bool(c, true));
+    if (v.exists) p.exists = fv_and(c, selected, fv_op3(c, FV_X_WHERE, in, v.exists, fv_bool(c, true)));
     return p;
 }
 

@@ -14,11 +14,17 @@ static const fv_expr *bounds_of(lower *l, const fv_facts *f, const fv_expr *read
     return all;
 }
 static bool is_zero(const fv_expr *e) { return (e->op == FV_X_FLOAT && e->f == 0.0) || (e->op == FV_X_INT && e->i == 0); }
+/* An index that depends on data: no condition proves it, its read keeps the fill. */
+static bool reads(const fv_expr *e, void *user) { (void)user; return e->op == FV_X_READ; }
+static bool by_data(const fv_expr *read) {
+    for (int i = 0; i < read->ref->rank; i++) if (fv_visit(read->arg[i], reads, NULL)) return true;
+    return false;
+}
 static void split(lower *l, const fv_facts *f, const fv_expr *e, lower_product *p) {
     fv_ctx *c = l->ctx;
     if (e->op == FV_X_MUL && p->n < LOWER_MAX_FACTORS - 2) { split(l, f, e->arg[0], p); split(l, f, e->arg[1], p); return; }
     if (e->op == FV_X_WHERE && is_zero(e->arg[2])) { p->where = fv_and(c, p->where, e->arg[0]); split(l, f, e->arg[1], p); return; }
-    if (e->op == FV_X_READ && e->i && e->ref->kind == FV_OBJ_VALUE && is_zero(e->arg[e->n - 1])) {
+    if (e->op == FV_X_READ && e->i && e->ref->kind == FV_OBJ_VALUE && is_zero(e->arg[e->n - 1]) && !by_data(e)) {
         p->where = fv_and(c, p->where, bounds_of(l, f, e));
         e = fv_read(c, e->ref, e->arg, e->n - 1, NULL);
     }

@@ -52,4 +52,58 @@ static bool settle(fv_stmt *s, void *user) {
     }
     return false;
 }
-void lower_settle(lower_kernel *k, fv_stmt *list) { fv_stmts_visit(list, settle, k); }
+
+/* -- Names: those of axes are the author's, so a buffer or scalar of the same name gives way ------------------------------------------------ */
+typedef struct { lower_kernel *k; int n_axes, n_given, cap_axes, cap_given; fv_str *axis; struct given { fv_str was, now; } *given; } names;
+static bool collect(fv_stmt *s, void *user) {
+    names *w = user;
+    fv_ctx *c = w->k->l->ctx;
+    for (int i = 0; i < s->n_axes; i++) {
+        fv_push(c, w->axis, w->n_axes, w->cap_axes, s->axis[i].name);
+        fv_push(c, w->axis, w->n_axes, w->cap_axes, fv_base_name(c, s->axis[i].name));
+    }
+    return false;
+}
+static bool is_axis(const names *w, fv_str name) {
+    for (int i = 0; i < w->n_axes; i++) if (fv_str_eq(w->axis[i], name)) return true;
+    return false;
+}
+static fv_str free_name(names *w, fv_str name) {
+    fv_ctx *c = w->k->l->ctx;
+    fv_str now = name;
+    while (is_axis(w, now)) now = fv_internf(c, "%s'", fv_cstr(c, now));
+    return now;
+}
+static void rename_object(names *w, const fv_obj *o) { fv_obj *x = (fv_obj *)(uintptr_t)o; x->name = free_name(w, x->name); }     /* made by this kernel */
+static bool rename_buffers(fv_stmt *s, void *user) {
+    names *w = user;
+    if (s->kind == FV_S_ALLOC) rename_object(w, &s->buffer->obj);
+    if (fv_stmt_is_op(s) && s->target) rename_object(w, s->target);
+    if (fv_stmt_is_op(s) && s->target2) rename_object(w, &s->target2->obj);
+    if (s->kind == FV_S_LET && is_axis(w, s->name)) {
+        struct given g = {s->name, free_name(w, s->name)};
+        fv_push(w->k->l->ctx, w->given, w->n_given, w->cap_given, g);
+        s->name = g.now;
+    }
+    return false;
+}
+static const fv_expr *new_scalar(fv_ctx *c, const fv_expr *e, void *user) {
+    const names *w = user;
+    for (int i = 0; e->op == FV_X_VAR && e->type == FV_BOOL && i < w->n_given; i++) if (fv_str_eq(e->name, w->given[i].was)) return fv_var(c, w->given[i].now, e->type);
+    return e;
+}
+static bool rename_scalars(fv_stmt *s, void *user) {
+    names *w = user;
+    fv_ctx *c = w->k->l->ctx;
+    const fv_expr **list[] = {&s->expr, &s->expr2, &s->where, &s->otherwise};
+    for (int i = 0; i < 4; i++) if (*list[i]) *list[i] = fv_rewrite(c, *list[i], new_scalar, w);
+    return false;
+}
+void lower_settle(lower_kernel *k, fv_stmt *list) {
+    names w = {.k = k};
+    fv_stmts_visit(list, settle, k);
+    fv_stmts_visit(list, collect, &w);
+    for (int i = 0; i < k->n_args; i++) rename_object(&w, &k->k->tensor[i]->obj);
+    fv_stmts_visit(list, rename_buffers, &w);
+    if (w.n_given) fv_stmts_visit(list, rename_scalars, &w);
+}

@@ -89,10 +89,10 @@ function lib.fitting(x, rule, legal)
   end
 end
 
--- classify(x, f, name, o): the output "logits" (b classes) from f (b c), the features that the head `name` reads;
--- config.features: f is an output too. x: the picture. o: num_classes, and preprocess (crop_pct, mean, std,
--- interpolation of the published weights; what config.preprocess says comes first). Labels: config.labels.
-function lib.classify(x, f, name, o)
+-- answer(x, y, f, o): the outputs "logits" (y: b c) and, with config.features, "features" (f: b c), and what belongs to
+-- them. x: the picture. o: num_classes, and preprocess (crop_pct, mean, std, interpolation of the published weights;
+-- what config.preprocess says comes first). Labels: config.labels.
+function lib.answer(x, y, f, o)
   local p = { size = { x.h, x.w }, mean = { 0.485, 0.456, 0.406 }, std = { 0.229, 0.224, 0.225 },
     crop_pct = 0.875, interpolation = "bicubic" }
   for _, given in ipairs { o.preprocess or {}, lib.table_of("config.preprocess", config.preprocess) } do
@@ -104,6 +104,10 @@ function lib.classify(x, f, name, o)
   end
   if labels then lib.labels(labels) end
   lib.preprocess(p)
-  lib.output("logits", lib.linear(f, name, "c=" .. o.num_classes), "b c")
+  lib.output("logits", y, "b c")
   if config.features then lib.output("features", f, "b c") end
+end
+-- classify(x, f, name, o): answer, with the logits that the head `name` makes of the features f
+function lib.classify(x, f, name, o)
+  lib.answer(x, lib.linear(f, name, "c=" .. o.num_classes), f, o)
 end

@@ -47,13 +47,14 @@ end
 -- window_attention(x, name, o): within windows of o.window x o.window of the map h, w, rolled by o.shift before and
 -- back after; positions that only the roll brings together keep o.mask (-100) in their score. Rows and columns that
 -- fill the last windows are zeros before the projection. A map no longer than the window is one window, without shift.
--- name.relative_position_bias_table: (2 window - 1)^2 by head
+-- name.relative_position_bias_table: (2 window - 1)^2 by head; o.bias = false: none. o.whole: no window is cut, a map
+-- shorter than it is filled up too
 function lib.window_attention(x, name, o)
   o = options("window_attention", x, name, o)
   local win, shift, tiles, zone = {}, {}, {}, 0
   for _, a in ipairs { "h", "w" } do
     local n, out = x.ext[a], 0
-    win[a] = math.min(n, o.window)
+    win[a] = o.whole and o.window or math.min(n, o.window)
     shift[a] = n > win[a] and o.shift or 0
     tiles[a] = ("%sb %si=%d"):format(a, a, win[a])
     if n % win[a] ~= 0 then tiles.border = 0 end
@@ -65,12 +66,12 @@ function lib.window_attention(x, name, o)
     zone = zone * 3 + out
   end
   local i, j, key = lib.axis("hi", win.h), lib.axis("wi", win.w), lib.as "hi=hi' wi=wi'"
-  local bias = lib.param(name .. ".relative_position_bias_table", "(y x) head",
+  local bias = o.bias ~= false and lib.param(name .. ".relative_position_bias_table", "(y x) head",
     { y = 2 * win.h - 1, x = 2 * win.w - 1, head = o.heads })
   local q, k, v = qkv(x:roll { h = -shift.h, w = -shift.w }:tile(tiles), name, o)
   local y = lib.attend { q = q, k = k, v = v, over = "hi wi", dot = "d", scale = o.scale or q.d ^ -0.5,
     score = function(s)
-      s = s + bias { y = i - key(i) + win.h - 1, x = j - key(j) + win.w - 1 }
+      if bias then s = s + bias { y = i - key(i) + win.h - 1, x = j - key(j) + win.w - 1 } end
       return core.is(zone) and s + lib.where(lib.ne(zone, key(zone)), o.mask or -100.0, 0.0) or s
     end }
   return proj(y, x, name):untile(tiles, x):roll { h = shift.h, w = shift.w }

@@ -26,7 +26,8 @@ local function aggregated(x, name, o)
   local bin = bins("h = ph, w = pw", { ph = P, pw = Q })
   local function normal(x) return unit(x, "d", o.l2_eps) end
   local function kv(z) return linear(z, name .. ".kv", heads(x, o, 2), { bias = o.qkv_bias }):parts"part" end
-  local function window_param(s, order) return param(name .. s, order, { head = o.heads, d = c // o.heads, u = K, v = K }) end
+  local size = { head = o.heads, d = c // o.heads, u = K, v = K }
+  local function window_param(s, order) return param(name .. s, order, size) end
   local qn = normal(linear(x, name .. ".q", heads(x, o, 1), { bias = o.qkv_bias }){ part = 0 })
   local q = scaled(qn, name, outer(near(h):count"u", near(w):count"v") + P * Q)
   local pooled = bin(gelu(conv2d(x, name .. ".sr", { out = c, kernel = 1 }))):mean"h w"

@@ -58,7 +58,7 @@ elseif config.resolution then
 elseif config.counts then
   local f, i = ("(b=%d view) h w c"):format(config.batch), ("(b=%d view) yx h w"):format(config.batch)
   local merged, hits = merge_views(input("features", f), input("shifted_idxs", i))
-  output("merged", merged, "b y x c") output("hits", hits, "b y x")
+  output("merged", merged, "b (y x) c") output("hits", hits, "b y x")
 elseif config.num_hidden_layers == 0 then output("output",
   with_registers(embed(input("input", "b c h w"), "model.embeddings.")), "b n c")
 else output("output", block(with_registers(input("tokens", "b n c")), "layer."), "b n c") end

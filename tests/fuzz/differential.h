@@ -29,7 +29,7 @@ void fv_diff_close(fv_diff *d);
 
 typedef struct {
     fv_driver_options driver;                           /* target, attend strategy, row sharing; verify is set */
-    bool interpret;                                     /* the tile interpreter too */
+    bool interpret, flat;                               /* the tile interpreter; the flat interpreter on what compiled code is made of */
     bool compile;                                       /* and compiled code, on 1, 2, 5 and 16 threads: equal bits */
 } fv_diff_variant;
 /* A refusal is one only if every error recorded is NOT_LOWERED or DECLINED. Diagnostics are cleared. */

@@ -1,4 +1,4 @@
-/* Random graphs through the whole pipeline, each in a process of its own: fuzz_graphs [--from S] [--count N] [--seconds T] [--show S | --plan S].
+/* Random graphs through the whole pipeline, each in a process of its own: fuzz_graphs [--from S] [--count N] [--seconds T] [--quick 1: no compiled code, 2: no flat interpreter] [--show S | --plan S].
  * Prints every failing seed; exit code 1 if there is one. Invariant: a seed says everything: the graph, its numbers and the variants that are tried. */
 #define _POSIX_C_SOURCE 200809L
 #include "tests/fuzz/graph_case.h"
@@ -36,7 +36,7 @@ int main(int argc, char **argv) {
     }
     long long wrong = 0, refused = 0, s = from;
     for (; s < from + count && fv_now() - begin < seconds; s++) {
-        fv_graph_case c = {.seed = (uint64_t)s, .interpret_only = quick != 0};
+        fv_graph_case c = {.seed = (uint64_t)s, .interpret_only = quick & 1, .no_flat = quick & 2};
         fv_buf report = {0};
         fv_diff_verdict v = fv_diff_isolated(fv_graph_case_run, &c, 60, &report);
         if (v == FV_DIFF_WRONG) printf("seed %lld:\n%s\n", s, report.text ? report.text : "");

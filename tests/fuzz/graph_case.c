@@ -40,6 +40,7 @@ fv_diff_verdict fv_graph_case_run(void *user, fv_buf *report) {
     for (int i = 0; fine && i < n; i++) {
         fv_diff_variant v = variants[i];
         if (c->interpret_only) v.compile = false;
+        v.flat = v.interpret && !c->no_flat;
         size_t before = d.report.len;
         fv_diff_verdict one = fv_diff_run(&d, &v);
         if (one == FV_DIFF_WRONG || (one == FV_DIFF_REFUSED && i == 0))

@@ -76,7 +76,7 @@ static void make_steps(maker *m, const attend_plan *p, fv_attend_node *a) {
     a->n_steps = 1;
     if (chance(m, 15)) {
         a->step[0] = (fv_attend_step){.ratio = true, .has_floor = chance(m, 50), .floor = 1};
-        a->step[0].eps = a->step[0].has_floor ? 0 : 20;
+        a->step[0].eps = a->step[0].has_floor ? 0 : m->wide ? 5000 : 20;   /* no sum of scores comes near -eps */
     } else if (a->n_sets == 1 && chance(m, 15)) {
         a->step[0].n_axes = 1;
         a->step[0].axis[0] = p->q[0].name;

@@ -37,7 +37,7 @@ static int run_system(const char *system) {
                 continue;
             }
             fv_buf report = {0};
-            int missing, right = case_run(&c, spec, NULL, NULL, &report, &missing);
+            int missing, right = case_run(&c, spec, NULL, FOVEA_SPEC_DIR, &report, &missing);
             cr_expect(right > 0, "%s/%s:\n%s", system, list[i]->d_name, report.text ? report.text : "");
             cr_expect(missing <= left_out(spec), "%s/%s: %d outputs are not answered", system, list[i]->d_name,
                       missing);
