@@ -1,4 +1,5 @@
-/* What a backend is: a struct of facts and functions. Adding one touches one list (backends/registry.c). The compiler above knows backends only through this. */
+/* What a backend is: a struct of facts and functions. Adding one touches one list (backends/registry.c). The compiler
+ * above knows backends only through this. */
 #ifndef FV_BACKEND_H
 #define FV_BACKEND_H
 #include "runtime/program.h"
@@ -6,22 +7,26 @@
 #include "kernel/flat.h"
 #include "plan/plan.h"
 
-typedef struct fv_module fv_module;                     /* compiled kernels of one plan; owned by the backend */
+typedef struct fv_module fv_module; /* compiled kernels of one plan; owned by the backend */
 
 typedef struct {
-    const char *target;                                 /* NULL: the host; else a name of fv_backend.targets or a triple with :features */
-    const char *cache_dir;                              /* NULL: no cache */
-    int threads;                                        /* compile threads; 0: as many as cores */
-    bool keep_text;                                     /* keep IR and assembly text for `show` */
+    const char *target;    /* NULL: the host; else a name of fv_backend.targets or a triple with :features */
+    const char *cache_dir; /* NULL: no cache */
+    int threads;           /* compile threads; 0: as many as cores */
+    bool keep_text;        /* keep IR and assembly text for `show` */
 } fv_compile_options;
 
-typedef struct { double seconds; int compiled, from_cache; int64_t code_bytes; } fv_compile_stats;
+typedef struct {
+    double seconds;
+    int compiled, from_cache;
+    int64_t code_bytes;
+} fv_compile_stats;
 
 typedef struct fv_backend {
-    const char *name;                                   /* "cpu", "opencl" */
+    const char *name; /* "cpu", "opencl" */
     const char *summary;
-    bool (*available)(fv_buf *why);                     /* is there a device; what and why in words */
-    const fv_target *(*target)(const char *name);       /* facts of the target named (NULL: the host's); NULL: unknown */
+    bool (*available)(fv_buf *why);               /* is there a device; what and why in words */
+    const fv_target *(*target)(const char *name); /* facts of the target named (NULL: the host's); NULL: unknown */
     /* Compiles every distinct kernel of the plan. Returns NULL after recording errors. */
     fv_module *(*compile)(fv_ctx *ctx, const fv_plan *plan, const fv_compile_options *o);
     /* The entry of launch i of plan `which`; NULL for backends that do not run in this process's address space. */
@@ -36,6 +41,6 @@ typedef struct fv_backend {
     fv_compile_stats (*stats)(fv_module *m);
 } fv_backend;
 
-extern const fv_backend *const fv_backends[];           /* NULL-terminated */
-const fv_backend *fv_backend_find(const char *name);    /* NULL: none of that name */
+extern const fv_backend *const fv_backends[];        /* NULL-terminated */
+const fv_backend *fv_backend_find(const char *name); /* NULL: none of that name */
 #endif

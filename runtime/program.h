@@ -1,6 +1,6 @@
-/* What a compiled model is made of, as constant data: arrays, launches, and where everything lies in memory. The compiler
- * fills one in memory to run a model at once, or writes one as C data into a deployed library; the runtime executes both the
- * same way. Plain C11, no dependency. */
+/* What a compiled model is made of, as constant data: arrays, launches, and where everything lies in memory. The
+ * compiler fills one in memory to run a model at once, or writes one as C data into a deployed library; the runtime
+ * executes both the same way. Plain C11, no dependency. */
 #ifndef FOVEA_PROGRAM_H
 #define FOVEA_PROGRAM_H
 #include <stdint.h>
@@ -14,34 +14,34 @@ typedef enum { FOVEA_F32, FOVEA_F16, FOVEA_BF16, FOVEA_F64, FOVEA_I32, FOVEA_I64
 typedef void fovea_kernel(void *const *args, int64_t begin, int64_t end, void *scratch);
 
 typedef enum {
-    FOVEA_INPUT,     /* the caller's memory, dense row-major in the stored order */
-    FOVEA_OUTPUT,    /* the caller's memory, dense row-major in the stored order */
-    FOVEA_PARAM,     /* found by name in the weights, dense row-major in the stored order */
-    FOVEA_CONST,     /* data of the program itself */
-    FOVEA_PREPARED,  /* at `offset` in the block that prepare fills once per weights */
-    FOVEA_ARENA      /* at `offset` in the block that a run works in */
+    FOVEA_INPUT,    /* the caller's memory, dense row-major in the stored order */
+    FOVEA_OUTPUT,   /* the caller's memory, dense row-major in the stored order */
+    FOVEA_PARAM,    /* found by name in the weights, dense row-major in the stored order */
+    FOVEA_CONST,    /* data of the program itself */
+    FOVEA_PREPARED, /* at `offset` in the block that prepare fills once per weights */
+    FOVEA_ARENA     /* at `offset` in the block that a run works in */
 } fovea_place;
 
 typedef struct {
-    const char *name;                  /* of inputs, outputs and params: as the spec and the checkpoint call it */
-    fovea_dtype dtype;                 /* of the memory that kernels see */
+    const char *name;  /* of inputs, outputs and params: as the spec and the checkpoint call it */
+    fovea_dtype dtype; /* of the memory that kernels see */
     fovea_place place;
-    int32_t rank;                      /* of the stored shape (inputs, outputs, params) */
+    int32_t rank; /* of the stored shape (inputs, outputs, params) */
     int64_t shape[FOVEA_MAX_RANK];
-    int64_t offset, bytes;             /* bytes excludes the guard; blocks keep FOVEA_GUARD_BYTES after each array */
-    const void *data;                  /* FOVEA_CONST */
-    int64_t index_bound;               /* i32 inputs that index: every element must be in 0..index_bound-1; 0: no bound */
+    int64_t offset, bytes; /* bytes excludes the guard; blocks keep FOVEA_GUARD_BYTES after each array */
+    const void *data;      /* FOVEA_CONST */
+    int64_t index_bound;   /* i32 inputs that index: every element must be in 0..index_bound-1; 0: no bound */
 } fovea_array;
 
 typedef struct {
     fovea_kernel *kernel;
-    int64_t programs;                  /* size of the flattened grid */
-    const int32_t *args;               /* indices into arrays */
+    int64_t programs;    /* size of the flattened grid */
+    const int32_t *args; /* indices into arrays */
     int32_t n_args;
-    int64_t scratch_bytes;             /* per thread */
-    const char *label;                 /* the kernel's name, for profiles */
-    const char *where;                 /* "file:line" of the node it came from */
-    double flops, bytes;               /* useful operations and compulsory traffic, for reports */
+    int64_t scratch_bytes; /* per thread */
+    const char *label;     /* the kernel's name, for profiles */
+    const char *where;     /* "file:line" of the node it came from */
+    double flops, bytes;   /* useful operations and compulsory traffic, for reports */
 } fovea_launch;
 
 typedef struct {

@@ -1,5 +1,6 @@
-/* backend: OpenCL as a backend. Kernels do not run in this process's address space, so there are no entries: texts are made here, plans run by fv_opencl_run.
- * Invariant: launches of one kernel under one schedule share one flat kernel and one text. */
+/* backend: OpenCL as a backend. Kernels do not run in this process's address space, so there are no entries: texts are
+ * made here, plans run by fv_opencl_run. Invariant: launches of one kernel under one schedule share one flat kernel and
+ * one text. */
 #include "backends/opencl/opencl.h"
 
 #include <string.h>
@@ -36,7 +37,8 @@ static fv_module *compile(fv_ctx *ctx, const fv_plan *plan, const fv_compile_opt
     struct timespec a, b;
     const fv_target *t = target(o ? o->target : NULL);
     if (!t) {
-        fv_error(ctx, FV_E_BACKEND, (fv_loc){ { 0 }, 0 }, "no OpenCL target '%s': the one there is is called opencl", o->target);
+        fv_error(ctx, FV_E_BACKEND, (fv_loc){ { 0 }, 0 }, "no OpenCL target '%s': the one there is is called opencl",
+                 o->target);
         return NULL;
     }
     fv_module *m = FV_NEW(ctx, fv_module);
@@ -85,6 +87,8 @@ static bool object(fv_module *m, fv_buf *out) {
 static fv_compile_stats stats(fv_module *m) { return m->stats; }
 
 const fv_backend fv_backend_opencl = {
-    .name = "opencl", .summary = "OpenCL C 1.2 for GPUs and other devices", .available = fv_opencl_available, .target = target, .compile = compile,
-    .entry = entry, .scratch_bytes = scratch_bytes, .programs = programs, .text = text, .object = object, .dispose = dispose, .stats = stats,
+    .name = "opencl", .summary = "OpenCL C 1.2 for GPUs and other devices", .available = fv_opencl_available,
+        .target = target, .compile = compile,
+    .entry = entry, .scratch_bytes = scratch_bytes, .programs = programs, .text = text, .object = object,
+        .dispose = dispose, .stats = stats,
 };

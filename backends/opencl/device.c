@@ -15,7 +15,8 @@ const char *fv_cl_error_name(cl_int code) {
         { CL_OUT_OF_HOST_MEMORY, "out of host memory" }, { CL_BUILD_PROGRAM_FAILURE, "build failed" },
         { CL_INVALID_VALUE, "invalid value" }, { CL_INVALID_KERNEL_NAME, "no kernel of that name" },
         { CL_INVALID_KERNEL_ARGS, "kernel arguments missing" }, { CL_INVALID_WORK_GROUP_SIZE, "invalid group size" },
-        { CL_INVALID_BUFFER_SIZE, "invalid buffer size" }, { CL_INVALID_COMMAND_QUEUE, "invalid queue (the device gave up)" }, { -1001, "no platform found" },
+        { CL_INVALID_BUFFER_SIZE, "invalid buffer size" },
+            { CL_INVALID_COMMAND_QUEUE, "invalid queue (the device gave up)" }, { -1001, "no platform found" },
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
         if (table[i].code == code) return table[i].name;
@@ -27,7 +28,7 @@ bool fv_cl_ok(fv_ctx *ctx, cl_int code, const char *what) {
     return false;
 }
 
-/* -- Which one -------------------------------------------------------------------------------------------------------------------------- */
+/* -- Which one --------------------------------------------------------------------------------- */
 typedef struct { cl_platform_id platform; cl_device_id device; char name[256]; bool gpu; } found;
 
 static int list_devices(found *out, int cap, const char **why) {
@@ -46,9 +47,12 @@ static int list_devices(found *out, int cap, const char **why) {
             cl_bool works = CL_FALSE;
             cl_device_type type = 0;
             found f = { .platform = platform[i], .device = device[j] };
-            if (clGetDeviceInfo(device[j], CL_DEVICE_COMPILER_AVAILABLE, sizeof works, &works, NULL) != CL_SUCCESS || !works) continue;
-            if (clGetDeviceInfo(device[j], CL_DEVICE_NAME, sizeof f.name - 1, f.name, NULL) != CL_SUCCESS) snprintf(f.name, sizeof f.name, "unnamed");
-            if (clGetDeviceInfo(device[j], CL_DEVICE_TYPE, sizeof type, &type, NULL) == CL_SUCCESS) f.gpu = (type & CL_DEVICE_TYPE_GPU) != 0;
+            if (clGetDeviceInfo(device[j], CL_DEVICE_COMPILER_AVAILABLE, sizeof works, &works, NULL) != CL_SUCCESS
+                || !works) continue;
+            if (clGetDeviceInfo(device[j], CL_DEVICE_NAME, sizeof f.name - 1, f.name, NULL) != CL_SUCCESS)
+                snprintf(f.name, sizeof f.name, "unnamed");
+            if (clGetDeviceInfo(device[j], CL_DEVICE_TYPE, sizeof type, &type, NULL) == CL_SUCCESS)
+                f.gpu = (type & CL_DEVICE_TYPE_GPU) != 0;
             out[n++] = f;
         }
     }
@@ -93,9 +97,10 @@ bool fv_opencl_available(fv_buf *why) {
     return i >= 0;
 }
 
-/* -- Opening ------------------------------------------------------------------------------------------------------------------------------ */
-/* PoCL turns the items of a group into loops between barriers, after its compiler may have moved a branch like `if (item < 9)` across a barrier: with the
- * optimiser on, version 3.1 then leaves statements out (seen: two such branches around a barrier inside a loop). Such devices build without it. */
+/* -- Opening ----------------------------------------------------------------------------------- */
+/* PoCL turns the items of a group into loops between barriers, after its compiler may have moved a branch like `if
+ * (item < 9)` across a barrier: with the optimiser on, version 3.1 then leaves statements out (seen: two such branches
+ * around a barrier inside a loop). Such devices build without it. */
 static bool loops_over_items(const fv_opencl *d) {
     char name[128] = "";
     cl_platform_id platform = NULL;
@@ -113,9 +118,11 @@ static void learn(fv_opencl *d) {
     d->target = fv_target_opencl;
     if (clGetDeviceInfo(d->device, CL_DEVICE_LOCAL_MEM_SIZE, sizeof local, &local, NULL) == CL_SUCCESS && local > 0)
         d->target.l1_bytes = (int64_t)local < d->target.l1_bytes ? (int64_t)local : d->target.l1_bytes;
-    d->max_group = clGetDeviceInfo(d->device, CL_DEVICE_MAX_WORK_GROUP_SIZE, sizeof group, &group, NULL) == CL_SUCCESS ? (int64_t)group : 1;
+    d->max_group = clGetDeviceInfo(d->device, CL_DEVICE_MAX_WORK_GROUP_SIZE, sizeof group, &group, NULL) == CL_SUCCESS
+        ? (int64_t)group : 1;
     clGetDeviceInfo(d->device, CL_DEVICE_SINGLE_FP_CONFIG, sizeof single, &single, NULL);
-    snprintf(d->options, sizeof d->options, "-cl-std=CL1.2%s%s", single & CL_FP_CORRECTLY_ROUNDED_DIVIDE_SQRT ? " -cl-fp32-correctly-rounded-divide-sqrt" : "",
+    snprintf(d->options, sizeof d->options, "-cl-std=CL1.2%s%s", single & CL_FP_CORRECTLY_ROUNDED_DIVIDE_SQRT
+             ? " -cl-fp32-correctly-rounded-divide-sqrt" : "",
              loops_over_items(d) ? " -cl-opt-disable" : "");
 }
 fv_opencl *fv_opencl_open(fv_ctx *ctx) {

@@ -1,5 +1,6 @@
-/* host: memory, programs and launches on an open device. Programs are kept by their text: equal texts are compiled once. Invariant: a kernel is launched only
- * after its group size and local memory were compared with what the device has. */
+/* host: memory, programs and launches on an open device. Programs are kept by their text: equal texts are compiled
+ * once. Invariant: a kernel is launched only after its group size and local memory were compared with what the device
+ * has. */
 #include "backends/opencl/host.h"
 
 #include <stdlib.h>
@@ -7,7 +8,7 @@
 
 enum { GUARD = 64 };
 
-/* -- Memory -------------------------------------------------------------------------------------------------------------------------------- */
+/* -- Memory ------------------------------------------------------------------------------------ */
 int fv_opencl_alloc(fv_opencl *d, int64_t bytes) {
     cl_int code = CL_SUCCESS;
     cl_mem m = clCreateBuffer(d->context, CL_MEM_READ_WRITE, (size_t)bytes + GUARD, NULL, &code);
@@ -21,16 +22,19 @@ int fv_opencl_alloc(fv_opencl *d, int64_t bytes) {
 }
 static bool fits(fv_opencl *d, int memory, int64_t bytes) {
     if (memory >= 0 && memory < d->n_memory && bytes >= 0 && bytes <= d->bytes[memory]) return true;
-    fv_error(d->ctx, FV_E_BACKEND, (fv_loc){ { 0 }, 0 }, "OpenCL: a copy of %lld bytes does not fit its device memory", (long long)bytes);
+    fv_error(d->ctx, FV_E_BACKEND, (fv_loc){ { 0 }, 0 }, "OpenCL: a copy of %lld bytes does not fit its device memory",
+             (long long)bytes);
     return false;
 }
 bool fv_opencl_write(fv_opencl *d, int memory, const void *data, int64_t bytes) {
     if (!fits(d, memory, bytes)) return false;
-    return !bytes || fv_cl_ok(d->ctx, clEnqueueWriteBuffer(d->queue, d->memory[memory], CL_TRUE, 0, (size_t)bytes, data, 0, NULL, NULL), "copying to the device");
+    return !bytes || fv_cl_ok(d->ctx, clEnqueueWriteBuffer(d->queue, d->memory[memory], CL_TRUE, 0, (size_t)bytes, data,
+                                                           0, NULL, NULL), "copying to the device");
 }
 bool fv_opencl_read(fv_opencl *d, int memory, void *data, int64_t bytes) {
     if (!fits(d, memory, bytes)) return false;
-    return !bytes || fv_cl_ok(d->ctx, clEnqueueReadBuffer(d->queue, d->memory[memory], CL_TRUE, 0, (size_t)bytes, data, 0, NULL, NULL), "copying from the device");
+    return !bytes || fv_cl_ok(d->ctx, clEnqueueReadBuffer(d->queue, d->memory[memory], CL_TRUE, 0, (size_t)bytes, data,
+                                                          0, NULL, NULL), "copying from the device");
 }
 void fv_opencl_forget(fv_opencl *d) {
     for (int i = 0; i < d->n_memory; i++) clReleaseMemObject(d->memory[i]);
@@ -38,15 +42,17 @@ void fv_opencl_forget(fv_opencl *d) {
 }
 bool fv_opencl_finish(fv_opencl *d) { return fv_cl_ok(d->ctx, clFinish(d->queue), "waiting for the device"); }
 
-/* -- Programs -------------------------------------------------------------------------------------------------------------------------------- */
+/* -- Programs ---------------------------------------------------------------------------------- */
 static void build_error(fv_opencl *d, cl_program program, cl_int code, const char *name) {
     size_t n = 0;
     char *log = NULL;
     enum { SHOWN = 3000 };
-    if (clGetProgramBuildInfo(program, d->device, CL_PROGRAM_BUILD_LOG, 0, NULL, &n) == CL_SUCCESS && n > 1 && (log = calloc(n + 1, 1)) != NULL &&
+    if (clGetProgramBuildInfo(program, d->device, CL_PROGRAM_BUILD_LOG, 0, NULL, &n) == CL_SUCCESS && n > 1
+        && (log = calloc(n + 1, 1)) != NULL &&
         clGetProgramBuildInfo(program, d->device, CL_PROGRAM_BUILD_LOG, n, log, NULL) != CL_SUCCESS)
         log[0] = 0;
-    fv_error(d->ctx, FV_E_BACKEND, (fv_loc){ { 0 }, 0 }, "OpenCL: %s does not build on %s: %s (%d)", name, d->name, fv_cl_error_name(code), (int)code);
+    fv_error(d->ctx, FV_E_BACKEND, (fv_loc){ { 0 }, 0 }, "OpenCL: %s does not build on %s: %s (%d)", name, d->name,
+             fv_cl_error_name(code), (int)code);
     if (log && log[0]) fv_note(d->ctx, (fv_loc){ { 0 }, 0 }, "build log: %.*s", (int)SHOWN, log);
     else fv_note(d->ctx, (fv_loc){ { 0 }, 0 }, "the build log is empty");
     free(log);
@@ -85,21 +91,25 @@ const fv_cl_built *fv_cl_build(fv_opencl *d, const fv_flat_kernel *k) {
     return b;
 }
 
-/* -- Launches --------------------------------------------------------------------------------------------------------------------------------- */
+/* -- Launches ---------------------------------------------------------------------------------- */
 static bool check_limits(fv_opencl *d, const fv_flat_kernel *k, const fv_cl_built *b) {
     size_t group = 0;
     cl_ulong local = 0;
     const char *name = fv_cstr(d->ctx, k->name);
-    if (!fv_cl_ok(d->ctx, clGetKernelWorkGroupInfo(b->kernel, d->device, CL_KERNEL_WORK_GROUP_SIZE, sizeof group, &group, NULL), "asking for a group size") ||
-        !fv_cl_ok(d->ctx, clGetDeviceInfo(d->device, CL_DEVICE_LOCAL_MEM_SIZE, sizeof local, &local, NULL), "asking for local memory"))
+    if (!fv_cl_ok(d->ctx, clGetKernelWorkGroupInfo(b->kernel, d->device, CL_KERNEL_WORK_GROUP_SIZE, sizeof group,
+                                                   &group, NULL), "asking for a group size") ||
+        !fv_cl_ok(d->ctx, clGetDeviceInfo(d->device, CL_DEVICE_LOCAL_MEM_SIZE, sizeof local, &local, NULL),
+                  "asking for local memory"))
         return false;
     if (k->group_size > (int64_t)group || k->group_size > d->max_group) {
-        fv_error(d->ctx, FV_E_BACKEND, (fv_loc){ { 0 }, 0 }, "OpenCL: %s has groups of %lld items, %s allows %lld", name, (long long)k->group_size, d->name,
+        fv_error(d->ctx, FV_E_BACKEND, (fv_loc){ { 0 }, 0 }, "OpenCL: %s has groups of %lld items, %s allows %lld",
+                 name, (long long)k->group_size, d->name,
                  (long long)(d->max_group < (int64_t)group ? d->max_group : (int64_t)group));
         return false;
     }
     if (k->scratch_bytes > (int64_t)local) {
-        fv_error(d->ctx, FV_E_BACKEND, (fv_loc){ { 0 }, 0 }, "OpenCL: %s needs %lld bytes of local memory, %s has %lld", name, (long long)k->scratch_bytes, d->name, (long long)local);
+        fv_error(d->ctx, FV_E_BACKEND, (fv_loc){ { 0 }, 0 }, "OpenCL: %s needs %lld bytes of local memory, %s has %lld",
+                 name, (long long)k->scratch_bytes, d->name, (long long)local);
         return false;
     }
     return true;
@@ -108,9 +118,13 @@ bool fv_opencl_launch(fv_opencl *d, const fv_flat_kernel *k, const int *memory) 
     const fv_cl_built *b = fv_cl_build(d, k);
     if (!b || !check_limits(d, k, b)) return false;
     for (int i = 0; i < k->n_tensors; i++) {
-        if (!fits(d, memory[i], 0) || !fv_cl_ok(d->ctx, clSetKernelArg(b->kernel, (cl_uint)i, sizeof(cl_mem), &d->memory[memory[i]]), "setting an argument")) return false;
+        if (!fits(d, memory[i], 0) || !fv_cl_ok(d->ctx,
+                                                clSetKernelArg(b->kernel, (cl_uint)i, sizeof(cl_mem),
+                                                               &d->memory[memory[i]]),
+                                                                   "setting an argument")) return false;
     }
     if (k->programs == 0) return true;
     size_t group = (size_t)k->group_size, global = group * (size_t)k->programs;
-    return fv_cl_ok(d->ctx, clEnqueueNDRangeKernel(d->queue, b->kernel, 1, NULL, &global, &group, 0, NULL, NULL), fv_cstr(d->ctx, k->name));
+    return fv_cl_ok(d->ctx, clEnqueueNDRangeKernel(d->queue, b->kernel, 1, NULL, &global, &group, 0, NULL, NULL),
+                    fv_cstr(d->ctx, k->name));
 }

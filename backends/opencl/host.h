@@ -24,5 +24,6 @@ struct fv_opencl {
 
 const char *fv_cl_error_name(cl_int code);
 bool fv_cl_ok(fv_ctx *ctx, cl_int code, const char *what);          /* records a BACKEND error unless CL_SUCCESS */
-const fv_cl_built *fv_cl_build(fv_opencl *d, const fv_flat_kernel *k);   /* from the cache of programs, or built; NULL after an error */
+/* from the cache of programs, or built; NULL after an error */
+const fv_cl_built *fv_cl_build(fv_opencl *d, const fv_flat_kernel *k);
 #endif

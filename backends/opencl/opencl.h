@@ -1,21 +1,24 @@
-/* opencl: flat kernels as OpenCL C 1.2, and the device that runs them. Nothing of OpenCL's own headers is seen from outside. */
+/* opencl: flat kernels as OpenCL C 1.2, and the device that runs them. Nothing of OpenCL's own headers is seen from
+ * outside. */
 #ifndef FV_OPENCL_H
 #define FV_OPENCL_H
 #include "backends/backend.h"
 
 extern const fv_backend fv_backend_opencl;
 
-/* -- Text ------------------------------------------------------------------------------------------------------------------------ */
-/* Appends a whole program: helpers and one kernel, named by fv_opencl_entry. `lines`: #line directives with the author's file and line. The kernel must be
- * scalar (lanes 1) with one group dimension and one item loop; arguments are its tensors in order, one group per program. false after a BACKEND error. */
+/* -- Text -------------------------------------------------------------------------------------- */
+/* Appends a whole program: helpers and one kernel, named by fv_opencl_entry. `lines`: #line directives with the
+ * author's file and line. The kernel must be scalar (lanes 1) with one group dimension and one item loop; arguments are
+ * its tensors in order, one group per program. false after a BACKEND error. */
 bool fv_opencl_print(const fv_flat_kernel *k, bool lines, fv_buf *out);
 /* Name of the kernel function: letters, digits and _ only. */
 void fv_opencl_entry(const fv_flat_kernel *k, fv_buf *out);
 
-/* -- Device ----------------------------------------------------------------------------------------------------------------------- */
+/* -- Device ------------------------------------------------------------------------------------ */
 typedef struct fv_opencl fv_opencl;
-/* Opens the device that FOVEA_OPENCL_DEVICE names (a number in the order of platforms and devices, or a part of the name, any case), else the first GPU, else
- * the first device. NULL after a BACKEND error. Errors go to `ctx`, which must outlive the device. */
+/* Opens the device that FOVEA_OPENCL_DEVICE names (a number in the order of platforms and devices, or a part of the
+ * name, any case), else the first GPU, else the first device. NULL after a BACKEND error. Errors go to `ctx`, which
+ * must outlive the device. */
 fv_opencl *fv_opencl_open(fv_ctx *ctx);
 void fv_opencl_close(fv_opencl *d);                     /* NULL is fine */
 const char *fv_opencl_name(const fv_opencl *d);
@@ -33,14 +36,14 @@ void fv_opencl_forget(fv_opencl *d);                    /* releases all memory *
 bool fv_opencl_launch(fv_opencl *d, const fv_flat_kernel *k, const int *memory);
 bool fv_opencl_finish(fv_opencl *d);
 
-/* -- Plans ------------------------------------------------------------------------------------------------------------------------- */
-/* Runs prepare and run of a plan on the device: data[i] holds tensor i of the plan as f64 in memory order (INPUT, OUTPUT, PARAM; others may be NULL). OUTPUT
- * tensors are filled. Rounded to their types on the way in. */
+/* -- Plans ------------------------------------------------------------------------------------- */
+/* Runs prepare and run of a plan on the device: data[i] holds tensor i of the plan as f64 in memory order (INPUT,
+ * OUTPUT, PARAM; others may be NULL). OUTPUT tensors are filled. Rounded to their types on the way in. */
 bool fv_opencl_run(fv_ctx *ctx, const fv_plan *p, double **data);
 /* The same for one flat kernel: data[i] is its tensor i; all but inputs are read back. */
 bool fv_opencl_run_kernel(fv_opencl *d, const fv_flat_kernel *k, double **data);
 
-/* -- Numbers ------------------------------------------------------------------------------------------------------------------------ */
+/* -- Numbers ----------------------------------------------------------------------------------- */
 void fv_opencl_pack(fv_type type, const double *v, int64_t n, void *out);
 void fv_opencl_unpack(fv_type type, const void *in, int64_t n, double *v);
 #endif

@@ -1,12 +1,14 @@
-/* opencl_c: a flat kernel as a program in OpenCL C 1.2: helpers and one kernel; a group is a program, get_local_id(0) the item. Barriers stand where the flat
- * text has them. Invariant: every name of the text comes from fv_cl_name_of, so no name of the author's meets a keyword or a built-in function. */
+/* opencl_c: a flat kernel as a program in OpenCL C 1.2: helpers and one kernel; a group is a program, get_local_id(0)
+ * the item. Barriers stand where the flat text has them. Invariant: every name of the text comes from fv_cl_name_of, so
+ * no name of the author's meets a keyword or a built-in function. */
 #include "backends/opencl/text.h"
 
 #include <string.h>
 
 /* min, max pass NaN; / and % of integers round down; an index from a float saturates and NaN gives 0. */
 static const char prelude[] =
-    "static inline int fv_floordiv(int a, int b) { int q = a / b; return q - ((a % b != 0) && ((a % b < 0) != (b < 0))); }\n"
+    "static inline int fv_floordiv(int a, int b) { int q = a / b; return q - ((a % b != 0) && ((a % b < 0) != (b < "
+    "0))); }\n"
     "static inline int fv_mod(int a, int b) { int r = a % b; return r != 0 && (r < 0) != (b < 0) ? r + b : r; }\n"
     "static inline int fv_abs(int a) { return a < 0 ? -a : a; }\n"
     "static inline float fv_ffloordiv(float a, float b) { return floor(a / b); }\n"
@@ -15,14 +17,16 @@ static const char prelude[] =
     "static inline float fv_max(float a, float b) { return a > b || a != a ? a : b; }\n"
     "static inline float fv_safe(float m) { return m == -INFINITY ? 0.0f : m; }\n"
     "static inline int fv_floor(float x) { return x != x ? 0 : convert_int_sat(floor(x)); }\n"
-    "static inline float fv_scalef(float a, float n) { return ldexp(a, convert_int_sat(clamp(n, -1000.0f, 1000.0f))); }\n"
+    "static inline float fv_scalef(float a, float n) { return ldexp(a, convert_int_sat(clamp(n, -1000.0f, "
+    "1000.0f))); }\n"
     "static inline float fv_mantissa(float x) { return as_float((as_uint(x) & 0x7fffffu) | 0x3f800000u); }\n"
     "static inline float fv_exponent(float x) { return (float)((int)(as_uint(x) >> 23) - 127); }\n";
 static const char prelude_16[] =
     "static inline float fv_half(ushort h) { return vload_half(0, (const __private half *)&h); }\n"
     "static inline ushort fv_to_half(float x) { ushort h; vstore_half_rte(x, 0, (__private half *)&h); return h; }\n"
     "static inline float fv_bfloat(ushort h) { return as_float((uint)h << 16); }\n"
-    "static inline ushort fv_to_bfloat(float x) { uint u = as_uint(x); return (ushort)(x != x ? 0x7fc0u : (u + 0x7fffu + (u >> 16 & 1u)) >> 16); }\n";
+    "static inline ushort fv_to_bfloat(float x) { uint u = as_uint(x); return (ushort)(x != x ? 0x7fc0u : (u + "
+    "0x7fffu + (u >> 16 & 1u)) >> 16); }\n";
 
 bool fv_cl_fail(fv_cl *p, const char *format, ...) {
     char text[300];
@@ -32,11 +36,12 @@ bool fv_cl_fail(fv_cl *p, const char *format, ...) {
     va_start(ap, format);
     vsnprintf(text, sizeof text, format, ap);
     va_end(ap);
-    fv_error(p->ctx, FV_E_BACKEND, p->at ? p->at->loc : (fv_loc){ { 0 }, 0 }, "kernel %s cannot be written in OpenCL C: %s", fv_cstr(p->ctx, p->k->name), text);
+    fv_error(p->ctx, FV_E_BACKEND, p->at ? p->at->loc : (fv_loc){ { 0 }, 0 },
+             "kernel %s cannot be written in OpenCL C: %s", fv_cstr(p->ctx, p->k->name), text);
     return false;
 }
 
-/* -- Names ---------------------------------------------------------------------------------------------------------------------------- */
+/* -- Names ------------------------------------------------------------------------------------- */
 static void clean(const char *name, fv_buf *out) {
     if (name[0] == '_') fv_buf_puts(out, "u");
     for (const char *s = name; *s; s++) {
@@ -72,14 +77,15 @@ void fv_opencl_entry(const fv_flat_kernel *k, fv_buf *out) {
     clean(fv_cstr(k->ctx, k->name), out);
 }
 
-/* -- Statements ------------------------------------------------------------------------------------------------------------------------- */
+/* -- Statements -------------------------------------------------------------------------------- */
 static void put(fv_cl *p, const char *s) { fv_buf_puts(p->out, s); }
 static void begin(fv_cl *p, const fv_flat *s) {
     p->at = s;
     const char *file = p->lines ? fv_cstr(p->ctx, s->loc.file) : "";
     if (file[0] && s->loc.line > 0) {
         fv_buf_printf(p->out, "#line %d \"", s->loc.line);
-        for (; *file; file++) fv_buf_printf(p->out, *file == '"' || *file == '\\' ? "\\%c" : "%c", *file == '\n' ? ' ' : *file);
+        for (; *file; file++)
+            fv_buf_printf(p->out, *file == '"' || *file == '\\' ? "\\%c" : "%c", *file == '\n' ? ' ' : *file);
         put(p, "\"\n");
     }
     fv_buf_printf(p->out, "%*s", 4 * p->indent, "");
@@ -96,17 +102,20 @@ static void block(fv_cl *p, const fv_flat *body) {
     p->indent--;
     fv_buf_printf(p->out, "%*s}", 4 * p->indent, "");
 }
-static void know(fv_cl *p, fv_str name, fv_range r) { fv_facts_add(p->ctx, &p->facts, fv_var(p->ctx, name, FV_I32), r.lo, r.hi); }
+static void know(fv_cl *p, fv_str name, fv_range r) {
+    fv_facts_add(p->ctx, &p->facts, fv_var(p->ctx, name, FV_I32), r.lo, r.hi); }
 
 /* Loops over groups and items are the launch itself. */
 static void launch_loop(fv_cl *p, const fv_flat *s) {
     int64_t lo, hi, want = s->loop == FV_LOOP_GROUP ? p->k->programs : p->k->group_size;
     if (!fv_is_int(s->lo, &lo) || !fv_is_int(s->hi, &hi) || lo || hi != want || s->step != 1 || s->dim) {
-        fv_cl_fail(p, "the loop over %s does not run over one dimension from 0 to %lld", fv_cstr(p->ctx, s->name), (long long)want);
+        fv_cl_fail(p, "the loop over %s does not run over one dimension from 0 to %lld", fv_cstr(p->ctx, s->name),
+                   (long long)want);
         return;
     }
     begin(p, s);
-    fv_buf_printf(p->out, "const int %s = (int)get_%s_id(0);\n", fv_cl_name_of(p, s->name, false), s->loop == FV_LOOP_GROUP ? "group" : "local");
+    fv_buf_printf(p->out, "const int %s = (int)get_%s_id(0);\n", fv_cl_name_of(p, s->name, false),
+                  s->loop == FV_LOOP_GROUP ? "group" : "local");
     know(p, s->name, (fv_range){ 0, hi - 1 });
     list(p, s->body);
 }
@@ -165,7 +174,8 @@ static void put_alloc(fv_cl *p, const fv_flat *s) {
             else put(p, name);
         }
         put(p, ";");
-    } else fv_buf_printf(p->out, "%s%s %s[%lld];", m->space == FV_SPACE_LOCAL ? "__local " : "", fv_cl_storage(m->obj.type), name, (long long)m->count);
+    } else fv_buf_printf(p->out, "%s%s %s[%lld];", m->space == FV_SPACE_LOCAL ? "__local " : "",
+                         fv_cl_storage(m->obj.type), name, (long long)m->count);
     end(p, s);
 }
 static void put_store(fv_cl *p, const fv_flat *s) {
@@ -201,17 +211,19 @@ static void list(fv_cl *p, const fv_flat *s) {
         case FV_L_ALLOC: put_alloc(p, s); break;
         case FV_L_STORE: put_store(p, s); break;
         case FV_L_BARRIER:
-            fv_buf_printf(p->out, "%*sbarrier(CLK_LOCAL_MEM_FENCE%s);\n", 4 * p->indent, "", has_inout(p->k) ? " | CLK_GLOBAL_MEM_FENCE" : "");
+            fv_buf_printf(p->out, "%*sbarrier(CLK_LOCAL_MEM_FENCE%s);\n", 4 * p->indent, "", has_inout(p->k)
+                          ? " | CLK_GLOBAL_MEM_FENCE" : "");
             break;
         case FV_L_ASSERT: break;                            /* indices are checked where a model is entered */
         }
     }
 }
 
-/* -- Programs ------------------------------------------------------------------------------------------------------------------------------ */
+/* -- Programs ---------------------------------------------------------------------------------- */
 static bool type_used(const fv_flat *s, fv_type a, fv_type b) {
     for (; s; s = s->next)
-        if ((s->memory && (s->memory->obj.type == a || s->memory->obj.type == b)) || (s->expr && (s->expr->type == a || s->expr->type == b)) ||
+        if ((s->memory && (s->memory->obj.type == a || s->memory->obj.type == b))
+            || (s->expr && (s->expr->type == a || s->expr->type == b)) ||
             type_used(s->body, a, b) || type_used(s->orelse, a, b))
             return true;
     return false;
@@ -223,13 +235,16 @@ static bool uses(const fv_flat_kernel *k, fv_type a, fv_type b) {
 }
 static void signature(fv_cl *p) {
     const fv_flat_kernel *k = p->k;
-    fv_buf_printf(p->out, "\n__kernel __attribute__((reqd_work_group_size(%lld, 1, 1)))\nvoid ", (long long)k->group_size);
+    fv_buf_printf(p->out, "\n__kernel __attribute__((reqd_work_group_size(%lld, 1, 1)))\nvoid ",
+                  (long long)k->group_size);
     fv_opencl_entry(k, p->out);
     put(p, "(");
     for (int i = 0; i < k->n_tensors; i++) {
         const fv_tensor *t = k->tensor[i];
-        if (fv_tensor_elements(t) > INT32_MAX) fv_cl_fail(p, "%s has more than 2^31 elements", fv_cstr(p->ctx, t->obj.name));
-        fv_buf_printf(p->out, "%s\n    __global %s%s *%s", i ? "," : "", t->role == FV_ROLE_IN ? "const " : "", fv_cl_storage(t->obj.type),
+        if (fv_tensor_elements(t) > INT32_MAX)
+            fv_cl_fail(p, "%s has more than 2^31 elements", fv_cstr(p->ctx, t->obj.name));
+        fv_buf_printf(p->out, "%s\n    __global %s%s *%s", i ? "," : "", t->role == FV_ROLE_IN ? "const " : "",
+                      fv_cl_storage(t->obj.type),
                       fv_cl_name_of(p, t->obj.name, true));
     }
     put(p, ")\n{\n");

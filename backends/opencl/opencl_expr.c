@@ -1,5 +1,6 @@
-/* opencl_expr: expressions of flat kernels as OpenCL C. Invariant: a guarded or masked load is a conditional expression, so nothing is read that must not be;
- * a bool is an int that is 0 or 1; 16-bit floats are their bits until CONVERT. */
+/* opencl_expr: expressions of flat kernels as OpenCL C. Invariant: a guarded or masked load is a conditional
+ * expression, so nothing is read that must not be; a bool is an int that is 0 or 1; 16-bit floats are their bits until
+ * CONVERT. */
 #include "backends/opencl/text.h"
 
 #include <math.h>
@@ -19,7 +20,7 @@ const char *fv_cl_storage(fv_type t) { return t == FV_BOOL ? "uchar" : fv_cl_typ
 static void put(fv_cl *p, const char *s) { fv_buf_puts(p->out, s); }
 static void expr(fv_cl *p, const fv_expr *e, int above);
 
-/* -- Constants --------------------------------------------------------------------------------------------------------------------- */
+/* -- Constants --------------------------------------------------------------------------------- */
 static void put_float(fv_cl *p, const fv_expr *e) {
     char text[48];
     double v = e->type == FV_F64 ? e->f : (double)(float)e->f;
@@ -49,7 +50,7 @@ static void put_int(fv_cl *p, const fv_expr *e) {
     else fv_buf_printf(p->out, "%lld", (long long)e->i);
 }
 
-/* -- Memory ------------------------------------------------------------------------------------------------------------------------- */
+/* -- Memory ------------------------------------------------------------------------------------ */
 void fv_cl_element(fv_cl *p, const fv_obj *ref, const fv_expr *offset) {
     const fv_memory *m = ref->kind == FV_OBJ_BUFFER ? (const fv_memory *)ref : NULL;
     put(p, fv_cl_name_of(p, ref->name, true));
@@ -84,7 +85,7 @@ static void load(fv_cl *p, const fv_expr *e, int above) {
     if (wrap) put(p, ")");
 }
 
-/* -- Calls -------------------------------------------------------------------------------------------------------------------------- */
+/* -- Calls ------------------------------------------------------------------------------------- */
 static void call(fv_cl *p, const char *name, const fv_expr *e) {
     put(p, name);
     put(p, "(");
@@ -127,11 +128,12 @@ static const char *function(fv_op op) {
     default: return NULL;
     }
 }
-static bool only_f32(fv_op op) { return op == FV_X_SAFE || op == FV_X_SCALEF || op == FV_X_MANTISSA || op == FV_X_EXPONENT; }
+static bool only_f32(fv_op op) { return op == FV_X_SAFE || op == FV_X_SCALEF || op == FV_X_MANTISSA
+        || op == FV_X_EXPONENT; }
 
 static bool not_negative(fv_cl *p, const fv_expr *e) { return fv_range_of(&p->facts, e).lo >= 0; }
 
-/* -- Operators ------------------------------------------------------------------------------------------------------------------------- */
+/* -- Operators --------------------------------------------------------------------------------- */
 typedef struct { int level; const char *text; } infix;
 static infix infix_of(fv_cl *p, const fv_expr *e) {
     bool real = fv_type_is_float(e->type);
@@ -168,7 +170,8 @@ static void by_type(fv_cl *p, const fv_expr *e) {           /* functions named b
     else if (e->op == FV_X_ABS) name = real ? "fabs" : "fv_abs";
     else if (e->op == FV_X_FLOORDIV) name = real ? "fv_ffloordiv" : "fv_floordiv";
     else if (e->op == FV_X_MOD) name = real ? "fv_fmod" : "fv_mod";
-    if (!name || (real && e->type == FV_F64 && e->op != FV_X_ABS)) fv_cl_fail(p, "'%s' of %s", fv_op_spelling(e->op), fv_type_name(e->type));
+    if (!name || (real && e->type == FV_F64 && e->op != FV_X_ABS))
+        fv_cl_fail(p, "'%s' of %s", fv_op_spelling(e->op), fv_type_name(e->type));
     else call(p, name, e);
 }
 static void other(fv_cl *p, const fv_expr *e, int above) {

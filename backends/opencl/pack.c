@@ -10,7 +10,8 @@ static uint16_t half_bits(double v) {
     if (a != a) return 0x7e00;
     int e = a > 0 ? ilogb(a) : -100;
     if (a < 0x1p-25 || e < -25) return sign;
-    if (e < -14) return (uint16_t)(sign | (uint16_t)nearbyint(scalbn(a, 24)));         /* subnormal; 1024 is the smallest normal number */
+    /* subnormal; 1024 is the smallest normal number */
+    if (e < -14) return (uint16_t)(sign | (uint16_t)nearbyint(scalbn(a, 24)));
     double m = nearbyint(scalbn(a, 10 - e));                                             /* 1024 .. 2048 */
     if (m >= 2048) m = 1024, e++;
     if (e > 15) return sign | 0x7c00;
@@ -42,7 +43,8 @@ void fv_opencl_pack(fv_type type, const double *v, int64_t n, void *out) {
         case FV_F64: ((double *)out)[i] = v[i]; break;
         case FV_F16: ((uint16_t *)out)[i] = half_bits(v[i]); break;
         case FV_BF16: ((uint16_t *)out)[i] = bfloat_bits(v[i]); break;
-        case FV_I32: ((int32_t *)out)[i] = v[i] >= (double)INT32_MIN && v[i] <= (double)INT32_MAX ? (int32_t)v[i] : 0; break;
+        case FV_I32: ((int32_t *)out)[i] = v[i] >= (double)INT32_MIN && v[i] <= (double)INT32_MAX ? (int32_t)v[i] : 0;
+        break;
         default: ((uint8_t *)out)[i] = v[i] < 0 || v[i] > 0; break;
         }
     }

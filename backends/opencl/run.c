@@ -1,5 +1,5 @@
-/* run: whole plans, and single kernels, on a device. Every plan tensor has its own device memory for the length of a run; nothing is shared between runs but
- * compiled programs. */
+/* run: whole plans, and single kernels, on a device. Every plan tensor has its own device memory for the length of a
+ * run; nothing is shared between runs but compiled programs. */
 #include "backends/opencl/opencl.h"
 
 #include <stdlib.h>
@@ -29,7 +29,7 @@ static bool download(fv_opencl *d, fv_ctx *ctx, int memory, fv_type type, double
     return ok;
 }
 
-/* -- Kernels --------------------------------------------------------------------------------------------------------------------------------- */
+/* -- Kernels ----------------------------------------------------------------------------------- */
 bool fv_opencl_run_kernel(fv_opencl *d, const fv_flat_kernel *k, double **data) {
     int *memory = FV_NEWN(k->ctx, int, k->n_tensors + 1);
     bool ok = true;
@@ -41,18 +41,20 @@ bool fv_opencl_run_kernel(fv_opencl *d, const fv_flat_kernel *k, double **data) 
     }
     ok = ok && fv_opencl_launch(d, k, memory) && fv_opencl_finish(d);
     for (int i = 0; ok && i < k->n_tensors; i++)
-        if (k->tensor[i]->role != FV_ROLE_IN) ok = download(d, k->ctx, memory[i], k->tensor[i]->obj.type, data[i], fv_tensor_elements(k->tensor[i]));
+        if (k->tensor[i]->role != FV_ROLE_IN)
+            ok = download(d, k->ctx, memory[i], k->tensor[i]->obj.type, data[i], fv_tensor_elements(k->tensor[i]));
     fv_opencl_forget(d);
     return ok;
 }
 
-/* -- Plans ------------------------------------------------------------------------------------------------------------------------------------- */
+/* -- Plans ------------------------------------------------------------------------------------- */
 /* A constant's data is dense and row-major; its memory follows its strides. */
 static bool upload_const(fv_opencl *d, fv_ctx *ctx, int memory, const fv_plan_tensor *t, int64_t n) {
     double *laid = calloc((size_t)(n ? n : 1), sizeof *laid);
     int64_t index[FV_MAX_AXES] = { 0 }, count = 1;
     if (!laid) {
-        fv_error(ctx, FV_E_BACKEND, (fv_loc){ { 0 }, 0 }, "out of memory for a constant of %lld elements", (long long)n);
+        fv_error(ctx, FV_E_BACKEND, (fv_loc){ { 0 }, 0 }, "out of memory for a constant of %lld elements",
+                 (long long)n);
         return false;
     }
     for (int j = 0; j < t->rank; j++) count *= t->extent[j];
@@ -73,7 +75,8 @@ static bool place(fv_opencl *d, fv_ctx *ctx, const fv_plan *p, double **data, in
         memory[i] = fv_opencl_alloc(d, n * fv_type_bytes(t->type));
         if (memory[i] < 0) return false;
         if (t->kind == FV_MEM_CONST && t->data && !upload_const(d, ctx, memory[i], t, n)) return false;
-        if ((t->kind == FV_MEM_INPUT || t->kind == FV_MEM_PARAM) && !upload(d, ctx, memory[i], t->type, data[i], n)) return false;
+        if ((t->kind == FV_MEM_INPUT || t->kind == FV_MEM_PARAM) && !upload(d, ctx, memory[i], t->type, data[i], n))
+            return false;
     }
     return true;
 }
@@ -91,7 +94,8 @@ static bool launch_all(fv_opencl *d, const fv_plan *p, int which, const int *mem
 bool fv_opencl_run(fv_ctx *ctx, const fv_plan *p, double **data) {
     int *memory = FV_NEWN(ctx, int, p->n_tensors + 1);
     fv_opencl *d = fv_opencl_open(ctx);
-    bool ok = d && place(d, ctx, p, data, memory) && launch_all(d, p, 0, memory) && launch_all(d, p, 1, memory) && fv_opencl_finish(d);
+    bool ok = d && place(d, ctx, p, data, memory) && launch_all(d, p, 0, memory) && launch_all(d, p, 1, memory)
+        && fv_opencl_finish(d);
     for (int i = 0; ok && i < p->n_tensors; i++) {
         const fv_plan_tensor *t = p->tensor[i];
         if (t->kind == FV_MEM_OUTPUT) ok = download(d, ctx, memory[i], t->type, data[i], fv_plan_tensor_elements(t));

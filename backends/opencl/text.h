@@ -11,7 +11,8 @@ typedef struct {
     bool lines, failed;
     int indent, n_names, cap_names;
     fv_cl_name *name;                                   /* flat names and their C names, each C name once */
-    fv_facts facts;                                     /* ranges of loop variables: / and % of what is not negative need no helper */
+    /* ranges of loop variables: / and % of what is not negative need no helper */
+    fv_facts facts;
     const fv_flat *at;
 } fv_cl;
 

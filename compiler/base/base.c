@@ -7,19 +7,31 @@
 #include <string.h>
 
 /* -- Arena --------------------------------------------------------------------------------------------------- */
-typedef struct chunk { struct chunk *next; size_t used, cap; } chunk;
-struct fv_arena { chunk *head; size_t bytes; };
+typedef struct chunk {
+    struct chunk *next;
+    size_t used, cap;
+} chunk;
+struct fv_arena {
+    chunk *head;
+    size_t bytes;
+};
 enum { CHUNK_BYTES = 1 << 16, ALIGN = 16 };
 static size_t round_up(size_t n) { return (n + ALIGN - 1) / ALIGN * ALIGN; }
 
 static void *must(void *p) {
-    if (!p) { fputs("fovea: out of memory\n", stderr); abort(); }
+    if (!p) {
+        fputs("fovea: out of memory\n", stderr);
+        abort();
+    }
     return p;
 }
 fv_arena *fv_arena_new(void) { return must(calloc(1, sizeof(fv_arena))); }
 void fv_arena_dispose(fv_arena *a) {
     if (!a) return;
-    for (chunk *c = a->head, *next; c; c = next) { next = c->next; free(c); }
+    for (chunk *c = a->head, *next; c; c = next) {
+        next = c->next;
+        free(c);
+    }
     free(a);
 }
 void *fv_arena_alloc(fv_arena *a, size_t bytes) {
@@ -28,7 +40,13 @@ void *fv_arena_alloc(fv_arena *a, size_t bytes) {
         size_t cap = bytes > CHUNK_BYTES ? bytes : CHUNK_BYTES;
         chunk *c = must(calloc(1, round_up(sizeof(chunk)) + cap));
         c->cap = cap;
-        if (a->head && bytes > CHUNK_BYTES) { c->next = a->head->next; a->head->next = c; c->used = bytes; a->bytes += bytes; return (char *)c + round_up(sizeof(chunk)); }
+        if (a->head && bytes > CHUNK_BYTES) {
+            c->next = a->head->next;
+            a->head->next = c;
+            c->used = bytes;
+            a->bytes += bytes;
+            return (char *)c + round_up(sizeof(chunk));
+        }
         c->next = a->head;
         a->head = c;
     }
@@ -44,10 +62,10 @@ enum { MAX_ERRORS = 20 };
 struct fv_ctx {
     fv_arena *arena;
     void *slot;
-    const char **strings;                              /* by index; [0] is "" */
+    const char **strings; /* by index; [0] is "" */
     uint32_t *lengths;
     uint32_t n_strings, cap_strings;
-    uint32_t *table, table_cap;                        /* open addressing; 0 = free */
+    uint32_t *table, table_cap; /* open addressing; 0 = free */
     fv_diag *diags;
     int n_diags, cap_diags, n_errors;
 };
@@ -138,7 +156,12 @@ fv_str fv_internf(fv_ctx *ctx, const char *fmt, ...) {
 }
 uint32_t fv_str_count(const fv_ctx *ctx) { return ctx->n_strings; }
 const char *fv_cstr(const fv_ctx *ctx, fv_str s) { return ctx->strings[s.i]; }
-char *fv_strdup(fv_ctx *ctx, const char *s) { size_t n = strlen(s) + 1; char *p = fv_alloc(ctx, n); memcpy(p, s, n); return p; }
+char *fv_strdup(fv_ctx *ctx, const char *s) {
+    size_t n = strlen(s) + 1;
+    char *p = fv_alloc(ctx, n);
+    memcpy(p, s, n);
+    return p;
+}
 char *fv_printf(fv_ctx *ctx, const char *fmt, ...) {
     va_list ap;
     va_start(ap, fmt);
@@ -172,10 +195,19 @@ void fv_buf_printf(fv_buf *b, const char *fmt, ...) {
     }
     va_end(again);
 }
-void fv_buf_dispose(fv_buf *b) { free(b->text); *b = (fv_buf){0}; }
+void fv_buf_dispose(fv_buf *b) {
+    free(b->text);
+    *b = (fv_buf){0};
+}
 void fv_buf_double(fv_buf *b, double v) {
-    if (isnan(v)) { fv_buf_puts(b, "nan"); return; }
-    if (isinf(v)) { fv_buf_puts(b, v < 0 ? "-inf" : "inf"); return; }
+    if (isnan(v)) {
+        fv_buf_puts(b, "nan");
+        return;
+    }
+    if (isinf(v)) {
+        fv_buf_puts(b, v < 0 ? "-inf" : "inf");
+        return;
+    }
     char t[40];
     for (int digits = 1; digits <= 17; digits++) {
         snprintf(t, sizeof t, "%.*g", digits, v);
@@ -186,17 +218,22 @@ void fv_buf_double(fv_buf *b, double v) {
 }
 
 /* -- Diagnostics --------------------------------------------------------------------------------------------- */
-static const struct { int number; const char *title, *remedy; } codes[] = {
+static const struct {
+    int number;
+    const char *title, *remedy;
+} codes[] = {
 #define X(name, number, title, remedy) {number, title, remedy},
 #include "errors.def"
 #undef X
 };
 const char *fv_code_title(int number) {
-    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) if (codes[i].number == number) return codes[i].title;
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+        if (codes[i].number == number) return codes[i].title;
     return NULL;
 }
 const char *fv_code_remedy(int number) {
-    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) if (codes[i].number == number) return codes[i].remedy;
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+        if (codes[i].number == number) return codes[i].remedy;
     return NULL;
 }
 void fv_error(fv_ctx *c, fv_code code, fv_loc loc, const char *fmt, ...) {

@@ -64,7 +64,7 @@ extern const cli_option cli_session_options[];
     {"config", "C.json", "the table `config` that the spec reads, as a JSON object", CLI_VALUE}, \
     {"set", "k=v", "a value of `config`, over that of --config; may be repeated", CLI_LIST}, \
     {"weights", "W.safetensors", "parameters by their checkpoint names; without: seeded numbers", CLI_VALUE}, \
-    {"input", "FILE…", "inputs: a safetensors file, .npy files, or PNG and JPEG pictures", CLI_LIST}, \
+    {"input", "FILES", "inputs: a safetensors file, .npy files, or PNG and JPEG pictures", CLI_LIST}, \
     {"shape", "b=1,h=56", "extents that the spec's inputs leave open, by axis", CLI_LIST}, \
     {"seed", "S", "seed of the numbers made where no weights or inputs are given (default 1)", CLI_VALUE}
 

@@ -69,6 +69,7 @@ static bool refused(fv_ctx *ctx) {
     }
     return n > 0;
 }
+static const char *target_of(const check *k, const fv_backend *b) { return strcmp(b->name, "cpu") ? NULL : cli_value(k->args, "target"); }
 static void prepare(check *k, const fv_backend *b, const char *strategy) {
     if (k->n == (int)(sizeof k->v / sizeof *k->v)) return;
     variant *v = &k->v[k->n++];
@@ -77,7 +78,7 @@ static void prepare(check *k, const fv_backend *b, const char *strategy) {
     if (b->available && !b->available(&why)) v->declined = fv_strdup(k->ctx, why.len ? why.text : "not here");
     fv_buf_dispose(&why);
     if (v->declined) return;
-    fv_driver_options o = {.backend = b->name, .target = cli_value(k->args, "target"), .cache_dir = cli_cache_dir(k->ctx), .attend_strategy = strategy, .verify = true};
+    fv_driver_options o = {.backend = b->name, .target = target_of(k, b), .cache_dir = cli_cache_dir(k->ctx), .attend_strategy = strategy, .verify = true};
     cli_progress("compiling for %s%s%s", b->name, strategy ? ", " : "", strategy ? strategy : "");
     if (!fv_compile(k->ctx, k->s.spec.graph, (fv_str){0}, &o, &v->live.compiled)) {
         if (refused(k->ctx)) v->declined = why_declined(k->ctx, v);
@@ -85,13 +86,13 @@ static void prepare(check *k, const fv_backend *b, const char *strategy) {
     } else if (flat_faults(&v->live.compiled, &k->kernels)) v->fault = diagnosis(k->ctx);
     fv_diag_clear(k->ctx);
 }
-static void mark_chosen(check *k) {
-    fv_driver_options o = {.target = cli_value(k->args, "target")};
+static void mark_chosen(check *k, const fv_backend *b) {
+    fv_driver_options o = {.backend = b->name, .target = target_of(k, b)};
     fv_compiled c;
     if (fv_compile_plan(k->ctx, k->s.spec.graph, (fv_str){0}, &o, &c))
         for (int i = 0; i < c.lower.n_considered; i++)
             for (int j = 0; c.lower.considered[i].chosen && j < k->n; j++)
-                if (k->v[j].strategy && !strcmp(k->v[j].strategy, c.lower.considered[i].strategy)) k->v[j].chosen = true;
+                if (k->v[j].backend == b && k->v[j].strategy && !strcmp(k->v[j].strategy, c.lower.considered[i].strategy)) k->v[j].chosen = true;
     fv_diag_clear(k->ctx);
     fv_compiled_dispose(&c);
 }
@@ -100,8 +101,8 @@ static void prepare_all(check *k) {
     for (int b = 0; fv_backends[b]; b++) {
         prepare(k, fv_backends[b], attend ? "box" : NULL);
         if (attend) prepare(k, fv_backends[b], "offset");
+        if (attend) mark_chosen(k, fv_backends[b]);
     }
-    if (attend) mark_chosen(k);
 }
 
 /* -- One pass over all of them --------------------------------------------------------------------------------------------------------------- */

@@ -19,7 +19,9 @@ static fovea_dtype dtype_of(fv_type t) {
     case FV_F16: return FOVEA_F16;
     case FV_BF16: return FOVEA_BF16;
     case FV_F64: return FOVEA_F64;
-    case FV_F32: case FV_VOID: case FV_TYPE_COUNT: break;
+    case FV_F32:
+    case FV_VOID:
+    case FV_TYPE_COUNT: break;
     }
     return FOVEA_F32;
 }
@@ -48,7 +50,13 @@ static const void *constant(fv_ctx *ctx, const fv_plan_tensor *t) {
 static void fill_arrays(fv_ctx *ctx, const fv_plan *p, fovea_array *a) {
     for (int i = 0; i < p->n_tensors; i++) {
         const fv_plan_tensor *t = p->tensor[i];
-        a[i] = (fovea_array){.name = fv_cstr(ctx, t->name), .dtype = dtype_of(t->type), .place = place_of(t->kind), .rank = t->rank, .offset = t->offset, .bytes = t->bytes, .index_bound = t->index_bound};
+        a[i] = (fovea_array){.name = fv_cstr(ctx, t->name),
+                             .dtype = dtype_of(t->type),
+                             .place = place_of(t->kind),
+                             .rank = t->rank,
+                             .offset = t->offset,
+                             .bytes = t->bytes,
+                             .index_bound = t->index_bound};
         for (int j = 0; j < t->rank && j < FOVEA_MAX_RANK; j++) a[i].shape[j] = t->extent[j];
         if (t->kind == FV_MEM_CONST) a[i].data = constant(ctx, t);
     }
@@ -61,8 +69,15 @@ static fovea_launch *fill_launches(fv_ctx *ctx, fv_compiled *c, int which) {
         int32_t *args = FV_NEWN(ctx, int32_t, l->n_args + 1);
         for (int j = 0; j < l->n_args; j++) args[j] = l->arg[j];
         const char *where = l->loc.line ? fv_printf(ctx, "%s:%d", fv_cstr(ctx, l->loc.file), l->loc.line) : "";
-        list[i] = (fovea_launch){.kernel = c->backend->entry(c->module, which, i), .programs = c->backend->programs(c->module, which, i), .args = args, .n_args = l->n_args,
-                                 .scratch_bytes = c->backend->scratch_bytes(c->module, which, i), .label = fv_cstr(ctx, l->kernel->name), .where = where, .flops = l->flops, .bytes = l->bytes};
+        list[i] = (fovea_launch){.kernel = c->backend->entry(c->module, which, i),
+                                 .programs = c->backend->programs(c->module, which, i),
+                                 .args = args,
+                                 .n_args = l->n_args,
+                                 .scratch_bytes = c->backend->scratch_bytes(c->module, which, i),
+                                 .label = fv_cstr(ctx, l->kernel->name),
+                                 .where = where,
+                                 .flops = l->flops,
+                                 .bytes = l->bytes};
     }
     return list;
 }
@@ -71,10 +86,18 @@ bool fv_compile_plan(fv_ctx *ctx, fv_graph *g, fv_str entry, const fv_driver_opt
     *out = (fv_compiled){0};
     const char *name = o->backend ? o->backend : "cpu";
     out->backend = fv_backend_find(name);
-    if (!out->backend) { fv_error(ctx, FV_E_BACKEND, (fv_loc){0}, "there is no backend '%s' in this build", name); return false; }
+    if (!out->backend) {
+        fv_error(ctx, FV_E_BACKEND, (fv_loc){0}, "there is no backend '%s' in this build", name);
+        return false;
+    }
     out->target = out->backend->target(o->target);
-    if (!out->target) { fv_error(ctx, FV_E_BACKEND, (fv_loc){0}, "backend '%s' does not know the target '%s'", name, o->target ? o->target : "host"); return false; }
-    out->lower = (fv_lower_options){.target = out->target, .attend_strategy = o->attend_strategy, .no_row_sharing = o->no_row_sharing};
+    if (!out->target) {
+        fv_error(ctx, FV_E_BACKEND, (fv_loc){0}, "backend '%s' does not know the target '%s'", name,
+                 o->target ? o->target : "host");
+        return false;
+    }
+    out->lower = (fv_lower_options){
+        .target = out->target, .attend_strategy = o->attend_strategy, .no_row_sharing = o->no_row_sharing};
     double begin = fv_now();
     out->plan = fv_lower(g, entry, &out->lower);
     out->lower_seconds = fv_now() - begin;
@@ -95,8 +118,15 @@ bool fv_compile(fv_ctx *ctx, fv_graph *g, fv_str entry, const fv_driver_options 
     if (out->backend->stats) out->stats = out->backend->stats(out->module);
     fovea_array *arrays = FV_NEWN(ctx, fovea_array, out->plan->n_tensors + 1);
     fill_arrays(ctx, out->plan, arrays);
-    out->program = (fovea_program){.name = fv_cstr(ctx, g->name), .arrays = arrays, .n_arrays = out->plan->n_tensors, .prepare = fill_launches(ctx, out, 0), .run = fill_launches(ctx, out, 1),
-                                   .n_prepare = out->plan->n_launches[0], .n_run = out->plan->n_launches[1], .arena_bytes = out->plan->arena_bytes, .prepared_bytes = out->plan->prepared_bytes};
+    out->program = (fovea_program){.name = fv_cstr(ctx, g->name),
+                                   .arrays = arrays,
+                                   .n_arrays = out->plan->n_tensors,
+                                   .prepare = fill_launches(ctx, out, 0),
+                                   .run = fill_launches(ctx, out, 1),
+                                   .n_prepare = out->plan->n_launches[0],
+                                   .n_run = out->plan->n_launches[1],
+                                   .arena_bytes = out->plan->arena_bytes,
+                                   .prepared_bytes = out->plan->prepared_bytes};
     return true;
 }
 void fv_compiled_dispose(fv_compiled *c) {

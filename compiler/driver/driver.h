@@ -1,4 +1,5 @@
-/* driver: from a graph to a model that runs in this process, on any backend. What the command line, the tests and the benchmarks call. */
+/* driver: from a graph to a model that runs in this process, on any backend. What the command line, the tests and the
+ * benchmarks call. */
 #ifndef FV_DRIVER_H
 #define FV_DRIVER_H
 #include "backends/backend.h"
@@ -7,25 +8,25 @@
 #include "runtime/fovea.h"
 
 typedef struct {
-    const char *backend;                                /* "cpu" (NULL), or another name of fv_backends */
-    const char *target;                                 /* NULL: the host */
-    const char *cache_dir;                              /* NULL: no cache */
-    const char *attend_strategy;                        /* see lower.h */
+    const char *backend;         /* "cpu" (NULL), or another name of fv_backends */
+    const char *target;          /* NULL: the host */
+    const char *cache_dir;       /* NULL: no cache */
+    const char *attend_strategy; /* see lower.h */
     bool no_row_sharing;
-    bool keep_text;                                     /* for `show` */
-    bool verify;                                        /* verify every kernel between the levels */
+    bool keep_text; /* for `show` */
+    bool verify;    /* verify every kernel between the levels */
 } fv_driver_options;
 
 typedef struct {
     const fv_backend *backend;
     const fv_target *target;
-    fv_lower_options lower;                             /* what was considered */
+    fv_lower_options lower; /* what was considered */
     fv_plan *plan;
     fv_module *module;
-    fovea_program program;                              /* valid while this lives */
+    fovea_program program; /* valid while this lives */
     double lower_seconds, compile_seconds;
     fv_compile_stats stats;
-    void *memory;                                       /* of the program's tables */
+    void *memory; /* of the program's tables */
 } fv_compiled;
 
 /* Lowers and compiles one entry ({0}: the only one). false after recording errors; *out is empty then. */

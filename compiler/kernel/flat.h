@@ -1,17 +1,18 @@
-/* flat: the kernel level, flat stage. Serial, group, item and parallel loops; vectors are types; memory spaces global, local and register; nothing of
- * attention is left. A backend prints it; the interpreter executes it.
+/* flat: the kernel level, flat stage. Serial, group, item and parallel loops; vectors are types; memory spaces global,
+ * local and register; nothing of attention is left. A backend prints it; the interpreter executes it.
  *
- * Scalars and vectors are `fv_expr` trees with `lanes`; VAR leaves are loop variables (i32) and names bound by LET. A tree is evaluated where its
- * statement stands: what must be loaded once is bound by a LET. Offsets are in elements and may exceed 2^31: backends compute them in 64 bits.
+ * Scalars and vectors are `fv_expr` trees with `lanes`; VAR leaves are loop variables (i32) and names bound by LET. A
+ * tree is evaluated where its statement stands: what must be loaded once is bound by a LET. Offsets are in elements and
+ * may exceed 2^31: backends compute them in 64 bits.
  *
  *   LOAD(ref)      args (offset)                          element, or `lanes` consecutive elements
  *                  args (offset, mask, fill)              lanes where mask is false are not touched and read `fill`
- *                  i != 0: args (base, offset, guard)     guard (a scalar bool) ? ref[base + offset ...] : 0, nothing read otherwise. `base` holds what is
- *                                                         invariant; `offset` is in 0..i-1: a backend may select a pointer to i + lanes zeros instead
- *   PERMLOAD(ref)  args (offset, perm)                    `lanes` elements from offset, then lane l takes element perm[l] (an i32 vector, 0 <= perm < lanes)
- *   GATHER(ref)    args (offsets[, mask, fill])           lane l takes ref[offsets[l]]
- *   SHUFFLE        args (a, b, constant indices…)         as LLVM's shufflevector over a ++ b
- *   arithmetic     lanewise; both operands have the same lanes (SPLAT makes a vector); a shift of types is CONVERT
+ *                  i != 0: args (base, offset, guard)     guard (a scalar bool) ? ref[base + offset ...] : 0, nothing
+ * read otherwise. `base` holds what is invariant; `offset` is in 0..i-1: a backend may select a pointer to i + lanes
+ * zeros instead PERMLOAD(ref)  args (offset, perm)                    `lanes` elements from offset, then lane l takes
+ * element perm[l] (an i32 vector, 0 <= perm < lanes) GATHER(ref)    args (offsets[, mask, fill])           lane l takes
+ * ref[offsets[l]] SHUFFLE        args (a, b, constant indices…)         as LLVM's shufflevector over a ++ b arithmetic
+ * lanewise; both operands have the same lanes (SPLAT makes a vector); a shift of types is CONVERT
  */
 #ifndef FV_FLAT_H
 #define FV_FLAT_H
@@ -19,39 +20,45 @@
 #include "schedule/schedule.h"
 
 /* Memory of a flat kernel. */
-typedef enum { FV_SPACE_GLOBAL,                         /* a tensor parameter */
-               FV_SPACE_LOCAL,                          /* CPU: the thread's scratch block, at a fixed offset; OpenCL: __local */
-               FV_SPACE_PRIVATE,                        /* OpenCL: private arrays of an item, indexed at run time */
-               FV_SPACE_REG } fv_space;                 /* registers: every index is constant (verified) */
+typedef enum {
+    FV_SPACE_GLOBAL,  /* a tensor parameter */
+    FV_SPACE_LOCAL,   /* CPU: the thread's scratch block, at a fixed offset; OpenCL: __local */
+    FV_SPACE_PRIVATE, /* OpenCL: private arrays of an item, indexed at run time */
+    FV_SPACE_REG
+} fv_space; /* registers: every index is constant (verified) */
 typedef struct {
-    fv_obj obj;                                         /* FV_OBJ_BUFFER (rank 1) */
+    fv_obj obj; /* FV_OBJ_BUFFER (rank 1) */
     fv_space space;
-    int lanes;                                          /* REG: of each register; else 1 */
-    int64_t count;                                      /* elements (REG: registers) */
-    int64_t offset_bytes;                               /* LOCAL: in the scratch block */
+    int lanes;            /* REG: of each register; else 1 */
+    int64_t count;        /* elements (REG: registers) */
+    int64_t offset_bytes; /* LOCAL: in the scratch block */
 } fv_memory;
 
-typedef enum { FV_LOOP_SERIAL, FV_LOOP_PROGRAMS,        /* CPU: begin..end of the flattened grid, the outermost loop */
-               FV_LOOP_GROUP, FV_LOOP_ITEM } fv_loop_kind;
+typedef enum {
+    FV_LOOP_SERIAL,
+    FV_LOOP_PROGRAMS, /* CPU: begin..end of the flattened grid, the outermost loop */
+    FV_LOOP_GROUP,
+    FV_LOOP_ITEM
+} fv_loop_kind;
 typedef enum { FV_L_FOR, FV_L_IF, FV_L_LET, FV_L_ALLOC, FV_L_STORE, FV_L_BARRIER, FV_L_ASSERT } fv_flat_kind;
 
 typedef struct fv_flat fv_flat;
 struct fv_flat {
     fv_flat_kind kind;
     fv_loc loc;
-    fv_str label;                                       /* statement of the tile kernel it came from, for profiles and comments */
+    fv_str label; /* statement of the tile kernel it came from, for profiles and comments */
     fv_flat *next, *body, *orelse;
-    fv_str name;                                        /* FOR: loop variable; LET: the name bound */
+    fv_str name; /* FOR: loop variable; LET: the name bound */
     fv_loop_kind loop;
-    int dim;                                            /* GROUP: 0..2 */
-    const fv_expr *lo, *hi;                             /* FOR; trip count may be 0 */
-    int64_t step;                                       /* > 0 */
-    const fv_expr *expr;                                /* LET and STORE value, IF and ASSERT condition (scalar bool) */
-    fv_memory *memory;                                  /* ALLOC; STORE to a buffer */
-    const fv_tensor *tensor;                            /* STORE to a tensor (memory NULL) */
-    const fv_expr *offset;                              /* STORE: elements (REG: constant register number) */
-    const fv_expr *mask;                                /* STORE: NULL, or a bool vector (scalar stores: scalar bool) */
-    const fv_expr *scatter;                             /* STORE: NULL, or an i32 vector of offsets added lane by lane (lanes written one by one) */
+    int dim;                 /* GROUP: 0..2 */
+    const fv_expr *lo, *hi;  /* FOR; trip count may be 0 */
+    int64_t step;            /* > 0 */
+    const fv_expr *expr;     /* LET and STORE value, IF and ASSERT condition (scalar bool) */
+    fv_memory *memory;       /* ALLOC; STORE to a buffer */
+    const fv_tensor *tensor; /* STORE to a tensor (memory NULL) */
+    const fv_expr *offset;   /* STORE: elements (REG: constant register number) */
+    const fv_expr *mask;     /* STORE: NULL, or a bool vector (scalar stores: scalar bool) */
+    const fv_expr *scatter; /* STORE: NULL, or an i32 vector of offsets added lane by lane (lanes written one by one) */
 };
 
 typedef struct {
@@ -60,45 +67,54 @@ typedef struct {
     int n_tensors;
     fv_tensor **tensor;
     fv_flat *body;
-    int64_t programs;                                   /* of the flattened grid */
-    int64_t scratch_bytes;                              /* LOCAL memory in all */
-    int64_t group_size;                                 /* OpenCL items per group */
-    int max_live;                                       /* vector registers live at once, as counted by the lowering */
+    int64_t programs;      /* of the flattened grid */
+    int64_t scratch_bytes; /* LOCAL memory in all */
+    int64_t group_size;    /* OpenCL items per group */
+    int max_live;          /* vector registers live at once, as counted by the lowering */
 } fv_flat_kernel;
 
 /* What lowering to the flat stage may know of a target. */
 typedef struct {
-    const char *name;                                   /* "avx512" "avx2" "neon" "opencl" */
-    int lanes;                                          /* f32 lanes of a vector: 16, 8, 4 */
-    int registers;                                      /* vector registers: 32, 16 */
-    bool masks;                                         /* masked loads and stores are cheap */
-    bool permute;                                       /* one-instruction lane permutation of a whole vector by an index vector */
+    const char *name; /* "avx512" "avx2" "neon" "opencl" */
+    int lanes;        /* f32 lanes of a vector: 16, 8, 4 */
+    int registers;    /* vector registers: 32, 16 */
+    bool masks;       /* masked loads and stores are cheap */
+    bool permute;     /* one-instruction lane permutation of a whole vector by an index vector */
     bool scalef;
     int64_t l1_bytes, l2_bytes;
 } fv_target;
 extern const fv_target fv_target_avx512, fv_target_avx2, fv_target_neon;
-extern const fv_target fv_target_opencl;                /* l1_bytes: local memory of a group; registers: private words of an item */
+extern const fv_target fv_target_opencl; /* l1_bytes: local memory of a group; registers: private words of an item */
 
-/* -- Passes ------------------------------------------------------------------------------------------------------------------- */
-/* Tile to flat for CPUs: lanes, packs, joining, nests, guards, tails (docs/ir.md). schedule: fv_schedule *; NULL: all defaults. Returns NULL after
- * recording SCHEDULE or KERNEL errors that say which limit refused it. */
+/* -- Passes
+ * -------------------------------------------------------------------------------------------------------------------
+ */
+/* Tile to flat for CPUs: lanes, packs, joining, nests, guards, tails (docs/ir.md). schedule: fv_schedule *; NULL: all
+ * defaults. Returns NULL after recording SCHEDULE or KERNEL errors that say which limit refused it. */
 
 fv_flat_kernel *fv_flatten_cpu(const fv_kernel *k, const fv_schedule *s, const fv_target *t);
 /* Tile to flat for OpenCL: items, private and local memory, barriers. */
 fv_flat_kernel *fv_flatten_opencl(const fv_kernel *k, const fv_schedule *s, const fv_target *t);
-/* Expands EXP, EXP2, LOG, LOG2, ERF, TANH, SIN, COS, RSQRT, POW, SAFE into arithmetic, RINT, SCALEF, MANTISSA and EXPONENT (errors in docs/numerics.md). */
+/* Expands EXP, EXP2, LOG, LOG2, ERF, TANH, SIN, COS, RSQRT, POW, SAFE into arithmetic, RINT, SCALEF, MANTISSA and
+ * EXPONENT (errors in docs/numerics.md). */
 void fv_flat_expand_math(fv_flat_kernel *k, const fv_target *t);
 
-/* -- Text, laws, meaning -------------------------------------------------------------------------------------------------------- */
+/* -- Text, laws, meaning
+ * -------------------------------------------------------------------------------------------------------- */
 void fv_flat_print(const fv_flat_kernel *k, fv_buf *out);
 fv_flat_kernel *fv_flat_parse(fv_ctx *ctx, const char *file, const char *text);
 int fv_flat_verify(fv_flat_kernel *k);
-/* Executes programs begin..end-1 (GROUP loops: all groups), f32 arithmetic, with poison and bounds checks; items run in random order between barriers and
- * conflicting accesses are errors (TRAP). data[i]: elements of tensor i in memory order, as double. */
+/* Executes programs begin..end-1 (GROUP loops: all groups), f32 arithmetic, with poison and bounds checks; items run in
+ * random order between barriers and conflicting accesses are errors (TRAP). data[i]: elements of tensor i in memory
+ * order, as double. */
 bool fv_flat_interpret(const fv_flat_kernel *k, double **data, int64_t begin, int64_t end, uint64_t seed);
 
-/* -- Building ------------------------------------------------------------------------------------------------------------------- */
+/* -- Building
+ * -------------------------------------------------------------------------------------------------------------------
+ */
 fv_flat *fv_flat_new(fv_ctx *ctx, fv_flat_kind kind);
-typedef struct { fv_flat *first, *last; } fv_flats;
+typedef struct {
+    fv_flat *first, *last;
+} fv_flats;
 fv_flat *fv_flats_add(fv_flats *list, fv_flat *s);
 #endif

@@ -1,5 +1,5 @@
-/* flat_arith: operators of flat code on numbers, as f32 code computes them (each float result rounded to f32), and rounding to storage types.
- * Invariant: every f32 value is exactly representable in f32; functions are libm's. */
+/* flat_arith: operators of flat code on numbers, as f32 code computes them (each float result rounded to f32), and
+ * rounding to storage types. Invariant: every f32 value is exactly representable in f32; functions are libm's. */
 #include "kernel/flat_internal.h"
 
 #include <math.h>
@@ -79,7 +79,8 @@ double fv_flat_apply(const fv_expr *e, const double *v) {
     switch (e->op) {
     case FV_X_CONVERT: return fv_type_is_float(e->type) ? fv_flat_round(e->type, v[0]) : to_i32(v[0]);
     case FV_X_TOFLOAT: return fv_flat_round(e->type, v[0]);
-    case FV_X_NEG: case FV_X_ABS: case FV_X_MIN: case FV_X_MAX: case FV_X_WHERE: case FV_X_SAFE: case FV_X_FLOOR: case FV_X_ISNAN: case FV_X_NOT:
+    case FV_X_NEG: case FV_X_ABS: case FV_X_MIN: case FV_X_MAX: case FV_X_WHERE: case FV_X_SAFE: case FV_X_FLOOR:
+    case FV_X_ISNAN: case FV_X_NOT:
     case FV_X_LT: case FV_X_LE: case FV_X_EQ: case FV_X_NE: case FV_X_AND: case FV_X_OR:
         return fv_apply(e->op, e->type, v);
     case FV_X_FLOORDIV: case FV_X_MOD: return fv_flat_round(e->type, fv_apply(e->op, e->type, v));

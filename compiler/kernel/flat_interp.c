@@ -1,6 +1,7 @@
-/* flat_interp: executes flat kernels. Items run one after another, in random order, from barrier to barrier; an element touched by two items in between, one
- * of them writing, is a trap. Memory starts as poison (NaN, INT32_MIN), private memory afresh at every alloc.
- * Invariant: statements that hold a barrier are walked once for all items, which is right because all agree on their conditions and bounds (checked). */
+/* flat_interp: executes flat kernels. Items run one after another, in random order, from barrier to barrier; an element
+ * touched by two items in between, one of them writing, is a trap. Memory starts as poison (NaN, INT32_MIN), private
+ * memory afresh at every alloc. Invariant: statements that hold a barrier are walked once for all items, which is right
+ * because all agree on their conditions and bounds (checked). */
 #include "kernel/flat_interp.h"
 
 #include <string.h>
@@ -15,13 +16,15 @@ bool fv_fi_trap(fv_fi *m, const char *format, ...) {
     va_end(ap);
     const fv_flat *s = m->at;
     bool labelled = s && s->label.i;
-    fv_error(m->ctx, FV_E_TRAP, s ? s->loc : (fv_loc){ { 0 }, 0 }, "kernel %s%s%s: %s", fv_cstr(m->ctx, m->k->name), labelled ? ", " : "",
+    fv_error(m->ctx, FV_E_TRAP, s ? s->loc : (fv_loc){ { 0 }, 0 }, "kernel %s%s%s: %s", fv_cstr(m->ctx, m->k->name),
+             labelled ? ", " : "",
              labelled ? fv_cstr(m->ctx, s->label) : "", text);
     return false;
 }
 
 static double *env(fv_fi *m) { return m->env + (int64_t)m->item * m->env_size; }
-static int64_t result(const fv_fi *m, const fv_fi_node *n, int which) { return (int64_t)m->slot[n->tape.result[which]]; }
+static int64_t result(const fv_fi *m, const fv_fi_node *n, int which) {
+    return (int64_t)m->slot[n->tape.result[which]]; }
 
 static void shuffle_items(fv_fi *m) {
     for (int i = m->n_items - 1; i > 0; i--) {
@@ -32,13 +35,14 @@ static void shuffle_items(fv_fi *m) {
     }
 }
 
-/* -- One item, or none --------------------------------------------------------------------------------------------------------------- */
+/* -- One item, or none ------------------------------------------------------------------------- */
 static bool run_list(fv_fi *m, const fv_fi_node *n);
 
 static void poison(fv_fi *m, fv_fi_mem *x) {
     double *p = x->data + x->per_item * m->item;
     for (int64_t i = 0; i < x->count; i++) p[i] = fv_fi_poison(x->obj->type);
-    if (x->epoch_w) memset(x->epoch_w, 0, sizeof(uint32_t) * (size_t)x->count), memset(x->epoch_r, 0, sizeof(uint32_t) * (size_t)x->count);
+    if (x->epoch_w) memset(x->epoch_w, 0, sizeof(uint32_t) * (size_t)x->count),
+        memset(x->epoch_r, 0, sizeof(uint32_t) * (size_t)x->count);
 }
 
 static bool store(fv_fi *m, const fv_fi_node *n) {
@@ -79,7 +83,8 @@ static bool run_one(fv_fi *m, const fv_fi_node *n) {
     if (!fv_fi_eval(m, &n->tape)) return false;
     switch (n->s->kind) {
     case FV_L_IF: return run_list(m, m->slot[n->tape.result[FV_FI_EXPR]] != 0 ? n->body : n->orelse);
-    case FV_L_LET: memcpy(env(m) + n->var, m->slot + n->tape.result[FV_FI_EXPR], sizeof(double) * (size_t)n->s->expr->lanes); return true;
+    case FV_L_LET: memcpy(env(m) + n->var, m->slot + n->tape.result[FV_FI_EXPR],
+                          sizeof(double) * (size_t)n->s->expr->lanes); return true;
     case FV_L_ALLOC: poison(m, n->mem); return true;
     case FV_L_STORE: return store(m, n);
     case FV_L_ASSERT: return m->slot[n->tape.result[FV_FI_EXPR]] != 0 || fv_fi_trap(m, "an assertion does not hold");
@@ -93,7 +98,7 @@ static bool run_list(fv_fi *m, const fv_fi_node *n) {
     return true;
 }
 
-/* -- All items of a group ------------------------------------------------------------------------------------------------------------- */
+/* -- All items of a group ---------------------------------------------------------------------- */
 /* Evaluates for every item; all must get the same bounds or condition. Leaves the slots of one of them. */
 static bool agree(fv_fi *m, const fv_fi_node *n) {
     double first[FV_FI_RESULTS] = { 0 };
@@ -104,7 +109,8 @@ static bool agree(fv_fi *m, const fv_fi_node *n) {
             if (n->tape.result[r] < 0) continue;
             double v = m->slot[n->tape.result[r]];
             if (i == 0) first[r] = v;
-            else if (v < first[r] || v > first[r]) return fv_fi_trap(m, "items 0 and %d do not agree on reaching a barrier", i);
+            else if (v < first[r] || v > first[r])
+                return fv_fi_trap(m, "items 0 and %d do not agree on reaching a barrier", i);
         }
     }
     return true;
@@ -153,7 +159,8 @@ static bool run_all(fv_fi *m, const fv_fi_node *n) {
 }
 
 static bool run_items(fv_fi *m, const fv_fi_node *n) {
-    for (int i = 1; i < m->n_items; i++) memcpy(m->env + (int64_t)i * m->env_size, m->env, sizeof(double) * (size_t)m->env_size);
+    for (int i = 1; i < m->n_items; i++)
+        memcpy(m->env + (int64_t)i * m->env_size, m->env, sizeof(double) * (size_t)m->env_size);
     for (int i = 0; i < m->n_items; i++) m->env[(int64_t)i * m->env_size + n->var] = i;
     m->epoch++;
     bool ok = run_all(m, n->body);
@@ -162,12 +169,13 @@ static bool run_items(fv_fi *m, const fv_fi_node *n) {
     return ok;
 }
 
-/* -- Whole kernels -------------------------------------------------------------------------------------------------------------------- */
+/* -- Whole kernels ----------------------------------------------------------------------------- */
 static void add_tensors(fv_fi *m, double **data) {
     for (int i = 0; i < m->k->n_tensors; i++) {
         const fv_tensor *t = m->k->tensor[i];
         fv_fi_mem *x = m->mem[m->n_mem++] = fv_arena_alloc(m->arena, sizeof *x);
-        *x = (fv_fi_mem){ .obj = &t->obj, .tensor = t, .space = FV_SPACE_GLOBAL, .count = fv_tensor_elements(t), .data = data[i] };
+        *x = (fv_fi_mem){ .obj = &t->obj, .tensor = t, .space = FV_SPACE_GLOBAL, .count = fv_tensor_elements(t),
+                .data = data[i] };
         if (t->role != FV_ROLE_IN) fv_fi_track(m, x);
         x->readable = x->count + (t->padded ? 64 / fv_type_bytes(t->obj.type) : 0);
     }

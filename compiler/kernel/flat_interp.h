@@ -1,5 +1,6 @@
-/* Shared by the flat_interp*.c files only. A kernel is turned into nodes, one per statement, each with a tape: its expressions as a line of operators over
- * slots, every distinct node computed once. All of a tape is computed before the statement acts: what may not be read must be guarded or masked. */
+/* Shared by the flat_interp*.c files only. A kernel is turned into nodes, one per statement, each with a tape: its
+ * expressions as a line of operators over slots, every distinct node computed once. All of a tape is computed before
+ * the statement acts: what may not be read must be guarded or masked. */
 #ifndef FV_FLAT_INTERP_H
 #define FV_FLAT_INTERP_H
 #include "kernel/flat_internal.h"
@@ -14,14 +15,17 @@ typedef struct {                                        /* a tensor or a memory 
     int64_t count, readable;                            /* elements; what may be read (poison past `count`) */
     double *data;
     int64_t per_item;                                   /* private, registers: distance between the copies of items */
-    uint32_t *epoch_w, *item_w, *epoch_r, *item_r;      /* local memory and written tensors: who touched an element last, and since which barrier */
+    /* local memory and written tensors: who touched an element last, and since which barrier */
+    uint32_t *epoch_w, *item_w, *epoch_r, *item_r;
     uint32_t *program_w, *program_r;                    /* written tensors: which program did */
     int number;                                         /* of local memory, from 1: owner marks in the scratch block */
 } fv_fi_mem;
 
-typedef struct { const fv_expr *e; int out, first; fv_fi_mem *mem; int var; } fv_fi_op;   /* first: of its arguments' slots in `arg` */
+/* first: of its arguments' slots in `arg` */
+typedef struct { const fv_expr *e; int out, first; fv_fi_mem *mem; int var; } fv_fi_op;
 enum { FV_FI_LO, FV_FI_HI, FV_FI_EXPR, FV_FI_OFFSET, FV_FI_MASK, FV_FI_SCATTER, FV_FI_RESULTS };
-typedef struct { int n; fv_fi_op *op; int *arg; int result[FV_FI_RESULTS]; } fv_fi_tape;   /* result: slot, -1: no such expression */
+/* result: slot, -1: no such expression */
+typedef struct { int n; fv_fi_op *op; int *arg; int result[FV_FI_RESULTS]; } fv_fi_tape;
 
 typedef struct fv_fi_node fv_fi_node;
 struct fv_fi_node {
@@ -48,7 +52,8 @@ typedef struct {
     int n_items, item;                                  /* item being run, 0 outside of item loops */
     int *order;
     uint32_t epoch, program;                            /* program + 1 */
-    uint16_t *owner;                                    /* by byte of local memory: number of the memory that wrote it last */
+    /* by byte of local memory: number of the memory that wrote it last */
+    uint16_t *owner;
     int64_t begin, end;
     uint64_t random;
     const fv_flat *at;
@@ -56,7 +61,8 @@ typedef struct {
 } fv_fi;
 
 /* What memory holds before it is written. */
-static inline double fv_fi_poison(fv_type t) { return t == FV_I32 ? (double)INT32_MIN : t == FV_BOOL ? 1.0 : (double)NAN; }
+static inline double fv_fi_poison(fv_type t) {
+    return t == FV_I32 ? (double)INT32_MIN : t == FV_BOOL ? 1.0 : (double)NAN; }
 bool fv_fi_trap(fv_fi *m, const char *format, ...) __attribute__((format(printf, 2, 3)));   /* records once; false */
 void fv_fi_track(fv_fi *m, fv_fi_mem *x);              /* watch who touches its elements */
 fv_fi_node *fv_fi_compile(fv_fi *m, const fv_flat *s);

@@ -1,4 +1,5 @@
-/* flat_interp_compile: statements to nodes, expressions to tapes. Invariant: the kernel has passed fv_flat_verify, so every name and memory is found. */
+/* flat_interp_compile: statements to nodes, expressions to tapes. Invariant: the kernel has passed fv_flat_verify, so
+ * every name and memory is found. */
 #include "kernel/flat_interp.h"
 
 #include <string.h>
@@ -31,7 +32,8 @@ static fv_fi_mem *alloc(fv_fi *m, const fv_memory *a) {
         return NULL;
     }
     fv_fi_mem *x = m->mem[m->n_mem] = get(m, sizeof *x);
-    *x = (fv_fi_mem){ .obj = &a->obj, .memory = a, .space = a->space, .count = a->count * a->lanes, .number = ++m->n_mem };
+    *x = (fv_fi_mem){ .obj = &a->obj, .memory = a, .space = a->space, .count = a->count * a->lanes,
+            .number = ++m->n_mem };
     x->readable = x->count;
     bool own = a->space == FV_SPACE_PRIVATE || a->space == FV_SPACE_REG;
     int64_t copies = own ? m->n_items : 1;
@@ -46,7 +48,7 @@ static fv_fi_mem *alloc(fv_fi *m, const fv_memory *a) {
     return x;
 }
 
-/* -- Expressions -------------------------------------------------------------------------------------------------------------- */
+/* -- Expressions ------------------------------------------------------------------------------- */
 typedef struct { fv_fi *m; int cap, n_args, cap_args, slots; fv_fi_tape *t; } tape_maker;
 
 static void grow_ids(fv_fi *m, uint32_t id) {
@@ -118,7 +120,7 @@ static void make_tape(fv_fi *m, fv_fi_node *n) {
     if (w.slots > m->n_slots) m->n_slots = w.slots;
 }
 
-/* -- Statements ------------------------------------------------------------------------------------------------------------------ */
+/* -- Statements -------------------------------------------------------------------------------- */
 static fv_fi_node *one(fv_fi *m, const fv_flat *s) {
     fv_fi_node *n = get(m, sizeof *n);
     n->s = s;

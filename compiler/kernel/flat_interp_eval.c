@@ -1,12 +1,13 @@
-/* flat_interp_eval: computing tapes, and access to memory with bounds, poison and conflict checks. Invariant: no address is formed from an index that was
- * not checked. */
+/* flat_interp_eval: computing tapes, and access to memory with bounds, poison and conflict checks. Invariant: no
+ * address is formed from an index that was not checked. */
 #include "kernel/flat_interp.h"
 
 #include <math.h>
 
-/* -- Memory --------------------------------------------------------------------------------------------------------------------- */
+/* -- Memory ------------------------------------------------------------------------------------ */
 static bool conflict(fv_fi *m, const fv_fi_mem *x, int64_t i, const char *did, uint32_t other, const char *before) {
-    return fv_fi_trap(m, "item %d %s element %lld of %s, which item %u %s with no barrier between", m->item, did, (long long)i,
+    return fv_fi_trap(m, "item %d %s element %lld of %s, which item %u %s with no barrier between", m->item, did,
+                      (long long)i,
                       fv_cstr(m->ctx, x->obj->name), other - 1, before);
 }
 
@@ -17,12 +18,15 @@ static bool watch(fv_fi *m, fv_fi_mem *x, int64_t i, bool write) {
     if (x->epoch_w[i] == m->epoch && x->item_w[i] != me) return conflict(m, x, i, did, x->item_w[i], "wrote");
     if (write && x->epoch_r[i] == m->epoch && x->item_r[i] != me) {
         if (x->item_r[i] != MANY) return conflict(m, x, i, did, x->item_r[i], "read");
-        return fv_fi_trap(m, "item %d writes element %lld of %s, which other items read with no barrier between", m->item, (long long)i, fv_cstr(m->ctx, x->obj->name));
+        return fv_fi_trap(m, "item %d writes element %lld of %s, which other items read with no barrier between",
+                          m->item, (long long)i, fv_cstr(m->ctx, x->obj->name));
     }
     if (x->program_w && x->program_w[i] && x->program_w[i] != m->program)
-        return fv_fi_trap(m, "program %u %s element %lld of %s, which program %u wrote", m->program - 1, did, (long long)i, fv_cstr(m->ctx, x->obj->name), x->program_w[i] - 1);
+        return fv_fi_trap(m, "program %u %s element %lld of %s, which program %u wrote", m->program - 1, did,
+                          (long long)i, fv_cstr(m->ctx, x->obj->name), x->program_w[i] - 1);
     if (write && x->program_r && x->program_r[i] && x->program_r[i] != m->program)
-        return fv_fi_trap(m, "program %u writes element %lld of %s, which another one read", m->program - 1, (long long)i, fv_cstr(m->ctx, x->obj->name));
+        return fv_fi_trap(m, "program %u writes element %lld of %s, which another one read", m->program - 1,
+                          (long long)i, fv_cstr(m->ctx, x->obj->name));
     if (write) {
         x->epoch_w[i] = m->epoch;
         x->item_w[i] = me;
@@ -45,7 +49,8 @@ static bool owned(fv_fi *m, const fv_fi_mem *x, int64_t i, bool write) {
 
 double *fv_fi_element(fv_fi *m, fv_fi_mem *x, int64_t i, bool write, double *poison) {
     if (i < 0 || i >= (write ? x->count : x->readable)) {
-        fv_fi_trap(m, "%s element %lld of %s, which has %lld", write ? "stores" : "loads", (long long)i, fv_cstr(m->ctx, x->obj->name), (long long)x->count);
+        fv_fi_trap(m, "%s element %lld of %s, which has %lld", write ? "stores" : "loads", (long long)i,
+                   fv_cstr(m->ctx, x->obj->name), (long long)x->count);
         return NULL;
     }
     *poison = fv_fi_poison(x->obj->type);
@@ -63,7 +68,7 @@ static bool load(fv_fi *m, fv_fi_mem *x, int64_t i, double *out) {
     return true;
 }
 
-/* -- Loads ------------------------------------------------------------------------------------------------------------------------ */
+/* -- Loads ------------------------------------------------------------------------------------- */
 static bool load_vector(fv_fi *m, const fv_fi_op *o, const int *arg, double *out) {
     const fv_expr *e = o->e;
     double *s = m->slot;
@@ -75,7 +80,9 @@ static bool load_vector(fv_fi *m, const fv_fi_op *o, const int *arg, double *out
             for (int l = 0; l < e->lanes; l++) out[l] = 0;
             return true;
         }
-        if (inner < 0 || inner >= e->i) return fv_fi_trap(m, "the offset %lld of a guarded load of %s is outside 0..%lld", (long long)inner, fv_cstr(m->ctx, e->ref->name), (long long)e->i);
+        if (inner < 0 || inner >= e->i)
+            return fv_fi_trap(m, "the offset %lld of a guarded load of %s is outside 0..%lld", (long long)inner,
+                              fv_cstr(m->ctx, e->ref->name), (long long)e->i);
         at += inner;
     }
     for (int l = 0; l < e->lanes; l++) {
@@ -92,7 +99,8 @@ static bool load_permuted(fv_fi *m, const fv_fi_op *o, const int *arg, double *o
         if (!load(m, o->mem, at + l, &v[l])) return false;
     for (int l = 0; l < o->e->lanes; l++) {
         double p = m->slot[arg[1] + l];
-        if (!(p >= 0 && p < o->e->lanes)) return fv_fi_trap(m, "a permutation of %s takes lane %g", fv_cstr(m->ctx, o->e->ref->name), p);
+        if (!(p >= 0 && p < o->e->lanes))
+            return fv_fi_trap(m, "a permutation of %s takes lane %g", fv_cstr(m->ctx, o->e->ref->name), p);
         out[l] = v[(int)p];
     }
     return true;
@@ -106,9 +114,10 @@ static bool gather(fv_fi *m, const fv_fi_op *o, const int *arg, double *out) {
     return true;
 }
 
-/* -- Operators ---------------------------------------------------------------------------------------------------------------------- */
+/* -- Operators --------------------------------------------------------------------------------- */
 static void horizontal(const fv_expr *e, const double *v, double *out) {
-    static const fv_op ops[] = { [FV_X_HSUM - FV_X_HSUM] = FV_X_ADD, [FV_X_HMAX - FV_X_HSUM] = FV_X_MAX, [FV_X_HMIN - FV_X_HSUM] = FV_X_MIN, [FV_X_HANY - FV_X_HSUM] = FV_X_OR };
+    static const fv_op ops[] = { [FV_X_HSUM - FV_X_HSUM] = FV_X_ADD, [FV_X_HMAX - FV_X_HSUM] = FV_X_MAX,
+            [FV_X_HMIN - FV_X_HSUM] = FV_X_MIN, [FV_X_HANY - FV_X_HSUM] = FV_X_OR };
     double t[64];
     int n = e->arg[0]->lanes;
     fv_expr node = { .op = ops[e->op - FV_X_HSUM], .type = e->type, .lanes = 1, .n = 2 };

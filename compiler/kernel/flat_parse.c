@@ -1,13 +1,16 @@
-/* flat_parse: text of flat kernels (grammar: flat_print.c) to their trees. Nothing is folded or reordered, so that printing gives the text back.
- * Invariant: a tree is returned only if every name was bound where it is read; laws beyond names and operand types are the verifier's. */
+/* flat_parse: text of flat kernels (grammar: flat_print.c) to their trees. Nothing is folded or reordered, so that
+ * printing gives the text back. Invariant: a tree is returned only if every name was bound where it is read; laws
+ * beyond names and operand types are the verifier's. */
 #include "kernel/flat_parse.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 static const char *const words[] = {
-    "flat", "programs", "scratch", "group", "live", "tensor", "let", "for", "item", "to", "step", "if", "else", "alloc", "store", "barrier", "assert",
-    "mask", "scatter", "load", "guard", "perm", "gather", "splat", "iota", "convert", "read", "and", "or", "not", "true", "false", "inf", "nan",
+    "flat", "programs", "scratch", "group", "live", "tensor", "let", "for", "item", "to", "step", "if", "else", "alloc",
+        "store", "barrier", "assert",
+    "mask", "scatter", "load", "guard", "perm", "gather", "splat", "iota", "convert", "read", "and", "or", "not",
+        "true", "false", "inf", "nan",
 };
 
 bool fv_flat_reserved(const char *name) {
@@ -16,7 +19,7 @@ bool fv_flat_reserved(const char *name) {
     return false;
 }
 
-/* -- Names ------------------------------------------------------------------------------------------------------------- */
+/* -- Names ------------------------------------------------------------------------------------- */
 bool fv_fp_fail(fv_fp *p, fv_code code, const char *text) {
     if (fv_error_count(p->ctx) == p->errors) fv_error(p->ctx, code, fv_lex_loc(&p->lx), "%s", text);
     return false;
@@ -53,11 +56,12 @@ bool fv_fp_type(fv_fp *p, fv_type *type, int *lanes) {
         if (x) *x = 0;
     }
     if (fv_type_parse(text, type)) return true;
-    fv_error(p->ctx, FV_E_SYNTAX, loc, "no type '%s': bool, i32, f32, f64, f16 or bf16, and its lanes as in f32x16", fv_cstr(p->ctx, name));
+    fv_error(p->ctx, FV_E_SYNTAX, loc, "no type '%s': bool, i32, f32, f64, f16 or bf16, and its lanes as in f32x16",
+             fv_cstr(p->ctx, name));
     return false;
 }
 
-/* -- Head ---------------------------------------------------------------------------------------------------------------- */
+/* -- Head -------------------------------------------------------------------------------------- */
 static bool axes(fv_fp *p, fv_tensor *t) {
     if (!fv_lex_expect(&p->lx, "[")) return false;
     for (; !fv_lex_is(&p->lx, "]"); t->obj.rank++) {
@@ -89,7 +93,8 @@ static bool tensor(fv_fp *p) {
     t->padded = fv_lex_accept(&p->lx, "padded");
     if (fv_lex_accept(&p->lx, "range")) {
         t->obj.ranged = true;
-        if (!fv_lex_int(&p->lx, &t->obj.lo) || !fv_lex_expect(&p->lx, "to") || !fv_lex_int(&p->lx, &t->obj.hi)) return false;
+        if (!fv_lex_int(&p->lx, &t->obj.lo) || !fv_lex_expect(&p->lx, "to") || !fv_lex_int(&p->lx, &t->obj.hi))
+            return false;
     }
     fv_push(p->ctx, p->kernel->tensor, p->kernel->n_tensors, p->cap_tensors, t);
     declare(p, (fv_fp_name){.name = t->obj.name, .obj = &t->obj});
@@ -113,7 +118,7 @@ static bool head(fv_fp *p) {
     }
 }
 
-/* -- Statements ---------------------------------------------------------------------------------------------------------- */
+/* -- Statements -------------------------------------------------------------------------------- */
 static bool block(fv_fp *p, fv_flat **out);
 
 static bool label(fv_fp *p, fv_flat *s) { return !fv_lex_accept(&p->lx, "@") || fv_lex_name(&p->lx, &s->label); }
@@ -148,19 +153,23 @@ static bool parse_if(fv_fp *p, fv_flat *s) {
 static bool parse_let(fv_fp *p, fv_flat *s) {
     fv_type type;
     int lanes;
-    if (!new_name(p, &s->name) || !fv_lex_expect(&p->lx, ":") || !fv_fp_type(p, &type, &lanes) || !fv_lex_expect(&p->lx, "=") ||
+    if (!new_name(p, &s->name) || !fv_lex_expect(&p->lx, ":") || !fv_fp_type(p, &type, &lanes)
+        || !fv_lex_expect(&p->lx, "=") ||
         !(s->expr = fv_fp_expr(p)))
         return false;
     if (s->expr->type != type || s->expr->lanes != lanes)
-        return fv_fp_fail(p, FV_E_SYNTAX, fv_printf(p->ctx, "%s is declared %s with %d lanes and given %s with %d", fv_cstr(p->ctx, s->name),
-                                                    fv_type_name(type), lanes, fv_type_name(s->expr->type), s->expr->lanes));
+        return fv_fp_fail(p, FV_E_SYNTAX, fv_printf(p->ctx, "%s is declared %s with %d lanes and given %s with %d",
+                                                    fv_cstr(p->ctx, s->name),
+                                                    fv_type_name(type), lanes, fv_type_name(s->expr->type),
+                                                        s->expr->lanes));
     declare(p, (fv_fp_name){.name = s->name, .type = type, .lanes = lanes});
     return true;
 }
 
 static bool parse_alloc(fv_fp *p, fv_flat *s) {
     static const struct { const char *word; fv_space space; } spaces[] = {
-        { "global", FV_SPACE_GLOBAL }, { "local", FV_SPACE_LOCAL }, { "private", FV_SPACE_PRIVATE }, { "reg", FV_SPACE_REG },
+        { "global", FV_SPACE_GLOBAL }, { "local", FV_SPACE_LOCAL }, { "private", FV_SPACE_PRIVATE },
+            { "reg", FV_SPACE_REG },
     };
     fv_memory *m = s->memory = FV_NEW(p->ctx, fv_memory);
     m->obj = (fv_obj){.kind = FV_OBJ_BUFFER, .rank = 1};
@@ -169,7 +178,8 @@ static bool parse_alloc(fv_fp *p, fv_flat *s) {
     while (i < 4 && !fv_lex_accept(&p->lx, spaces[i].word)) i++;
     if (i == 4) return fv_lex_fail(&p->lx, "local, private or reg");
     m->space = spaces[i].space;
-    if (!fv_fp_type(p, &m->obj.type, &m->lanes) || !fv_lex_expect(&p->lx, "[") || !fv_lex_int(&p->lx, &m->count) || !fv_lex_expect(&p->lx, "]"))
+    if (!fv_fp_type(p, &m->obj.type, &m->lanes) || !fv_lex_expect(&p->lx, "[") || !fv_lex_int(&p->lx, &m->count)
+        || !fv_lex_expect(&p->lx, "]"))
         return false;
     if (fv_lex_accept(&p->lx, "at") && !fv_lex_int(&p->lx, &m->offset_bytes)) return false;
     declare(p, (fv_fp_name){.name = m->obj.name, .obj = &m->obj});
@@ -183,10 +193,12 @@ static bool parse_store(fv_fp *p, fv_flat *s) {
     if (!to) return false;
     s->memory = fv_flat_memory_of(to);
     s->tensor = fv_flat_tensor_of(to);
-    if (!fv_lex_expect(&p->lx, "[") || !(s->offset = fv_fp_expr(p)) || !fv_lex_expect(&p->lx, "]") || !fv_lex_expect(&p->lx, "=") ||
+    if (!fv_lex_expect(&p->lx, "[") || !(s->offset = fv_fp_expr(p)) || !fv_lex_expect(&p->lx, "]")
+        || !fv_lex_expect(&p->lx, "=") ||
         !(s->expr = fv_fp_expr(p)))
         return false;
-    if (s->expr->lanes != lanes) return fv_fp_fail(p, FV_E_SYNTAX, fv_printf(p->ctx, "a store of %d lanes is given %d", lanes, s->expr->lanes));
+    if (s->expr->lanes != lanes)
+        return fv_fp_fail(p, FV_E_SYNTAX, fv_printf(p->ctx, "a store of %d lanes is given %d", lanes, s->expr->lanes));
     for (;;) {
         if (fv_lex_accept(&p->lx, "mask")) { if (!(s->mask = fv_fp_expr(p))) return false; }
         else if (fv_lex_accept(&p->lx, "scatter")) { if (!(s->scatter = fv_fp_expr(p))) return false; }
@@ -204,7 +216,8 @@ static bool parse_assert(fv_fp *p, fv_flat *s) { return (s->expr = fv_fp_expr(p)
 static bool statement(fv_fp *p, fv_flats *list) {
     static const struct { const char *word; fv_flat_kind kind; bool (*fn)(fv_fp *, fv_flat *); } table[] = {
         { "let", FV_L_LET, parse_let },       { "for", FV_L_FOR, parse_for },       { "if", FV_L_IF, parse_if },
-        { "alloc", FV_L_ALLOC, parse_alloc }, { "store", FV_L_STORE, parse_store }, { "barrier", FV_L_BARRIER, parse_barrier },
+        { "alloc", FV_L_ALLOC, parse_alloc }, { "store", FV_L_STORE, parse_store },
+            { "barrier", FV_L_BARRIER, parse_barrier },
         { "assert", FV_L_ASSERT, parse_assert },
     };
     fv_loc loc = fv_lex_loc(&p->lx);
@@ -243,7 +256,8 @@ fv_flat_kernel *fv_flat_parse(fv_ctx *ctx, const char *file, const char *text) {
     fv_lex_init(&p.lx, ctx, file, text);
     p.kernel = FV_NEW(ctx, fv_flat_kernel);
     p.kernel->ctx = ctx;
-    bool ok = fv_lex_expect(&p.lx, "flat") && fv_lex_name(&p.lx, &p.kernel->name) && fv_lex_expect(&p.lx, "{") && head(&p) &&
+    bool ok = fv_lex_expect(&p.lx, "flat") && fv_lex_name(&p.lx, &p.kernel->name) && fv_lex_expect(&p.lx, "{")
+        && head(&p) &&
               statements(&p, &p.kernel->body);
     if (ok && p.lx.kind != FV_T_END) ok = fv_lex_fail(&p.lx, "the end of the text");
     return ok ? p.kernel : NULL;

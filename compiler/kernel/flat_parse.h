@@ -4,7 +4,8 @@
 #include "kernel/flat_internal.h"
 
 enum { FV_FP_LANES = 64, FV_FP_DEPTH = 600 };
-typedef struct { fv_str name; fv_type type; int lanes; const fv_obj *obj; } fv_fp_name;   /* a variable, or (obj) a tensor or memory */
+/* a variable, or (obj) a tensor or memory */
+typedef struct { fv_str name; fv_type type; int lanes; const fv_obj *obj; } fv_fp_name;
 typedef struct {
     fv_ctx *ctx;
     fv_lexer lx;

@@ -1,5 +1,5 @@
-/* flat_parse_expr: expressions of the flat text, node by node as written (fv_cons: no folding). Types follow from the operands.
- * Invariant: recursion is capped; every NULL was preceded by one recorded error. */
+/* flat_parse_expr: expressions of the flat text, node by node as written (fv_cons: no folding). Types follow from the
+ * operands. Invariant: recursion is capped; every NULL was preceded by one recorded error. */
 #include "kernel/flat_parse.h"
 
 #include <math.h>
@@ -18,11 +18,12 @@ static E expected(fv_fp *p, const char *what) {
     return NULL;
 }
 
-/* -- Objects -------------------------------------------------------------------------------------------------------------- */
+/* -- Objects ----------------------------------------------------------------------------------- */
 bool fv_fp_lanes(fv_fp *p, int *lanes) {
     int64_t n;
     if (!fv_lex_expect(&p->lx, "<") || !fv_lex_int(&p->lx, &n)) return false;
-    if (n < 1 || n > FV_FP_LANES) return fv_fp_fail(p, FV_E_SYNTAX, fv_printf(p->ctx, "lanes are 1 to %d", (int)FV_FP_LANES));
+    if (n < 1 || n > FV_FP_LANES)
+        return fv_fp_fail(p, FV_E_SYNTAX, fv_printf(p->ctx, "lanes are 1 to %d", (int)FV_FP_LANES));
     *lanes = (int)n;
     return fv_lex_expect(&p->lx, ">");
 }
@@ -30,7 +31,8 @@ const fv_obj *fv_fp_object(fv_fp *p) {
     fv_str name;
     if (!fv_lex_name(&p->lx, &name)) return NULL;
     const fv_fp_name *n = fv_fp_find(p, name, true);
-    if (!n) fv_fp_fail(p, FV_E_UNKNOWN, fv_printf(p->ctx, "no tensor or memory named '%s' here", fv_cstr(p->ctx, name)));
+    if (!n) fv_fp_fail(p, FV_E_UNKNOWN, fv_printf(p->ctx, "no tensor or memory named '%s' here",
+                                                  fv_cstr(p->ctx, name)));
     return n ? n->obj : NULL;
 }
 static int arguments(fv_fp *p, const char *end, E *arg, int cap) {   /* -1: failed */
@@ -46,7 +48,8 @@ static E access(fv_fp *p, fv_op op, bool guarded) {
     int64_t lanes = 1, bound = 0;
     E arg[3];
     if (fv_lex_accept(&p->lx, "<")) {
-        if (!fv_lex_int(&p->lx, &lanes) || (guarded && (!fv_lex_expect(&p->lx, ",") || !fv_lex_int(&p->lx, &bound))) || !fv_lex_expect(&p->lx, ">"))
+        if (!fv_lex_int(&p->lx, &lanes) || (guarded && (!fv_lex_expect(&p->lx, ",") || !fv_lex_int(&p->lx, &bound)))
+            || !fv_lex_expect(&p->lx, ">"))
             return NULL;
     } else if (guarded) return expected(p, "'<', lanes and bound");
     if (lanes < 1 || lanes > FV_FP_LANES || (guarded && bound < 1)) return fail(p, "lanes or bound are out of range");
@@ -59,7 +62,7 @@ static E access(fv_fp *p, fv_op op, bool guarded) {
     return fv_cons(p->ctx, op, ref->type, (int)lanes, bound, ref, arg, n);
 }
 
-/* -- Calls ------------------------------------------------------------------------------------------------------------------ */
+/* -- Calls ------------------------------------------------------------------------------------- */
 static const struct { const char *spelling; fv_op op; } functions[] = {
 #define FORM_L(name, spelling)
 #define FORM_I(name, spelling)
@@ -74,7 +77,8 @@ static E typed(fv_fp *p, fv_op op, E *arg, int n) {
     fv_type t = arg[0]->type;
     int lanes = arg[0]->lanes;
     switch (op) {
-    case FV_X_LT: case FV_X_LE: case FV_X_EQ: case FV_X_NE: case FV_X_ISNAN: case FV_X_ANY: case FV_X_ALL: t = FV_BOOL; break;
+    case FV_X_LT: case FV_X_LE: case FV_X_EQ: case FV_X_NE: case FV_X_ISNAN: case FV_X_ANY: case FV_X_ALL: t = FV_BOOL;
+    break;
     case FV_X_WHERE: t = arg[1]->type; break;
     case FV_X_FLOOR: t = FV_I32; break;
     case FV_X_TOFLOAT: t = FV_F32; break;
@@ -89,7 +93,8 @@ static E call(fv_fp *p, fv_op op) {
     int n = arguments(p, ")", arg, 2 + FV_FP_LANES), want = fv_op_arity(op);
     if (n < 0) return NULL;
     if (op == FV_X_SHUFFLE ? n < 3 : n != want)
-        return fail(p, fv_printf(p->ctx, "%s takes %d arguments, not %d", fv_op_spelling(op), op == FV_X_SHUFFLE ? 3 : want, n));
+        return fail(p, fv_printf(p->ctx, "%s takes %d arguments, not %d", fv_op_spelling(op), op == FV_X_SHUFFLE ? 3
+                                 : want, n));
     return typed(p, op, arg, n);
 }
 static E constant_of(fv_fp *p, fv_type type) {           /* f64(1.5): a float constant that is not f32 */
@@ -106,20 +111,24 @@ static E special(fv_fp *p, const char *word) {
     int lanes;
     fv_type type;
     E a;
-    if (!strcmp(word, "iota")) return fv_fp_lanes(p, &lanes) ? fv_cons(p->ctx, FV_X_IOTA, FV_I32, lanes, 0, NULL, NULL, 0) : NULL;
+    if (!strcmp(word, "iota")) return fv_fp_lanes(p, &lanes)
+        ? fv_cons(p->ctx, FV_X_IOTA, FV_I32, lanes, 0, NULL, NULL, 0) : NULL;
     if (!strcmp(word, "splat")) {
-        if (!fv_fp_lanes(p, &lanes) || !fv_lex_expect(&p->lx, "(") || !(a = expression(p)) || !fv_lex_expect(&p->lx, ")")) return NULL;
+        if (!fv_fp_lanes(p, &lanes) || !fv_lex_expect(&p->lx, "(") || !(a = expression(p))
+            || !fv_lex_expect(&p->lx, ")")) return NULL;
         return fv_cons(p->ctx, FV_X_SPLAT, a->type, lanes, 0, NULL, &a, 1);
     }
     int one;
-    if (!fv_lex_expect(&p->lx, "<") || !fv_fp_type(p, &type, &one) || !fv_lex_expect(&p->lx, ">") || !fv_lex_expect(&p->lx, "(") ||
+    if (!fv_lex_expect(&p->lx, "<") || !fv_fp_type(p, &type, &one) || !fv_lex_expect(&p->lx, ">")
+        || !fv_lex_expect(&p->lx, "(") ||
         !(a = expression(p)) || !fv_lex_expect(&p->lx, ")"))
         return NULL;
     return fv_cons(p->ctx, FV_X_CONVERT, type, a->lanes, 0, NULL, &a, 1);
 }
 static E named(fv_fp *p) {
     static const struct { const char *word; fv_op op; bool guarded; } accesses[] = {
-        { "load", FV_X_LOAD, false }, { "guard", FV_X_LOAD, true }, { "perm", FV_X_PERMLOAD, false }, { "gather", FV_X_GATHER, false },
+        { "load", FV_X_LOAD, false }, { "guard", FV_X_LOAD, true }, { "perm", FV_X_PERMLOAD, false },
+            { "gather", FV_X_GATHER, false },
     };
     fv_str name;
     fv_type type;
@@ -163,7 +172,7 @@ static E primary(fv_fp *p) {
     return e && fv_lex_expect(&p->lx, ")") ? e : NULL;
 }
 
-/* -- Operators -------------------------------------------------------------------------------------------------------------- */
+/* -- Operators --------------------------------------------------------------------------------- */
 static E infix(fv_fp *p, fv_op op, E a, E b) {
     E arg[2] = { a, b };
     if (!b) return NULL;
@@ -205,7 +214,8 @@ static bool one_of(fv_fp *p, const fv_op *op, int n, fv_op *out) {
 /* Levels from loose to tight; comparisons do not chain. */
 static E level(fv_fp *p, int l) {
     static const struct { int n; fv_op op[4]; } levels[] = {
-        { 1, { FV_X_OR } }, { 1, { FV_X_AND } }, { 4, { FV_X_LT, FV_X_LE, FV_X_EQ, FV_X_NE } }, { 2, { FV_X_ADD, FV_X_SUB } },
+        { 1, { FV_X_OR } }, { 1, { FV_X_AND } }, { 4, { FV_X_LT, FV_X_LE, FV_X_EQ, FV_X_NE } },
+            { 2, { FV_X_ADD, FV_X_SUB } },
         { 4, { FV_X_MUL, FV_X_DIV, FV_X_FLOORDIV, FV_X_MOD } },
     };
     enum { LEVELS = sizeof levels / sizeof levels[0], COMPARE = 2 };

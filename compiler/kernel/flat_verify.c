@@ -1,5 +1,6 @@
-/* flat_verify: the laws of flat kernels (docs/ir-flat.md). Faults are recorded as KERNEL errors; their number is returned.
- * Invariant: a kernel without faults can be executed by every backend without looking for anything that this pass checks. */
+/* flat_verify: the laws of flat kernels (docs/ir-flat.md). Faults are recorded as KERNEL errors; their number is
+ * returned. Invariant: a kernel without faults can be executed by every backend without looking for anything that this
+ * pass checks. */
 #include "kernel/flat_verify.h"
 
 enum { MAX_RECORDED = 20, MAX_DEPTH = 120 };
@@ -14,7 +15,8 @@ void fv_fv_fault(fv_fv *v, const char *format, ...) {
     const fv_flat *s = v->at;
     fv_loc loc = s ? s->loc : (fv_loc){ { 0 }, 0 };
     bool labelled = s && s->label.i;
-    fv_error(v->ctx, FV_E_KERNEL, loc, "kernel %s%s%s: %s", fv_cstr(v->ctx, v->k->name), labelled ? ", " : "", labelled ? fv_cstr(v->ctx, s->label) : "", text);
+    fv_error(v->ctx, FV_E_KERNEL, loc, "kernel %s%s%s: %s", fv_cstr(v->ctx, v->k->name), labelled ? ", " : "",
+             labelled ? fv_cstr(v->ctx, s->label) : "", text);
 }
 
 const fv_fv_name *fv_fv_find(const fv_fv *v, fv_str name, bool object) {
@@ -27,7 +29,8 @@ static void bind(fv_fv *v, fv_fv_name n) {
     const char *name = fv_cstr(v->ctx, n.name);
     if (!name[0]) fv_fv_fault(v, "a name is empty");
     else if (!n.obj && fv_flat_reserved(name)) fv_fv_fault(v, "'%s' is a word of the grammar and no name", name);
-    else if (fv_fv_find(v, n.name, n.obj != NULL)) fv_fv_fault(v, "%s is bound although a %s of that name is in scope", name, n.obj ? "memory" : "variable");
+    else if (fv_fv_find(v, n.name, n.obj != NULL))
+        fv_fv_fault(v, "%s is bound although a %s of that name is in scope", name, n.obj ? "memory" : "variable");
     fv_push(v->ctx, v->name, v->n_names, v->cap_names, n);
 }
 
@@ -43,7 +46,7 @@ static void check_block(fv_fv *v, const fv_flat *body) {
     v->at = at;
 }
 
-/* -- Loops and conditions --------------------------------------------------------------------------------------------------------- */
+/* -- Loops and conditions ---------------------------------------------------------------------- */
 static void check_bounds(fv_fv *v, const fv_flat *s) {
     if (s->loop == FV_LOOP_PROGRAMS && !s->lo && !s->hi) return;
     if (!s->lo || !s->hi) {
@@ -52,7 +55,8 @@ static void check_bounds(fv_fv *v, const fv_flat *s) {
     }
     fv_fv_expr(v, s->lo);
     fv_fv_expr(v, s->hi);
-    if (s->lo->type != FV_I32 || s->hi->type != FV_I32 || s->lo->lanes != 1 || s->hi->lanes != 1) fv_fv_fault(v, "a bound of %s is no scalar i32", fv_cstr(v->ctx, s->name));
+    if (s->lo->type != FV_I32 || s->hi->type != FV_I32 || s->lo->lanes != 1 || s->hi->lanes != 1)
+        fv_fv_fault(v, "a bound of %s is no scalar i32", fv_cstr(v->ctx, s->name));
 }
 
 static void check_item(fv_fv *v, const fv_flat *s) {
@@ -74,10 +78,12 @@ static void check_for(fv_fv *v, const fv_flat *s) {
         v->in_item = varies = true;
     } else if (s->loop == FV_LOOP_GROUP) {
         if (v->in_item || v->in_programs) fv_fv_fault(v, "a group loop inside of programs or items");
-        if (s->dim < 0 || s->dim > 2 || (v->groups >> s->dim & 1)) fv_fv_fault(v, "group dimension %d is taken or does not exist", s->dim);
+        if (s->dim < 0 || s->dim > 2 || (v->groups >> s->dim & 1))
+            fv_fv_fault(v, "group dimension %d is taken or does not exist", s->dim);
         else v->groups |= 1u << s->dim;
     } else if (s->loop == FV_LOOP_PROGRAMS) {
-        if (v->in_item || v->in_programs || v->groups || v->depth > 1) fv_fv_fault(v, "the loop over programs is the outermost one");
+        if (v->in_item || v->in_programs || v->groups || v->depth > 1)
+            fv_fv_fault(v, "the loop over programs is the outermost one");
         v->in_programs = true;
     } else v->divergent |= varies;
     int mark = v->n_names;
@@ -108,7 +114,7 @@ static void check_if(fv_fv *v, const fv_flat *s) {
     v->divergent = divergent;
 }
 
-/* -- Memory ------------------------------------------------------------------------------------------------------------------------ */
+/* -- Memory ------------------------------------------------------------------------------------ */
 static void check_alloc(fv_fv *v, const fv_flat *s) {
     const fv_memory *m = s->memory;
     if (!m) {
@@ -117,16 +123,23 @@ static void check_alloc(fv_fv *v, const fv_flat *s) {
     }
     const char *name = fv_cstr(v->ctx, m->obj.name);
     int bytes = fv_type_bytes(m->obj.type);
-    if (m->obj.kind != FV_OBJ_BUFFER || m->space == FV_SPACE_GLOBAL) fv_fv_fault(v, "%s is global: tensors are parameters", name);
-    if (m->count < 1 || m->count > INT32_MAX || bytes == 0) fv_fv_fault(v, "%s has %lld elements of type %s", name, (long long)m->count, fv_type_name(m->obj.type));
-    if (m->lanes < 1 || (m->space != FV_SPACE_REG && m->lanes != 1)) fv_fv_fault(v, "%s has elements of %d lanes", name, m->lanes);
+    if (m->obj.kind != FV_OBJ_BUFFER || m->space == FV_SPACE_GLOBAL)
+        fv_fv_fault(v, "%s is global: tensors are parameters", name);
+    if (m->count < 1 || m->count > INT32_MAX || bytes == 0)
+        fv_fv_fault(v, "%s has %lld elements of type %s", name, (long long)m->count, fv_type_name(m->obj.type));
+    if (m->lanes < 1 || (m->space != FV_SPACE_REG && m->lanes != 1))
+        fv_fv_fault(v, "%s has elements of %d lanes", name, m->lanes);
     if (m->space == FV_SPACE_LOCAL && v->in_item) fv_fv_fault(v, "%s is local and stands inside the item loop", name);
     if (m->space == FV_SPACE_LOCAL) {
-        if (m->offset_bytes < 0 || m->offset_bytes % 64) fv_fv_fault(v, "%s stands at byte %lld of local memory: offsets are multiples of 64", name, (long long)m->offset_bytes);
+        if (m->offset_bytes < 0 || m->offset_bytes % 64)
+            fv_fv_fault(v, "%s stands at byte %lld of local memory: offsets are multiples of 64", name,
+                        (long long)m->offset_bytes);
         else if (m->offset_bytes + m->count * bytes > v->k->scratch_bytes)
-            fv_fv_fault(v, "%s ends at byte %lld of local memory, which has %lld", name, (long long)(m->offset_bytes + m->count * bytes), (long long)v->k->scratch_bytes);
+            fv_fv_fault(v, "%s ends at byte %lld of local memory, which has %lld", name,
+                        (long long)(m->offset_bytes + m->count * bytes), (long long)v->k->scratch_bytes);
     }
-    if (m->space == FV_SPACE_PRIVATE && !v->in_item) fv_fv_fault(v, "%s is private and stands outside of the item loop", name);
+    if (m->space == FV_SPACE_PRIVATE && !v->in_item)
+        fv_fv_fault(v, "%s is private and stands outside of the item loop", name);
     bind(v, (fv_fv_name){ .name = m->obj.name, .obj = &m->obj });
 }
 
@@ -142,12 +155,18 @@ static void check_store(fv_fv *v, const fv_flat *s) {
     fv_fv_expr(v, s->mask);
     fv_fv_expr(v, s->scatter);
     fv_fv_access(v, to, s->offset, s->scatter ? 1 : s->expr->lanes, "stores");
-    if (s->expr->type != to->type) fv_fv_fault(v, "%s is stored to %s, whose elements are %s", fv_type_name(s->expr->type), name, fv_type_name(to->type));
-    if (s->offset->type != FV_I32 || s->offset->lanes != 1) fv_fv_fault(v, "the offset of a store to %s is no scalar i32", name);
+    if (s->expr->type != to->type)
+        fv_fv_fault(v, "%s is stored to %s, whose elements are %s", fv_type_name(s->expr->type), name,
+                    fv_type_name(to->type));
+    if (s->offset->type != FV_I32 || s->offset->lanes != 1)
+        fv_fv_fault(v, "the offset of a store to %s is no scalar i32", name);
     if (s->tensor && s->tensor->role == FV_ROLE_IN) fv_fv_fault(v, "%s is an input and is stored to", name);
-    if (s->mask && (s->mask->type != FV_BOOL || s->mask->lanes != s->expr->lanes)) fv_fv_fault(v, "the mask of a store to %s is not bool with %d lanes", name, s->expr->lanes);
-    if (s->scatter && (s->scatter->type != FV_I32 || s->scatter->lanes != s->expr->lanes)) fv_fv_fault(v, "the scatter of a store to %s is not i32 with %d lanes", name, s->expr->lanes);
-    if (s->memory && s->memory->space == FV_SPACE_REG && (s->mask || s->scatter)) fv_fv_fault(v, "registers %s are stored whole", name);
+    if (s->mask && (s->mask->type != FV_BOOL || s->mask->lanes != s->expr->lanes))
+        fv_fv_fault(v, "the mask of a store to %s is not bool with %d lanes", name, s->expr->lanes);
+    if (s->scatter && (s->scatter->type != FV_I32 || s->scatter->lanes != s->expr->lanes))
+        fv_fv_fault(v, "the scatter of a store to %s is not i32 with %d lanes", name, s->expr->lanes);
+    if (s->memory && s->memory->space == FV_SPACE_REG && (s->mask || s->scatter))
+        fv_fv_fault(v, "registers %s are stored whole", name);
 }
 
 static void check_let(fv_fv *v, const fv_flat *s) {
@@ -156,7 +175,8 @@ static void check_let(fv_fv *v, const fv_flat *s) {
         return;
     }
     fv_fv_expr(v, s->expr);
-    bind(v, (fv_fv_name){ .name = s->name, .type = s->expr->type, .lanes = s->expr->lanes, .varies = fv_fv_varies(v, s->expr) || (v->in_item && v->divergent) });
+    bind(v, (fv_fv_name){ .name = s->name, .type = s->expr->type, .lanes = s->expr->lanes,
+            .varies = fv_fv_varies(v, s->expr) || (v->in_item && v->divergent) });
 }
 
 static void check_list(fv_fv *v, const fv_flat *s) {
@@ -181,14 +201,16 @@ static void check_tensors(fv_fv *v) {
     for (int i = 0; i < v->k->n_tensors; i++) {
         const fv_tensor *t = v->k->tensor[i];
         const char *name = fv_cstr(v->ctx, t->obj.name);
-        if (t->obj.kind != FV_OBJ_TENSOR || t->obj.rank < 0 || t->obj.rank > FV_MAX_AXES || !fv_type_bytes(t->obj.type)) fv_fv_fault(v, "%s is no tensor", name);
+        if (t->obj.kind != FV_OBJ_TENSOR || t->obj.rank < 0 || t->obj.rank > FV_MAX_AXES || !fv_type_bytes(t->obj.type))
+            fv_fv_fault(v, "%s is no tensor", name);
         bind(v, (fv_fv_name){ .name = t->obj.name, .obj = &t->obj });
     }
 }
 
 int fv_flat_verify(fv_flat_kernel *k) {
     fv_fv v = { .ctx = k->ctx, .k = k };
-    if (k->programs < 0 || k->scratch_bytes < 0 || k->group_size < 0) fv_fv_fault(&v, "a number of the head is negative");
+    if (k->programs < 0 || k->scratch_bytes < 0 || k->group_size < 0)
+        fv_fv_fault(&v, "a number of the head is negative");
     check_tensors(&v);
     check_block(&v, k->body);
     return v.faults;

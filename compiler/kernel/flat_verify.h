@@ -16,10 +16,12 @@ typedef struct {
     int depth;
 } fv_fv;
 
-void fv_fv_fault(fv_fv *v, const char *format, ...) __attribute__((format(printf, 2, 3)));   /* at most 20 are recorded, all are counted */
+/* at most 20 are recorded, all are counted */
+void fv_fv_fault(fv_fv *v, const char *format, ...) __attribute__((format(printf, 2, 3)));
 const fv_fv_name *fv_fv_find(const fv_fv *v, fv_str name, bool object);
 void fv_fv_expr(fv_fv *v, const fv_expr *e);                       /* NULL is fine */
 bool fv_fv_varies(const fv_fv *v, const fv_expr *e);               /* may the items of a group see different values? */
-/* Faults if an access of `lanes` at the offset cannot be right: registers need constant numbers, constants must lie within. */
+/* Faults if an access of `lanes` at the offset cannot be right: registers need constant numbers, constants must lie
+ * within. */
 void fv_fv_access(fv_fv *v, const fv_obj *ref, const fv_expr *offset, int lanes, const char *what);
 #endif

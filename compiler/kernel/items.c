@@ -1,5 +1,6 @@
-/* items: tile kernels to flat kernels for OpenCL: one program of the grid is one group of items, structures become uniform loops and branches, statements the
- * loops of an item over its points. Invariant: everything that decides whether a barrier is reached is computed from what all items share. */
+/* items: tile kernels to flat kernels for OpenCL: one program of the grid is one group of items, structures become
+ * uniform loops and branches, statements the loops of an item over its points. Invariant: everything that decides
+ * whether a barrier is reached is computed from what all items share. */
 #include "kernel/items.h"
 
 void it_refuse(it *f, fv_code code, const char *format, ...) {
@@ -12,11 +13,12 @@ void it_refuse(it *f, fv_code code, const char *format, ...) {
     va_end(ap);
     const fv_stmt *s = f->stmt;
     bool labelled = s && s->label.i;
-    fv_error(f->ctx, code, s ? s->loc : (fv_loc){ { 0 }, 0 }, "kernel %s%s%s: %s", fv_cstr(f->ctx, f->k->name), labelled ? ", " : "",
+    fv_error(f->ctx, code, s ? s->loc : (fv_loc){ { 0 }, 0 }, "kernel %s%s%s: %s", fv_cstr(f->ctx, f->k->name),
+             labelled ? ", " : "",
              labelled ? fv_cstr(f->ctx, s->label) : "", text);
 }
 
-/* -- Emitting -------------------------------------------------------------------------------------------------------------------------------------- */
+/* -- Emitting ---------------------------------------------------------------------------------- */
 fv_flat *it_emit(it *f, fv_flat_kind kind) {
     fv_flat *s = fv_flat_new(f->ctx, kind);
     s->label = f->label;
@@ -64,7 +66,8 @@ const fv_expr *it_for(it *f, const char *stem, const fv_expr *lo, const fv_expr 
 }
 fv_memory *it_register(it *f, const char *stem, fv_type type) {
     fv_memory *m = FV_NEW(f->ctx, fv_memory);
-    *m = (fv_memory){ .obj = { .kind = FV_OBJ_BUFFER, .name = it_fresh(f, stem), .type = type, .rank = 1 }, .space = FV_SPACE_REG, .lanes = 1, .count = 1 };
+    *m = (fv_memory){ .obj = { .kind = FV_OBJ_BUFFER, .name = it_fresh(f, stem), .type = type, .rank = 1 },
+            .space = FV_SPACE_REG, .lanes = 1, .count = 1 };
     it_emit(f, FV_L_ALLOC)->memory = m;
     return m;
 }
@@ -79,7 +82,7 @@ void it_set(it *f, fv_memory *m, const fv_expr *v) {
     s->expr = v;
 }
 
-/* -- Units ------------------------------------------------------------------------------------------------------------------------------------------ */
+/* -- Units ------------------------------------------------------------------------------------- */
 static it_unit *add_unit(it *f) {
     it_unit *u = FV_NEW(f->ctx, it_unit);
     if (f->units->last) f->units->last->next = u;
@@ -96,7 +99,8 @@ void it_leaf(it *f) {
 void it_touch(it *f, int object, bool write, int mark) {
     it_access a = { object, write, mark };
     for (int i = 0; i < f->leaf->n_access; i++)
-        if (f->leaf->access[i].object == object && f->leaf->access[i].write == write && f->leaf->access[i].mark == mark) return;
+        if (f->leaf->access[i].object == object && f->leaf->access[i].write == write && f->leaf->access[i].mark == mark)
+            return;
     fv_push(f->ctx, f->leaf->access, f->leaf->n_access, f->leaf->cap_access, a);
 }
 /* The caller has filled the frame; units made until *outer is put back stand inside. */
@@ -114,7 +118,7 @@ static void leave(it *f, it_units *body, it_units *outer) {
     f->units->last->body = body->first;
 }
 
-/* -- Structures ------------------------------------------------------------------------------------------------------------------------------------- */
+/* -- Structures -------------------------------------------------------------------------------- */
 static void bind(it *f, fv_str name, fv_type type, const fv_expr *to) {
     fv_binding b = { fv_var(f->ctx, name, type), to };
     fv_push(f->ctx, f->bind, f->n_bind, f->cap_bind, b);
@@ -152,7 +156,8 @@ static void lower_for(it *f, const fv_stmt *s) {
     const fv_expr *var = fv_var(f->ctx, loop->name, FV_I32);
     fv_range l = fv_range_of(&f->facts, lo), h = fv_range_of(&f->facts, hi);
     int64_t last = h.hi - 1, from, to;
-    if (fv_is_int(lo, &from) && fv_is_int(hi, &to)) last = to > from ? from + (to - 1 - from) / loop->step * loop->step : from;
+    if (fv_is_int(lo, &from) && fv_is_int(hi, &to)) last = to > from
+        ? from + (to - 1 - from) / loop->step * loop->step : from;
     fv_facts_add(f->ctx, &f->facts, var, l.lo, last);
     fv_facts_assume(f->ctx, &f->facts, fv_op2(f->ctx, FV_X_LT, var, hi));
     if (a->tile) place_axis(f, a, var, hi);
@@ -167,8 +172,10 @@ static void lower_axes(it *f, const fv_stmt *s) {
     for (int i = 0; i < s->n_axes; i++) {
         const fv_tile_axis *a = &s->axis[i];
         const char *name = fv_cstr(f->ctx, a->name);
-        const fv_expr *base = a->base ? it_let(f, fv_cstr(f->ctx, fv_base_name(f->ctx, a->name)), it_condition(f, a->base)) : fv_int(f->ctx, 0);
-        const fv_expr *limit = a->limit ? it_let(f, fv_printf(f->ctx, "%s.end", name), it_condition(f, a->limit)) : NULL;
+        const fv_expr *base = a->base ? it_let(f, fv_cstr(f->ctx, fv_base_name(f->ctx, a->name)),
+                                               it_condition(f, a->base)) : fv_int(f->ctx, 0);
+        const fv_expr *limit = a->limit ? it_let(f, fv_printf(f->ctx, "%s.end", name), it_condition(f, a->limit))
+            : NULL;
         place_axis(f, a, base, limit);
     }
 }
@@ -177,7 +184,8 @@ static void lower_let(it *f, const fv_stmt *s) {
     it_leaf(f);
     const fv_expr *v = it_let(f, fv_cstr(f->ctx, s->name), it_condition(f, s->expr));
     if (s->ranged) {
-        const fv_expr *ok = fv_and(f->ctx, fv_op2(f->ctx, FV_X_LE, fv_int(f->ctx, s->lo), v), fv_op2(f->ctx, FV_X_LE, v, fv_int(f->ctx, s->hi)));
+        const fv_expr *ok = fv_and(f->ctx, fv_op2(f->ctx, FV_X_LE, fv_int(f->ctx, s->lo), v),
+                                   fv_op2(f->ctx, FV_X_LE, v, fv_int(f->ctx, s->hi)));
         if (!fv_is_true(ok)) it_emit(f, FV_L_ASSERT)->expr = ok;
         if (v->op == FV_X_VAR) fv_facts_add(f->ctx, &f->facts, v, s->lo, s->hi);
     }
@@ -210,8 +218,9 @@ static void statements(it *f, const fv_stmt *s) {
     }
 }
 
-/* -- Grid --------------------------------------------------------------------------------------------------------------------------------------------- */
-/* Programs count through the grid, its last axis fastest. A limit that depends on other axes counts with its greatest value; surplus programs do nothing. */
+/* -- Grid -------------------------------------------------------------------------------------- */
+/* Programs count through the grid, its last axis fastest. A limit that depends on other axes counts with its greatest
+ * value; surplus programs do nothing. */
 static void lower_grid(it *f, const fv_stmt *s, const fv_expr *program) {
     const fv_expr *limit[FV_MAX_AXES], *at[FV_MAX_AXES], *run = NULL;
     int64_t count[FV_MAX_AXES], programs = 1;
@@ -223,7 +232,8 @@ static void lower_grid(it *f, const fv_stmt *s, const fv_expr *program) {
         int64_t tile = a->tile ? a->tile : 1;
         limit[i] = it_condition(f, a->limit);
         fv_range r = fv_range_of(&f->facts, limit[i]);
-        if (r.hi >= FV_RANGE_MAX) it_refuse(f, FV_E_KERNEL, "the limit of the grid axis %s has no bound", fv_cstr(f->ctx, a->name));
+        if (r.hi >= FV_RANGE_MAX)
+            it_refuse(f, FV_E_KERNEL, "the limit of the grid axis %s has no bound", fv_cstr(f->ctx, a->name));
         count[i] = r.hi > 0 ? (r.hi + tile - 1) / tile : 0;
         at[i] = fv_var(f->ctx, it_fresh(f, fv_cstr(f->ctx, a->tile ? fv_base_name(f->ctx, a->name) : a->name)), FV_I32);
         fv_facts_add(f->ctx, &f->facts, at[i], 0, count[i] ? (count[i] - 1) * tile : 0);
@@ -231,21 +241,25 @@ static void lower_grid(it *f, const fv_stmt *s, const fv_expr *program) {
         if (!a->tile) bind(f, a->name, FV_I32, at[i]);
         else place_axis(f, a, at[i], limit[i]);
         if (!fv_is_int(limit[i], NULL)) run = fv_and(f->ctx, run, fv_op2(f->ctx, FV_X_LT, at[i], limit[i]));
-        if (count[i] && programs > INT32_MAX / count[i]) it_refuse(f, FV_E_KERNEL, "the grid has more than %lld programs", (long long)INT32_MAX);
+        if (count[i] && programs > INT32_MAX / count[i])
+            it_refuse(f, FV_E_KERNEL, "the grid has more than %lld programs", (long long)INT32_MAX);
         programs *= count[i];
         if (f->failed) return;
     }
     f->out->programs = programs;
     const fv_expr *left = program;
     int64_t rest = programs;
-    for (int i = 0; i < s->n_axes; i++) {                   /* outermost first, so that limits may name the axes before them */
+    /* outermost first, so that limits may name the axes before them */
+    for (int i = 0; i < s->n_axes; i++) {
         rest = count[i] ? rest / count[i] : 0;
         int64_t tile = s->axis[i].tile ? s->axis[i].tile : 1;
-        const fv_expr *index = rest > 1 ? fv_op2(f->ctx, FV_X_FLOORDIV, left, fv_int(f->ctx, rest)) : rest ? left : fv_int(f->ctx, 0);
+        const fv_expr *index = rest > 1 ? fv_op2(f->ctx, FV_X_FLOORDIV, left, fv_int(f->ctx, rest)) : rest ? left
+            : fv_int(f->ctx, 0);
         fv_flat *let = it_emit(f, FV_L_LET);
         let->name = at[i]->name;
         let->expr = fv_muli(f->ctx, index, tile);
-        if (i + 1 < s->n_axes) left = rest > 1 ? it_let(f, "g", fv_op2(f->ctx, FV_X_MOD, left, fv_int(f->ctx, rest))) : fv_int(f->ctx, 0);
+        if (i + 1 < s->n_axes) left = rest > 1 ? it_let(f, "g", fv_op2(f->ctx, FV_X_MOD, left, fv_int(f->ctx, rest)))
+            : fv_int(f->ctx, 0);
     }
     if (!run) {
         statements(f, s->body);
@@ -256,7 +270,7 @@ static void lower_grid(it *f, const fv_stmt *s, const fv_expr *program) {
     inside(f, branch, s->body);
 }
 
-/* -- The frame ------------------------------------------------------------------------------------------------------------------------------------------ */
+/* -- The frame --------------------------------------------------------------------------------- */
 static void make_memory(it *f, it_buffer *x) {
     const fv_buffer *b = x->b;
     fv_memory *m = x->mem = FV_NEW(f->ctx, fv_memory);
@@ -281,25 +295,30 @@ fv_memory *it_scratch(it *f, int which) {
     if (f->scratch[which]) return f->scratch[which];
     fv_memory *m = FV_NEW(f->ctx, fv_memory);
     int64_t count = f->group + (which == 2 ? f->group / 16 + 1 : 0);
-    *m = (fv_memory){ .obj = { .kind = FV_OBJ_BUFFER, .name = it_fresh(f, stem[which]), .type = which ? FV_I32 : FV_F32, .rank = 1 },
-                      .space = FV_SPACE_LOCAL, .lanes = 1, .count = count, .offset_bytes = (f->out->scratch_bytes + 63) / 64 * 64 };
+    *m = (fv_memory){ .obj = { .kind = FV_OBJ_BUFFER, .name = it_fresh(f, stem[which]), .type = which ? FV_I32 : FV_F32,
+            .rank = 1 },
+                      .space = FV_SPACE_LOCAL, .lanes = 1, .count = count,
+                          .offset_bytes = (f->out->scratch_bytes + 63) / 64 * 64 };
     f->out->scratch_bytes = m->offset_bytes + 4 * count;
     f->scratch_object[which] = f->n_objects++;
     return f->scratch[which] = m;
 }
 
-static void add_alloc(it *f, fv_flats *list, fv_memory *m) { fv_flats_add(list, fv_flat_new(f->ctx, FV_L_ALLOC))->memory = m; }
+static void add_alloc(it *f, fv_flats *list, fv_memory *m) {
+    fv_flats_add(list, fv_flat_new(f->ctx, FV_L_ALLOC))->memory = m; }
 
 static void frame(it *f, it_unit *units) {
     fv_flats group = { 0 }, items = { 0 }, top = { 0 };
     it_barriers(f, units);
-    for (int i = 0; i < f->n_buffers; i++) add_alloc(f, f->buffer[i]->mem->space == FV_SPACE_LOCAL ? &group : &items, f->buffer[i]->mem);
+    for (int i = 0; i < f->n_buffers; i++)
+        add_alloc(f, f->buffer[i]->mem->space == FV_SPACE_LOCAL ? &group : &items, f->buffer[i]->mem);
     for (int i = 0; i < 3; i++)
         if (f->scratch[i]) add_alloc(f, &group, f->scratch[i]);
     fv_flat *code = it_assemble(f, units);
     if (items.last) items.last->next = code;
     else items.first = code;
-    fv_flat *item = fv_flats_add(&group, fv_flat_new(f->ctx, FV_L_FOR)), *outer = fv_flats_add(&top, fv_flat_new(f->ctx, FV_L_FOR));
+    fv_flat *item = fv_flats_add(&group, fv_flat_new(f->ctx, FV_L_FOR)),
+        *outer = fv_flats_add(&top, fv_flat_new(f->ctx, FV_L_FOR));
     item->loop = FV_LOOP_ITEM;
     item->name = f->item->name;
     item->lo = outer->lo = fv_int(f->ctx, 0);
@@ -343,6 +362,7 @@ fv_flat_kernel *fv_flatten_opencl(const fv_kernel *k, const fv_schedule *s, cons
     f.facts = fv_facts_copy(k->ctx, NULL);
     lower(&f);
     if (!f.failed && f.out->scratch_bytes > f.t->l1_bytes)
-        it_refuse(&f, FV_E_SCHEDULE, "%lld bytes of local memory are needed, the target has %lld", (long long)f.out->scratch_bytes, (long long)f.t->l1_bytes);
+        it_refuse(&f, FV_E_SCHEDULE, "%lld bytes of local memory are needed, the target has %lld",
+                  (long long)f.out->scratch_bytes, (long long)f.t->l1_bytes);
     return f.failed ? NULL : f.out;
 }

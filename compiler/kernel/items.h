@@ -7,9 +7,10 @@
  *   items_tree.c     reductions and conditions over all items of a group
  *   items_barrier.c  barriers
  *
- * A way (`it_way`) distributes points over items: a list of axes read as one mixed-radix number z = slot * group + item. A statement takes the first way of
- * the list whose axes are all free in it; without one it is cooperative: all its free axes are the way. A buffer is private iff every statement that touches it
- * is distributed by one way and indexes it with that way's bare axes at the same places; otherwise it is local. */
+ * A way (`it_way`) distributes points over items: a list of axes read as one mixed-radix number z = slot * group +
+ * item. A statement takes the first way of the list whose axes are all free in it; without one it is cooperative: all
+ * its free axes are the way. A buffer is private iff every statement that touches it is distributed by one way and
+ * indexes it with that way's bare axes at the same places; otherwise it is local. */
 #ifndef FV_ITEMS_H
 #define FV_ITEMS_H
 #include "kernel/flat_internal.h"
@@ -17,7 +18,8 @@
 enum { IT_MAX_GROUP = 256, IT_MAX_WAYS = 16, IT_MAX_DEPTH = 96, IT_SHARED = 31, IT_MAX_MARKS = 31 };
 
 typedef struct { int n; fv_str axis[FV_MAX_AXES]; } it_way;
-/* How an access is tied to the item: by which way, and at which places of the index its axes stand bare. Equal marks: the same item has the same element. */
+/* How an access is tied to the item: by which way, and at which places of the index its axes stand bare. Equal marks:
+ * the same item has the same element. */
 typedef struct { int way; int place[FV_MAX_AXES]; } it_mark;
 
 typedef struct {
@@ -31,12 +33,13 @@ typedef struct {
 typedef struct {
     const fv_buffer *b;
     fv_memory *mem;
-    int mark;                                           /* IT_SHARED: local; else private by this mark; -1: not seen yet */
+    /* IT_SHARED: local; else private by this mark; -1: not seen yet */
+    int mark;
     int object;                                         /* local: number for the barrier pass */
     int64_t stride[FV_MAX_AXES], slot_stride;           /* elements; private: 0 at the axes of the way */
 } it_buffer;
 
-/* -- Code with its accesses, before barriers --------------------------------------------------------------------------------------------------- */
+/* -- Code with its accesses, before barriers --------------------------------------------------- */
 typedef struct { int object; bool write; int mark; } it_access;
 typedef struct it_unit it_unit;
 struct it_unit {
@@ -69,7 +72,8 @@ typedef struct {
     it_buffer **buffer;
     int64_t local_bytes, private_words;
     int n_objects;                                      /* local buffers, inout tensors, scratch of trees and flags */
-    fv_memory *scratch[3];                              /* f32 and i32 partial results, flags of conditions; made when needed */
+    /* f32 and i32 partial results, flags of conditions; made when needed */
+    fv_memory *scratch[3];
     int scratch_object[3];
     /* emission */
     const fv_expr *item;                                /* VAR of the item loop */
@@ -92,29 +96,36 @@ typedef struct {
     bool failed;
 } it;
 
-/* -- place ---------------------------------------------------------------------------------------------------------------------------------------- */
+/* -- place ------------------------------------------------------------------------------------- */
 int it_way_of(const it *f, const fv_str *axes, int n);              /* first way within the axes; -1 */
-int it_stmt_axes(const fv_stmt *s, fv_str *axes);                   /* axes a statement can be distributed over: free ones, less the scanned or list axis */
-bool it_is_tree(const it *f, const fv_stmt *s);                     /* a cooperative reduction done by all items together */
-int it_mark_of(it *f, const fv_expr *const *index, const fv_buffer *b, int way);   /* index NULL: at the buffer's own axes */
-void it_place(it *f);                                               /* fills axes, buffers, sizes; needs ways and group */
+/* axes a statement can be distributed over: free ones, less the scanned or list axis */
+int it_stmt_axes(const fv_stmt *s, fv_str *axes);
+/* a cooperative reduction done by all items together */
+bool it_is_tree(const it *f, const fv_stmt *s);
+/* index NULL: at the buffer's own axes */
+int it_mark_of(it *f, const fv_expr *const *index, const fv_buffer *b, int way);
+/* fills axes, buffers, sizes; needs ways and group */
+void it_place(it *f);
 int64_t it_tile(const it *f, fv_str axis);
 int64_t it_points(const it *f, const fv_str *axes, int n);
 it_axis *it_find_axis(const it *f, fv_str name);
 it_buffer *it_find_buffer(const it *f, const fv_obj *b);
-bool it_fits(const it *f);                                          /* within the target's local memory and private words */
+/* within the target's local memory and private words */
+bool it_fits(const it *f);
 /* Is a reduction's predicate free of reduced axes? */
 bool it_where_is_free(const fv_stmt *s);
 
-/* -- choose --------------------------------------------------------------------------------------------------------------------------------------- */
-bool it_choose(it *f, const fv_schedule *s);                        /* sets ways and group from the schedule, else the cheapest that fits */
+/* -- choose ------------------------------------------------------------------------------------ */
+/* sets ways and group from the schedule, else the cheapest that fits */
+bool it_choose(it *f, const fv_schedule *s);
 
-/* -- emission --------------------------------------------------------------------------------------------------------------------------------------- */
+/* -- emission ---------------------------------------------------------------------------------- */
 void it_refuse(it *f, fv_code code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 fv_flat *it_emit(it *f, fv_flat_kind kind);
 fv_str it_fresh(it *f, const char *stem);
 const fv_expr *it_let(it *f, const char *stem, const fv_expr *e);  /* constants and variables as they are */
-void it_begin(it *f, fv_flat *frame);                               /* statements go into the body of `frame` (appended) until it_end */
+/* statements go into the body of `frame` (appended) until it_end */
+void it_begin(it *f, fv_flat *frame);
 void it_end(it *f, int depth);                                      /* back to this depth */
 void it_if(it *f, const fv_expr *cond);                             /* opens; nothing if always true */
 const fv_expr *it_for(it *f, const char *stem, const fv_expr *lo, const fv_expr *hi);   /* opens; the loop variable */
@@ -123,10 +134,12 @@ void it_touch(it *f, int object, bool write, int mark);
 fv_memory *it_register(it *f, const char *stem, fv_type type);
 const fv_expr *it_get(it *f, const fv_memory *m);                   /* of a register */
 void it_set(it *f, fv_memory *m, const fv_expr *v);
-fv_memory *it_scratch(it *f, int which);                            /* 0: f32, 1: i32, one element an item; 2: i32, flags */
-void it_units_in(it *f, fv_flat *frame, it_units *body, it_units **outer);   /* a frame whose body holds units: loops and branches that may hold barriers */
+/* 0: f32, 1: i32, one element an item; 2: i32, flags */
+fv_memory *it_scratch(it *f, int which);
+/* a frame whose body holds units: loops and branches that may hold barriers */
+void it_units_in(it *f, fv_flat *frame, it_units *body, it_units **outer);
 
-/* -- expr ------------------------------------------------------------------------------------------------------------------------------------------- */
+/* -- expr -------------------------------------------------------------------------------------- */
 const fv_expr *it_value(it *f, const fv_expr *e);                   /* at the point; shared parts are bound */
 const fv_expr *it_convert(it *f, const fv_expr *v, fv_type to);
 void it_store_buffer(it *f, it_buffer *b, const fv_expr *v);        /* at the point */
@@ -134,8 +147,9 @@ const fv_expr *it_load_buffer(it *f, it_buffer *b);
 void it_store_tensor(it *f, const fv_stmt *s, const fv_expr *v);
 void it_forget(it *f);                                              /* a new point: nothing is known of it yet */
 
-/* -- statements --------------------------------------------------------------------------------------------------------------------------------------- */
-void it_open_points(it *f, const it_way *way, const fv_str *axes, int n);       /* loops over the item's points of the axes; the way's first */
+/* -- statements -------------------------------------------------------------------------------- */
+/* loops over the item's points of the axes; the way's first */
+void it_open_points(it *f, const it_way *way, const fv_str *axes, int n);
 void it_open_axis(it *f, fv_str axis);                              /* a serial loop over the valid points of an axis */
 void it_axes_count(it *f, it_axis *a, const fv_expr **count);       /* valid points, flat */
 void it_statement(it *f, const fv_stmt *s);
@@ -145,9 +159,10 @@ const fv_expr *it_neutral(it *f, const fv_stmt *s, fv_type t);
 const fv_expr *it_combine(it *f, const fv_stmt *s, const fv_expr *a, const fv_expr *b);
 void it_reduce_point(it *f, const fv_stmt *s, fv_memory *acc);      /* acc = acc op value where the predicate holds */
 void it_tree(it *f, const fv_stmt *s);
-const fv_expr *it_condition(it *f, const fv_expr *e);               /* a scalar with ANY and ALL in it: every item gets the same value */
+/* a scalar with ANY and ALL in it: every item gets the same value */
+const fv_expr *it_condition(it *f, const fv_expr *e);
 
-/* -- barriers ------------------------------------------------------------------------------------------------------------------------------------------- */
+/* -- barriers ---------------------------------------------------------------------------------- */
 void it_barriers(it *f, it_unit *units);
 fv_flat *it_assemble(it *f, it_unit *units);
 #endif

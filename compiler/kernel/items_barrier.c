@@ -1,6 +1,7 @@
-/* items_barrier: barriers by a forward pass over structured code. State: which local objects were written and read since the last barrier, and by which mark; an
- * access that another item may have raced with gets a barrier before its leaf. Loop bodies are walked until the state before them no longer grows.
- * Invariant: accesses of one mark are to elements that the item has to itself. */
+/* items_barrier: barriers by a forward pass over structured code. State: which local objects were written and read
+ * since the last barrier, and by which mark; an access that another item may have raced with gets a barrier before its
+ * leaf. Loop bodies are walked until the state before them no longer grows. Invariant: accesses of one mark are to
+ * elements that the item has to itself. */
 #include "kernel/items.h"
 
 #include <string.h>

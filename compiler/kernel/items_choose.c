@@ -1,16 +1,19 @@
-/* items_choose: which axes are distributed over items, and how many items a group has. A schedule may say `item=q,d` (a priority list), `fuse.item=i,j` (axes
- * read as one, tried before the list) and `group=64`; otherwise lists of up to two ways are compared by a count of the work of the busiest item.
- * Invariant: what is chosen fits the target's limits, or an error says which limit was passed and by how much. */
+/* items_choose: which axes are distributed over items, and how many items a group has. A schedule may say `item=q,d` (a
+ * priority list), `fuse.item=i,j` (axes read as one, tried before the list) and `group=64`; otherwise lists of up to
+ * two ways are compared by a count of the work of the busiest item. Invariant: what is chosen fits the target's limits,
+ * or an error says which limit was passed and by how much. */
 #include "kernel/items.h"
 
 #include <string.h>
 
-/* What every OpenCL device that is likely to be met has: 48 KiB of local memory. Beyond 160 private words compilers spill. */
-const fv_target fv_target_opencl = { .name = "opencl", .lanes = 1, .registers = 160, .l1_bytes = 48 << 10, .l2_bytes = 1 << 20 };
+/* What every OpenCL device that is likely to be met has: 48 KiB of local memory. Beyond 160 private words compilers
+ * spill. */
+const fv_target fv_target_opencl = { .name = "opencl", .lanes = 1, .registers = 160, .l1_bytes = 48 << 10,
+        .l2_bytes = 1 << 20 };
 
-/* -- Cost ------------------------------------------------------------------------------------------------------------------------------------------ */
-/* What one read costs beside an arithmetic operation: private 0.2, local 1; a tensor 1 where all items read one element, 1.5 where neighbours read neighbours,
- * else 3. */
+/* -- Cost -------------------------------------------------------------------------------------- */
+/* What one read costs beside an arithmetic operation: private 0.2, local 1; a tensor 1 where all items read one
+ * element, 1.5 where neighbours read neighbours, else 3. */
 typedef struct { const it *f; int way; double cost; } reads;
 
 static bool read_cost(const fv_expr *e, void *user) {
@@ -36,7 +39,8 @@ enum { SYNC = 20 };                                         /* a barrier, in ope
 static double stmt_cost(const it *f, const fv_stmt *s) {
     fv_str axes[FV_MAX_AXES], all[FV_MAX_AXES];
     int n = it_stmt_axes(s, axes), w = it_way_of(f, axes, n), n_all = fv_stmt_free(s, all);
-    double group = (double)f->group, points = (double)it_points(f, all, n_all), over = (double)it_points(f, s->over, s->n_over), steps = 1;
+    double group = (double)f->group, points = (double)it_points(f, all, n_all),
+        over = (double)it_points(f, s->over, s->n_over), steps = 1;
     reads r = { f, w, 1 };
     fv_visit(s->expr, read_cost, &r);
     const it_buffer *b = s->kind == FV_S_STORE ? NULL : it_find_buffer(f, s->target);
@@ -48,7 +52,8 @@ static double stmt_cost(const it *f, const fv_stmt *s) {
     }
     double spread = w >= 0 ? (double)it_points(f, f->way[w].axis, f->way[w].n) : (double)it_points(f, axes, n);
     double rounds = (double)(int64_t)((spread + group - 1) / group);
-    return rounds * points / spread * (over * r.cost + write) + (b && b->mark == IT_SHARED ? SYNC : 0) + (w < 0 ? 4 : 0);
+    return rounds * points / spread * (over * r.cost + write) + (b && b->mark == IT_SHARED ? SYNC : 0) + (w < 0 ? 4
+            : 0);
 }
 
 static double trips(const fv_stmt *s) {
@@ -74,8 +79,9 @@ static double cost_of(it *f) {
     return list_cost(f, f->k->body) * (double)((f->group + 31) / 32);
 }
 
-/* -- Candidates ------------------------------------------------------------------------------------------------------------------------------------ */
-typedef struct { int n_ways; it_way way[2]; int64_t group; double cost; bool found; } best;
+/* -- Candidates -------------------------------------------------------------------------------- */
+/* wanted: 0, or the only group size tried */
+typedef struct { int n_ways; it_way way[2]; int64_t wanted, group; double cost; bool found; } best;
 
 static void consider(it *f, best *b, const it_way *way, int n) {
     static const int64_t groups[] = { 0, 32, 64, 128, 256 };
@@ -84,15 +90,18 @@ static void consider(it *f, best *b, const it_way *way, int n) {
     int64_t own = n ? it_points(f, way[0].axis, way[0].n) : 64;
     for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++) {
         f->group = groups[i] ? groups[i] : own;
+        if (b->wanted && i) break;
+        if (b->wanted) f->group = b->wanted;
         if (f->group > IT_MAX_GROUP || f->group < 1 || (groups[i] && own < groups[i])) continue;
         double cost = cost_of(f);
         if (!it_fits(f) || (b->found && cost >= b->cost)) continue;
-        *b = (best){ .n_ways = n, .group = f->group, .cost = cost, .found = true };
+        *b = (best){ .n_ways = n, .wanted = b->wanted, .group = f->group, .cost = cost, .found = true };
         memcpy(b->way, way, sizeof *way * (size_t)n);
     }
 }
 
-static bool collect(fv_stmt *s, void *user) {               /* axes that some statement can be distributed over, each once */
+/* axes that some statement can be distributed over, each once */
+static bool collect(fv_stmt *s, void *user) {
     it_way *w = user;
     fv_str axes[FV_MAX_AXES];
     int n = fv_stmt_is_op(s) ? it_stmt_axes(s, axes) : 0;
@@ -110,8 +119,8 @@ static void grid_tiles(const it *f, it_way *w) {
             if (s->axis[i].tile > 1) w->axis[w->n++] = s->axis[i].name;
 }
 
-static bool choose(it *f) {
-    best b = { .found = false };
+static bool choose(it *f, int64_t wanted) {
+    best b = { .wanted = wanted };
     it_way all = { 0 }, grid = { 0 }, try[2];
     fv_stmts_visit(f->k->body, collect, &all);
     grid_tiles(f, &grid);
@@ -129,22 +138,29 @@ static bool choose(it *f) {
     }
     consider(f, &b, try, 0);
     f->n_ways = b.found ? b.n_ways : 0;
-    f->group = b.found ? b.group : 64;
+    f->group = b.found ? b.group : wanted ? wanted : 64;
     memcpy(f->way, b.way, sizeof b.way);
     it_place(f);
     return b.found;
 }
 
-/* -- From a schedule --------------------------------------------------------------------------------------------------------------------------------- */
+/* -- From a schedule --------------------------------------------------------------------------- */
 static bool take(it *f, const fv_sched_entry *e, it_way *w) {
     for (int i = 0; i < e->n; i++) {
         if (!it_find_axis(f, e->item[i].name)) {
-            it_refuse(f, FV_E_SCHEDULE, "item names the axis %s, which the kernel has not", fv_cstr(f->ctx, e->item[i].name));
+            it_refuse(f, FV_E_SCHEDULE, "item names the axis %s, which the kernel has not",
+                      fv_cstr(f->ctx, e->item[i].name));
             return false;
         }
         if (w->n < FV_MAX_AXES) w->axis[w->n++] = e->item[i].name;
     }
     return true;
+}
+
+static bool good_group(it *f, int64_t group) {              /* 0: none given */
+    if (group >= 0 && group <= IT_MAX_GROUP) return true;
+    it_refuse(f, FV_E_SCHEDULE, "group=%lld: a group has 1 to %d items", (long long)group, (int)IT_MAX_GROUP);
+    return false;
 }
 
 static bool given(it *f, const fv_schedule *s, const fv_sched_entry *list) {
@@ -157,21 +173,21 @@ static bool given(it *f, const fv_schedule *s, const fv_sched_entry *list) {
         if (f->way[0].n) f->n_ways = 1;
     }
     if (list && !take(f, list, &names)) return false;
-    for (int i = 0; i < names.n && f->n_ways < IT_MAX_WAYS; i++) f->way[f->n_ways++] = (it_way){ .n = 1, .axis = { names.axis[i] } };
+    for (int i = 0; i < names.n && f->n_ways < IT_MAX_WAYS; i++)
+        f->way[f->n_ways++] = (it_way){ .n = 1, .axis = { names.axis[i] } };
     int64_t own = f->n_ways ? it_points(f, f->way[0].axis, f->way[0].n) : 64;
     f->group = fv_schedule_int(s, FV_F_GROUP, (fv_str){ 0 }, own > IT_MAX_GROUP ? IT_MAX_GROUP : own);
-    if (f->group < 1 || f->group > IT_MAX_GROUP) {
-        it_refuse(f, FV_E_SCHEDULE, "group=%lld: a group has 1 to %d items", (long long)f->group, (int)IT_MAX_GROUP);
-        return false;
-    }
+    if (!good_group(f, f->group)) return false;
     it_place(f);
     return true;
 }
 
 static void say_limits(it *f) {
     if (f->local_bytes > f->t->l1_bytes)
-        it_refuse(f, FV_E_SCHEDULE, "%lld bytes of local memory are needed, the target has %lld", (long long)f->local_bytes, (long long)f->t->l1_bytes);
-    else it_refuse(f, FV_E_SCHEDULE, "%lld private words an item are needed, the limit is %d", (long long)f->private_words, f->t->registers);
+        it_refuse(f, FV_E_SCHEDULE, "%lld bytes of local memory are needed, the target has %lld",
+                  (long long)f->local_bytes, (long long)f->t->l1_bytes);
+    else it_refuse(f, FV_E_SCHEDULE, "%lld private words an item are needed, the limit is %d",
+                   (long long)f->private_words, f->t->registers);
 }
 
 bool it_choose(it *f, const fv_schedule *s) {
@@ -179,7 +195,8 @@ bool it_choose(it *f, const fv_schedule *s) {
     f->group = 64;
     it_place(f);                                            /* makes the axes */
     bool said = list || (s && fv_schedule_get(s, FV_F_FUSE, fv_intern(f->ctx, "item")));
-    if (said ? given(f, s, list) && it_fits(f) : choose(f)) return true;
+    int64_t wanted = s ? fv_schedule_int(s, FV_F_GROUP, (fv_str){ 0 }, 0) : 0;
+    if (said ? given(f, s, list) && it_fits(f) : good_group(f, wanted) && choose(f, wanted)) return true;
     if (!f->failed) say_limits(f);
     return false;
 }

@@ -1,5 +1,6 @@
-/* items_expr: expressions of the tile text at one point of one item, as scalar flat trees; loads and stores of buffers and tensors. A read inside a branch of
- * `where` is guarded by the branch's condition. Invariant: every access to shared memory is recorded with the leaf that it stands in. */
+/* items_expr: expressions of the tile text at one point of one item, as scalar flat trees; loads and stores of buffers
+ * and tensors. A read inside a branch of `where` is guarded by the branch's condition. Invariant: every access to
+ * shared memory is recorded with the leaf that it stands in. */
 #include "kernel/items.h"
 
 typedef struct { bool offsets; const fv_expr *guard; } context;
@@ -7,7 +8,7 @@ static const fv_expr *lower(it *f, const fv_expr *e, context c);
 
 void it_forget(it *f) { f->n_memo = 0; }
 
-/* -- Addresses -------------------------------------------------------------------------------------------------------------------------------------- */
+/* -- Addresses --------------------------------------------------------------------------------- */
 /* Element of a buffer at flat indices; NULL: at the point. */
 static const fv_expr *buffer_offset(it *f, const it_buffer *b, const fv_expr *const *index) {
     const fv_expr *sum = fv_int(f->ctx, 0);
@@ -33,7 +34,7 @@ static void touch_tensor(it *f, const fv_obj *t, bool write) {
     }
 }
 
-/* -- Loads ------------------------------------------------------------------------------------------------------------------------------------------- */
+/* -- Loads ------------------------------------------------------------------------------------- */
 static const fv_expr *computed(it *f, const fv_expr *v) {   /* 16-bit floats are computed with as f32 */
     if (v->type != FV_F16 && v->type != FV_BF16) return v;
     return fv_make(f->ctx, FV_X_CONVERT, FV_F32, 1, 0, NULL, &v, 1);
@@ -47,7 +48,8 @@ static const fv_expr *load(it *f, const fv_obj *ref, const fv_expr *offset, cons
 static const fv_expr *within(it *f, const fv_expr *const *index, const int64_t *extent, int rank) {
     const fv_expr *all = NULL;
     for (int j = 0; j < rank; j++) {
-        const fv_expr *lo = fv_op2(f->ctx, FV_X_LE, fv_int(f->ctx, 0), index[j]), *hi = fv_op2(f->ctx, FV_X_LT, index[j], fv_int(f->ctx, extent[j]));
+        const fv_expr *lo = fv_op2(f->ctx, FV_X_LE, fv_int(f->ctx, 0), index[j]),
+            *hi = fv_op2(f->ctx, FV_X_LT, index[j], fv_int(f->ctx, extent[j]));
         if (fv_prove(f->ctx, &f->facts, lo) != 1) all = fv_and(f->ctx, all, lo);
         if (fv_prove(f->ctx, &f->facts, hi) != 1) all = fv_and(f->ctx, all, hi);
     }
@@ -86,7 +88,7 @@ static const fv_expr *read(it *f, const fv_expr *e, context c) {
     return ok ? fv_op3(f->ctx, FV_X_WHERE, ok, v, fill) : v;
 }
 
-/* -- Trees ------------------------------------------------------------------------------------------------------------------------------------------- */
+/* -- Trees ------------------------------------------------------------------------------------- */
 static const fv_expr *where(it *f, const fv_expr *e, context c) {
     const fv_expr *p = fv_simplify(f->ctx, &f->facts, lower(f, e->arg[0], c));
     if (p->op == FV_X_INT) return lower(f, e->arg[p->i ? 1 : 2], c);
@@ -129,14 +131,15 @@ static const fv_expr *fresh(it *f, const fv_expr *e, context c) {
 }
 static const fv_expr *lower(it *f, const fv_expr *e, context c) {
     for (int i = f->n_memo - 1; i >= 0; i--)
-        if (f->memo[i].e == e && f->memo[i].offsets == c.offsets && f->memo[i].guard == c.guard) return f->memo[i].result;
+        if (f->memo[i].e == e && f->memo[i].offsets == c.offsets && f->memo[i].guard == c.guard)
+            return f->memo[i].result;
     const fv_expr *r = fresh(f, e, c);
     it_memo m = { e, c.guard, r, c.offsets };
     fv_push(f->ctx, f->memo, f->n_memo, f->cap_memo, m);
     return r;
 }
 
-/* -- Sharing ------------------------------------------------------------------------------------------------------------------------------------------ */
+/* -- Sharing ----------------------------------------------------------------------------------- */
 /* A tree is printed as it stands, so what occurs in it more than once is bound first. */
 typedef struct { const fv_expr *e, *to; int uses; } part;
 typedef struct { it *f; int n, cap; part *part; } parts;
@@ -154,8 +157,10 @@ static bool collect(const fv_expr *e, void *user) {         /* arguments come be
     return false;
 }
 static bool is_small(const fv_expr *e) {
-    return e->n == 0 || (e->op == FV_X_LOAD && fv_flat_memory_of(e->ref) && fv_flat_memory_of(e->ref)->space == FV_SPACE_REG) ||
-           (e->type == FV_I32 && e->n == 2 && e->arg[0]->n == 0 && e->arg[1]->n == 0 && e->op <= FV_X_MUL) || e->op == FV_X_NOT;
+    return e->n == 0 || (e->op == FV_X_LOAD && fv_flat_memory_of(e->ref)
+                         && fv_flat_memory_of(e->ref)->space == FV_SPACE_REG) ||
+           (e->type == FV_I32 && e->n == 2 && e->arg[0]->n == 0 && e->arg[1]->n == 0 && e->op <= FV_X_MUL)
+               || e->op == FV_X_NOT;
 }
 static const fv_expr *share(it *f, const fv_expr *e) {
     parts p = { .f = f };
@@ -173,7 +178,7 @@ const fv_expr *it_value(it *f, const fv_expr *e) {
     return share(f, lower(f, e, (context){ .offsets = false }));
 }
 
-/* -- Stores -------------------------------------------------------------------------------------------------------------------------------------------- */
+/* -- Stores ------------------------------------------------------------------------------------ */
 const fv_expr *it_convert(it *f, const fv_expr *v, fv_type to) {
     if (v->type == to) return v;
     if (to == FV_BOOL) return fv_to_bool(f->ctx, v);
@@ -196,7 +201,8 @@ const fv_expr *it_load_buffer(it *f, it_buffer *b) {
 void it_store_tensor(it *f, const fv_stmt *s, const fv_expr *v) {
     const fv_tensor *t = (const fv_tensor *)s->target;
     const fv_expr *index[FV_MAX_AXES];
-    for (int j = 0; j < t->obj.rank; j++) index[j] = fv_simplify(f->ctx, &f->facts, lower(f, s->index[j], (context){ .offsets = false }));
+    for (int j = 0; j < t->obj.rank; j++)
+        index[j] = fv_simplify(f->ctx, &f->facts, lower(f, s->index[j], (context){ .offsets = false }));
     touch_tensor(f, s->target, true);
     v = it_convert(f, v, t->obj.type);
     fv_flat *st = it_emit(f, FV_L_STORE);

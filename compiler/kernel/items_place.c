@@ -1,5 +1,5 @@
-/* items_place: distribution of every statement, and private or local for every buffer; sizes. Nothing is emitted here, so that many distributions can be
- * compared. Invariant: a private element is touched by one item only. */
+/* items_place: distribution of every statement, and private or local for every buffer; sizes. Nothing is emitted here,
+ * so that many distributions can be compared. Invariant: a private element is touched by one item only. */
 #include "kernel/items.h"
 
 #include <string.h>
@@ -24,7 +24,7 @@ int64_t it_points(const it *f, const fv_str *axes, int n) {
     return points;
 }
 
-/* -- Ways ------------------------------------------------------------------------------------------------------------------------------------------ */
+/* -- Ways -------------------------------------------------------------------------------------- */
 static bool holds(const fv_str *axes, int n, fv_str a) {
     for (int i = 0; i < n; i++)
         if (fv_str_eq(axes[i], a)) return true;
@@ -54,16 +54,18 @@ bool it_where_is_free(const fv_stmt *s) {
 }
 bool it_is_tree(const it *f, const fv_stmt *s) {
     fv_str axes[FV_MAX_AXES];
-    if ((s->kind != FV_S_REDUCE && s->kind != FV_S_CONTRACT) || s->write == FV_W_ARGMAX || s->otherwise || f->group == 1) return false;
+    if ((s->kind != FV_S_REDUCE && s->kind != FV_S_CONTRACT) || s->write == FV_W_ARGMAX || s->otherwise
+        || f->group == 1) return false;
     int n = it_stmt_axes(s, axes);
     if (it_way_of(f, axes, n) >= 0) return false;
     return it_points(f, axes, n) * 4 <= f->group && it_points(f, s->over, s->n_over) >= 16;
 }
 
-/* -- Marks ----------------------------------------------------------------------------------------------------------------------------------------- */
+/* -- Marks ------------------------------------------------------------------------------------- */
 static int place_of(const fv_expr *const *index, const fv_buffer *b, fv_str axis) {
     for (int j = 0; j < b->obj.rank; j++)
-        if (index ? index[j]->op == FV_X_AXIS && fv_str_eq(index[j]->name, axis) : fv_str_eq(b->axis[j], axis)) return j;
+        if (index ? index[j]->op == FV_X_AXIS && fv_str_eq(index[j]->name, axis) : fv_str_eq(b->axis[j], axis))
+            return j;
     return -1;
 }
 int it_mark_of(it *f, const fv_expr *const *index, const fv_buffer *b, int way) {
@@ -113,7 +115,7 @@ static void touch_scalar(it *f, const fv_expr *e) {
     for (int i = 0; i < e->n; i++) touch_scalar(f, e->arg[i]);
 }
 
-/* -- Walk ------------------------------------------------------------------------------------------------------------------------------------------ */
+/* -- Walk -------------------------------------------------------------------------------------- */
 static void add_axis(it *f, const fv_tile_axis *a) {
     if (!a->tile || it_find_axis(f, a->name)) return;
     it_axis *x = FV_NEW(f->ctx, it_axis);
@@ -150,7 +152,8 @@ static bool touch_stmt(fv_stmt *s, void *user) {
     return false;
 }
 
-static int64_t way_slots(const it *f, int way) { return (it_points(f, f->way[way].axis, f->way[way].n) + f->group - 1) / f->group; }
+static int64_t way_slots(const it *f, int way) {
+    return (it_points(f, f->way[way].axis, f->way[way].n) + f->group - 1) / f->group; }
 
 static void size_buffer(it *f, it_buffer *x) {
     const fv_buffer *b = x->b;
@@ -194,7 +197,8 @@ void it_place(it *f) {
     for (int i = 0; i < f->n_buffers; i++) size_buffer(f, f->buffer[i]);
     fv_stmts_visit(f->k->body, count_scratch, &c);
     for (int i = 0; i < 3; i++)
-        if (c.need[i]) f->local_bytes = (f->local_bytes + 63) / 64 * 64 + 4 * (f->group + (i == 2 ? f->group / 16 + 1 : 0));
+        if (c.need[i]) f->local_bytes = (f->local_bytes + 63) / 64 * 64 + 4 * (f->group + (i == 2 ? f->group / 16 + 1
+                : 0));
 }
 
 bool it_fits(const it *f) { return f->local_bytes <= f->t->l1_bytes && f->private_words <= f->t->registers; }

@@ -1,17 +1,19 @@
-/* items_stmt: statements as the loops of an item over its points. Every statement is a leaf: its own reads and writes need no barrier, because points of a
- * statement do not depend on each other (law ii) and a point has one item. */
+/* items_stmt: statements as the loops of an item over its points. Every statement is a leaf: its own reads and writes
+ * need no barrier, because points of a statement do not depend on each other (law ii) and a point has one item. */
 #include "kernel/items.h"
 
 #include <math.h>
 
-/* -- Points ------------------------------------------------------------------------------------------------------------------------------------------ */
+/* -- Points ------------------------------------------------------------------------------------ */
 void it_axes_count(it *f, it_axis *a, const fv_expr **count) {
     const fv_expr *tile = fv_int(f->ctx, a->tile);
-    *count = a->limit ? fv_simplify(f->ctx, &f->facts, fv_op2(f->ctx, FV_X_MIN, tile, fv_sub(f->ctx, a->limit, a->base))) : tile;
+    *count = a->limit ? fv_simplify(f->ctx, &f->facts,
+                                    fv_op2(f->ctx, FV_X_MIN, tile, fv_sub(f->ctx, a->limit, a->base))) : tile;
 }
 static void know(it *f, const it_axis *a) {
     fv_facts_add(f->ctx, &f->facts, a->off, 0, a->tile - 1);
-    if (a->limit) fv_facts_assume(f->ctx, &f->facts, fv_op2(f->ctx, FV_X_LT, fv_add(f->ctx, a->base, a->off), a->limit));
+    if (a->limit) fv_facts_assume(f->ctx, &f->facts,
+                                  fv_op2(f->ctx, FV_X_LT, fv_add(f->ctx, a->base, a->off), a->limit));
 }
 void it_open_axis(it *f, fv_str axis) {
     it_axis *a = it_find_axis(f, axis);
@@ -81,13 +83,14 @@ void it_open_points(it *f, const it_way *way, const fv_str *axes, int n) {
         if (!taken[i]) it_open_axis(f, axes[i]);
 }
 
-/* -- Reductions ----------------------------------------------------------------------------------------------------------------------------------------- */
+/* -- Reductions -------------------------------------------------------------------------------- */
 fv_type it_acc_type(const fv_stmt *s) {
     if (s->target->type == FV_F64) return FV_F64;
     return fv_type_is_float(s->target->type) || fv_type_is_float(s->expr->type) ? FV_F32 : FV_I32;
 }
 const fv_expr *it_neutral(it *f, const fv_stmt *s, fv_type t) {
-    bool max = s->write == FV_W_MAX || s->write == FV_W_MAXIN || s->write == FV_W_SCANMAX, min = s->write == FV_W_MIN || s->write == FV_W_MININ;
+    bool max = s->write == FV_W_MAX || s->write == FV_W_MAXIN || s->write == FV_W_SCANMAX, min = s->write == FV_W_MIN
+        || s->write == FV_W_MININ;
     if (t == FV_I32) return fv_int(f->ctx, max ? INT32_MIN : min ? INT32_MAX : 0);
     return fv_float_of(f->ctx, t, max ? -(double)INFINITY : min ? (double)INFINITY : 0.0);
 }
@@ -98,7 +101,8 @@ const fv_expr *it_combine(it *f, const fv_stmt *s, const fv_expr *a, const fv_ex
     default: return fv_op2(f->ctx, FV_X_ADD, a, b);
     }
 }
-static bool accumulates(const fv_stmt *s) { return s->write == FV_W_ADD || s->write == FV_W_MAXIN || s->write == FV_W_MININ; }
+static bool accumulates(const fv_stmt *s) {
+    return s->write == FV_W_ADD || s->write == FV_W_MAXIN || s->write == FV_W_MININ; }
 
 void it_reduce_point(it *f, const fv_stmt *s, fv_memory *acc) {
     if (s->where && !it_where_is_free(s)) it_if(f, it_value(f, s->where));
@@ -109,11 +113,13 @@ void it_reduce_point(it *f, const fv_stmt *s, fv_memory *acc) {
 /* The first greatest, NaN above all. */
 static void argmax_point(it *f, const fv_stmt *s, fv_memory *best, fv_memory *at) {
     if (s->where && !it_where_is_free(s)) it_if(f, it_value(f, s->where));
-    const fv_expr *v = it_let(f, "x", it_convert(f, it_value(f, s->expr), best->obj.type)), *old = it_get(f, best), *none, *more;
+    const fv_expr *v = it_let(f, "x", it_convert(f, it_value(f, s->expr), best->obj.type)), *old = it_get(f, best),
+        *none, *more;
     none = fv_op2(f->ctx, FV_X_LT, it_get(f, at), fv_int(f->ctx, 0));
     more = fv_op2(f->ctx, FV_X_LT, old, v);
     if (fv_type_is_float(v->type)) {
-        const fv_expr *nan = fv_and(f->ctx, fv_op1(f->ctx, FV_X_ISNAN, v), fv_op1(f->ctx, FV_X_NOT, fv_op1(f->ctx, FV_X_ISNAN, old)));
+        const fv_expr *nan = fv_and(f->ctx, fv_op1(f->ctx, FV_X_ISNAN, v),
+                                    fv_op1(f->ctx, FV_X_NOT, fv_op1(f->ctx, FV_X_ISNAN, old)));
         more = fv_op2(f->ctx, FV_X_OR, more, nan);
     }
     it_if(f, fv_op2(f->ctx, FV_X_OR, none, more));
@@ -149,7 +155,7 @@ static void reduce(it *f, const fv_stmt *s, it_buffer *b) {
     it_store_buffer(f, b, it_get(f, at ? at : acc));
 }
 
-/* -- Maps, stores ------------------------------------------------------------------------------------------------------------------------------------------ */
+/* -- Maps, stores ------------------------------------------------------------------------------ */
 static void put(it *f, const fv_stmt *s, it_buffer *b, const fv_expr *e) {
     const fv_expr *v = it_value(f, e);
     if (b) it_store_buffer(f, b, v);
@@ -170,7 +176,7 @@ static void pointwise(it *f, const fv_stmt *s, it_buffer *b) {
     it_end(f, depth);
 }
 
-/* -- Scans, lists ------------------------------------------------------------------------------------------------------------------------------------------ */
+/* -- Scans, lists ------------------------------------------------------------------------------ */
 static void scan(it *f, const fv_stmt *s, it_buffer *b) {
     fv_type t = it_acc_type(s);
     fv_memory *acc = it_register(f, "acc", t);
@@ -197,7 +203,8 @@ static const fv_expr *better(it *f, const fv_expr *x, const fv_expr *xi, const f
     const fv_expr *ahead = fv_op2(f->ctx, FV_X_OR, more, fv_and(f->ctx, fv_op2(f->ctx, FV_X_EQ, x, v), first));
     if (!fv_type_is_float(x->type)) return ahead;
     const fv_expr *xn = fv_op1(f->ctx, FV_X_ISNAN, x), *vn = fv_op1(f->ctx, FV_X_ISNAN, v);
-    return fv_op3(f->ctx, FV_X_WHERE, vn, fv_op2(f->ctx, FV_X_OR, fv_op1(f->ctx, FV_X_NOT, xn), first), ahead);   /* comparisons with NaN are false */
+    /* comparisons with NaN are false */
+    return fv_op3(f->ctx, FV_X_WHERE, vn, fv_op2(f->ctx, FV_X_OR, fv_op1(f->ctx, FV_X_NOT, xn), first), ahead);
 }
 static void topk(it *f, const fv_stmt *s, it_buffer *values) {
     it_buffer *places = it_find_buffer(f, &s->target2->obj);
@@ -216,7 +223,7 @@ static void topk(it *f, const fv_stmt *s, it_buffer *values) {
     it_set(f, xi, vi);
 }
 
-/* -- Statements --------------------------------------------------------------------------------------------------------------------------------------------- */
+/* -- Statements -------------------------------------------------------------------------------- */
 void it_statement(it *f, const fv_stmt *s) {
     fv_str axes[FV_MAX_AXES];
     it_buffer *b = s->kind == FV_S_STORE ? NULL : it_find_buffer(f, s->target);

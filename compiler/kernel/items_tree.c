@@ -1,9 +1,10 @@
-/* items_tree: what all items of a group compute together: sums and extrema over reduced axes, and the conditions `any` and `all`. Partial results go through
- * local memory in a tree whose shape depends on the group size only, so the result does too. Invariant: an item writes what no other item touches before the
- * next leaf; barriers between the leaves are items_barrier.c's. */
+/* items_tree: what all items of a group compute together: sums and extrema over reduced axes, and the conditions `any`
+ * and `all`. Partial results go through local memory in a tree whose shape depends on the group size only, so the
+ * result does too. Invariant: an item writes what no other item touches before the next leaf; barriers between the
+ * leaves are items_barrier.c's. */
 #include "kernel/items.h"
 
-/* -- Reductions ----------------------------------------------------------------------------------------------------------------------------------------- */
+/* -- Reductions -------------------------------------------------------------------------------- */
 static void store_at(it *f, fv_memory *m, int object, const fv_expr *offset, const fv_expr *v) {
     fv_flat *s = it_emit(f, FV_L_STORE);
     s->memory = m;
@@ -70,7 +71,8 @@ static void free_axes(it *f, const fv_stmt *s, const fv_str *axes, int n) {
     loop->hi = it_let(f, "count", count);
     a->off = fv_var(f->ctx, loop->name, FV_I32);
     fv_facts_add(f->ctx, &f->facts, a->off, 0, a->tile - 1);
-    if (a->limit) fv_facts_assume(f->ctx, &f->facts, fv_op2(f->ctx, FV_X_LT, fv_add(f->ctx, a->base, a->off), a->limit));
+    if (a->limit) fv_facts_assume(f->ctx, &f->facts,
+                                  fv_op2(f->ctx, FV_X_LT, fv_add(f->ctx, a->base, a->off), a->limit));
     it_units_in(f, loop, &body, &outer);
     free_axes(f, s, axes + 1, n - 1);
     f->units = outer;
@@ -80,14 +82,15 @@ void it_tree(it *f, const fv_stmt *s) {
     fv_str axes[FV_MAX_AXES];
     int n = it_stmt_axes(s, axes);
     if (it_acc_type(s) == FV_F64) {
-        it_refuse(f, FV_E_SCHEDULE, "a reduction over the items of a group is not made in f64: name an axis of its target in `item`");
+        it_refuse(f, FV_E_SCHEDULE,
+                  "a reduction over the items of a group is not made in f64: name an axis of its target in `item`");
         return;
     }
     f->way_now = -1;
     free_axes(f, s, axes, n);
 }
 
-/* -- Conditions ------------------------------------------------------------------------------------------------------------------------------------------- */
+/* -- Conditions -------------------------------------------------------------------------------- */
 /* How many items found a point: sixteen counts a step, until at most sixteen are left, which every item adds up. */
 static const fv_expr *total(it *f, fv_memory *m, int object, int64_t n) {
     int64_t at = 0;
@@ -97,7 +100,8 @@ static const fv_expr *total(it *f, fv_memory *m, int object, int64_t n) {
         int depth = f->depth;
         fv_memory *sum = it_register(f, "sum", FV_I32);
         it_set(f, sum, fv_int(f->ctx, 0));
-        const fv_expr *lo = it_let(f, "first", fv_muli(f->ctx, f->item, 16)), *hi = fv_op2(f->ctx, FV_X_MIN, fv_addi(f->ctx, lo, 16), fv_int(f->ctx, n));
+        const fv_expr *lo = it_let(f, "first", fv_muli(f->ctx, f->item, 16)),
+            *hi = fv_op2(f->ctx, FV_X_MIN, fv_addi(f->ctx, lo, 16), fv_int(f->ctx, n));
         const fv_expr *i = it_for(f, "i", lo, hi);
         it_set(f, sum, fv_add(f->ctx, it_get(f, sum), load_at(f, m, object, fv_addi(f->ctx, i, at))));
         it_end(f, depth);

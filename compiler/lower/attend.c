@@ -27,7 +27,9 @@ static bool inner_reduction(const lower *l, const fv_node *anchor) {
     for (int i = 0; i < anchor->id; i++) {
         const fv_node *n = l->g->node[i];
         if (l->node[i].role != LOWER_INNER || l->node[i].owner != anchor->id) continue;
-        if (n->op != FV_NODE_PLACEHOLDER && n->op != FV_NODE_READ && n->op != FV_NODE_CONCAT && !(n->op == FV_NODE_COMPUTE && n->u.compute.monoid == FV_MONOID_NONE)) return true;
+        if (n->op != FV_NODE_PLACEHOLDER && n->op != FV_NODE_READ && n->op != FV_NODE_CONCAT &&
+            !(n->op == FV_NODE_COMPUTE && n->u.compute.monoid == FV_MONOID_NONE))
+            return true;
     }
     return false;
 }
@@ -36,16 +38,24 @@ static bool read_set(attend *x, const fv_attend_set *s, attend_set *out) {
     fv_ctx *c = l->ctx;
     out->set = s;
     for (int i = 0; i < x->n_q; i++) fv_facts_add(c, &out->facts, fv_axis_ref(c, x->q[i].name), 0, x->q[i].extent - 1);
-    for (int i = 0; i < s->n_over; i++) fv_facts_add(c, &out->facts, fv_axis_ref(c, s->over[i].name), 0, s->over[i].extent - 1);
-    for (int i = 0; i < x->a->n_dot; i++) fv_facts_add(c, &out->facts, fv_axis_ref(c, x->a->dot[i].name), 0, x->a->dot[i].extent - 1);
-    if (s->k) { out->k = lower_value_at_self(l, &out->facts, s->k); out->exists = fv_and(c, out->exists, out->k.exists); }
+    for (int i = 0; i < s->n_over; i++)
+        fv_facts_add(c, &out->facts, fv_axis_ref(c, s->over[i].name), 0, s->over[i].extent - 1);
+    for (int i = 0; i < x->a->n_dot; i++)
+        fv_facts_add(c, &out->facts, fv_axis_ref(c, x->a->dot[i].name), 0, x->a->dot[i].extent - 1);
+    if (s->k) {
+        out->k = lower_value_at_self(l, &out->facts, s->k);
+        out->exists = fv_and(c, out->exists, out->k.exists);
+    }
     if (s->v) {
-        fv_facts f = {0};                               /* value axes may bear the names of dot axes, with other extents */
-        for (int i = 0; i < out->facts.n; i++) fv_facts_add(c, &f, out->facts.item[i].leaf, out->facts.item[i].range.lo, out->facts.item[i].range.hi);
+        fv_facts f = {0}; /* value axes may bear the names of dot axes, with other extents */
+        for (int i = 0; i < out->facts.n; i++)
+            fv_facts_add(c, &f, out->facts.item[i].leaf, out->facts.item[i].range.lo, out->facts.item[i].range.hi);
         for (int i = 0; i < x->n_e; i++) fv_facts_add(c, &f, fv_axis_ref(c, x->e[i].name), 0, x->e[i].extent - 1);
         out->v = lower_value_at_self(l, &f, s->v);
         if (out->v.exists) {
-            for (int i = 0; i < x->n_e; i++) if (fv_uses_axis(out->v.exists, x->e[i].name)) return refuse(l, x->anchor, "whether a key exists depends on a value axis");
+            for (int i = 0; i < x->n_e; i++)
+                if (fv_uses_axis(out->v.exists, x->e[i].name))
+                    return refuse(l, x->anchor, "whether a key exists depends on a value axis");
             out->exists = fv_and(c, out->exists, out->v.exists);
         }
     }
@@ -85,12 +95,17 @@ bool lower_attend_read(lower *l, const fv_node *anchor, const fv_node *final, at
         x->query = p.value;
     }
     x->n_sets = a->n_sets;
-    for (int i = 0; i < a->n_sets; i++) if (!read_set(x, &a->set[i], &x->set[i])) return false;
+    for (int i = 0; i < a->n_sets; i++)
+        if (!read_set(x, &a->set[i], &x->set[i])) return false;
     return true;
 }
 
-/* Does any key or value index, or the existence of one by a border, read query axis a? The score and `only` do not matter: they are evaluated per pair. */
-typedef struct { const fv_expr *leaf; bool used; } index_walk;
+/* Does any key or value index, or the existence of one by a border, read query axis a? The score and `only` do not
+ * matter: they are evaluated per pair. */
+typedef struct {
+    const fv_expr *leaf;
+    bool used;
+} index_walk;
 static bool index_reads(const fv_expr *e, void *user) {
     index_walk *w = user;
     if (e->op != FV_X_READ) return false;
@@ -106,11 +121,15 @@ bool lower_attend_enumerates(const attend *x, const fv_axis *a) {
     return w.used;
 }
 /* Every read of keys and values that mentions the axis mentions it alone. */
-typedef struct { const fv_expr *leaf; bool inside; } alone_walk;
+typedef struct {
+    const fv_expr *leaf;
+    bool inside;
+} alone_walk;
 static bool index_mixes(const fv_expr *e, void *user) {
     alone_walk *w = user;
     if (e->op != FV_X_READ) return false;
-    for (int i = 0; i < e->n; i++) if (e->arg[i] != w->leaf && fv_uses(e->arg[i], w->leaf)) w->inside = true;
+    for (int i = 0; i < e->n; i++)
+        if (e->arg[i] != w->leaf && fv_uses(e->arg[i], w->leaf)) w->inside = true;
     return w->inside;
 }
 bool lower_attend_batch(const attend *x, const fv_axis *a) {
@@ -126,7 +145,7 @@ bool lower_attend_batch(const attend *x, const fv_axis *a) {
 bool lower_plain_scale(const attend_set *s, double *factor) {
     const fv_expr *e = s->score[0];
     *factor = 1;
-    for (; e->op == FV_X_MUL; ) {
+    for (; e->op == FV_X_MUL;) {
         int c = e->arg[0]->op == FV_X_FLOAT ? 0 : e->arg[1]->op == FV_X_FLOAT ? 1 : -1;
         if (c < 0) return false;
         *factor *= e->arg[c]->f;
@@ -135,25 +154,29 @@ bool lower_plain_scale(const attend_set *s, double *factor) {
     return s->n_scores == 1 && s->set->raw && e->op == FV_X_READ && e->ref == &s->set->raw->obj;
 }
 
-void lower_box_test(lower *l, const fv_facts *f, const fv_expr *pred, const fv_expr *const *leaf, const fv_expr *const *lo, const fv_expr *const *hi, int n,
-                    const fv_expr **always, const fv_expr **never) {
+void lower_box_test(lower *l, const fv_facts *f, const fv_expr *pred, const fv_expr *const *leaf,
+                    const fv_expr *const *lo, const fv_expr *const *hi, int n, const fv_expr **always,
+                    const fv_expr **never) {
     fv_ctx *c = l->ctx;
     *always = *never = NULL;
     const fv_expr *a0, *n0, *a1, *n1, *min, *max;
     switch (pred->op) {
-    case FV_X_AND: case FV_X_OR: {
+    case FV_X_AND:
+    case FV_X_OR: {
         lower_box_test(l, f, pred->arg[0], leaf, lo, hi, n, &a0, &n0);
         lower_box_test(l, f, pred->arg[1], leaf, lo, hi, n, &a1, &n1);
         const fv_expr **both = pred->op == FV_X_AND ? always : never, **any = pred->op == FV_X_AND ? never : always;
-        const fv_expr *b0 = pred->op == FV_X_AND ? a0 : n0, *b1 = pred->op == FV_X_AND ? a1 : n1, *o0 = pred->op == FV_X_AND ? n0 : a0, *o1 = pred->op == FV_X_AND ? n1 : a1;
+        const fv_expr *b0 = pred->op == FV_X_AND ? a0 : n0, *b1 = pred->op == FV_X_AND ? a1 : n1,
+                      *o0 = pred->op == FV_X_AND ? n0 : a0, *o1 = pred->op == FV_X_AND ? n1 : a1;
         *both = b0 && b1 ? fv_op2(c, FV_X_AND, b0, b1) : NULL;
         *any = o0 && o1 ? fv_op2(c, FV_X_OR, o0, o1) : o0 ? o0 : o1;
         return;
     }
     case FV_X_NOT: lower_box_test(l, f, pred->arg[0], leaf, lo, hi, n, never, always); return;
-    case FV_X_LT: case FV_X_LE: {
+    case FV_X_LT:
+    case FV_X_LE: {
         if (pred->arg[0]->type != FV_I32 || pred->arg[1]->type != FV_I32) return;
-        const fv_expr *d = fv_sub(c, pred->arg[1], pred->arg[0]);           /* a < b: b - a >= 1; a <= b: b - a >= 0 */
+        const fv_expr *d = fv_sub(c, pred->arg[1], pred->arg[0]); /* a < b: b - a >= 1; a <= b: b - a >= 0 */
         if (!fv_bounds(c, f, d, leaf, lo, hi, n, &min, &max)) return;
         const fv_expr *need = fv_int(c, pred->op == FV_X_LT ? 1 : 0);
         *always = fv_simplify(c, f, fv_op2(c, FV_X_LE, need, min));
@@ -164,7 +187,10 @@ void lower_box_test(lower *l, const fv_facts *f, const fv_expr *pred, const fv_e
     }
 }
 
-static const struct { const char *name; const char *(*emit)(attend *); } strategies[] = {
+static const struct {
+    const char *name;
+    const char *(*emit)(attend *);
+} strategies[] = {
     {"box", lower_attend_box},
     {"offset", lower_attend_offset},
 };
@@ -174,12 +200,16 @@ void lower_emit_attend(lower *l, const fv_node *anchor, const fv_node *final) {
     const char *reasons[sizeof strategies / sizeof *strategies];
     for (size_t i = 0; i < sizeof strategies / sizeof *strategies; i++) {
         reasons[i] = NULL;
-        if (l->o->attend_strategy && strcmp(l->o->attend_strategy, strategies[i].name) != 0) { reasons[i] = "not the strategy asked for"; continue; }
+        if (l->o->attend_strategy && strcmp(l->o->attend_strategy, strategies[i].name) != 0) {
+            reasons[i] = "not the strategy asked for";
+            continue;
+        }
         reasons[i] = strategies[i].emit(&x);
         lower_consider(l, anchor, strategies[i].name, !reasons[i], "%s", reasons[i] ? reasons[i] : "fits");
         if (!reasons[i] || l->failed) return;
     }
     fv_error(l->ctx, FV_E_DECLINED, anchor->loc, "no strategy lowers this attend");
-    for (size_t i = 0; i < sizeof strategies / sizeof *strategies; i++) fv_note(l->ctx, anchor->loc, "%s: %s", strategies[i].name, reasons[i]);
+    for (size_t i = 0; i < sizeof strategies / sizeof *strategies; i++)
+        fv_note(l->ctx, anchor->loc, "%s: %s", strategies[i].name, reasons[i]);
     l->failed = true;
 }

@@ -1,4 +1,5 @@
-/* What the strategies of attend share: a node read once into expressions over stored values, placeholders replaced by buffers when a kernel is emitted. */
+/* What the strategies of attend share: a node read once into expressions over stored values, placeholders replaced by
+ * buffers when a kernel is emitted. */
 #ifndef FV_LOWER_ATTEND_H
 #define FV_LOWER_ATTEND_H
 #include "lower/fuse.h"
@@ -7,21 +8,22 @@ enum { ATTEND_MAX_SETS = 16, ATTEND_MAX_SCORES = 3 };
 
 typedef struct {
     const fv_attend_set *set;
-    fv_facts facts;                                     /* of Q, over and dot axes */
-    lower_pair k, v;                                    /* value NULL: none (given logits, a number) */
-    const fv_expr *exists;                              /* of the pair, over Q and over; NULL: always */
+    fv_facts facts;        /* of Q, over and dot axes */
+    lower_pair k, v;       /* value NULL: none (given logits, a number) */
+    const fv_expr *exists; /* of the pair, over Q and over; NULL: always */
     int n_scores;
-    const fv_expr *score[ATTEND_MAX_SCORES];            /* READs of `raw` stand for the dot product; for given logits: the logits */
-    const fv_expr *weight;                              /* READs of p; NULL: p1 */
+    const fv_expr
+        *score[ATTEND_MAX_SCORES]; /* READs of `raw` stand for the dot product; for given logits: the logits */
+    const fv_expr *weight;         /* READs of p; NULL: p1 */
 } attend_set;
 typedef struct {
     lower *l;
     const fv_node *anchor, *final;
     const fv_attend_node *a;
-    const fv_value *out;                                /* of the attend: Q then E */
+    const fv_value *out; /* of the attend: Q then E */
     int n_q, n_e;
     fv_axis q[FV_MAX_AXES], e[FV_MAX_AXES];
-    const fv_expr *query;                               /* q at Q and dot; NULL: logits given */
+    const fv_expr *query; /* q at Q and dot; NULL: logits given */
     int n_sets;
     attend_set set[ATTEND_MAX_SETS];
 } attend;
@@ -33,15 +35,18 @@ fv_str lower_value_axis_name(fv_ctx *c, fv_str e);
 /* score = factor * raw with a constant factor and nothing else? */
 bool lower_plain_scale(const attend_set *s, double *factor);
 
-/* Is this predicate true at every (out_always) / false at every (out_never) point of a box? Expressions over scalars; NULL: not known. leaf[i] runs over lo[i]..hi[i]. */
-void lower_box_test(lower *l, const fv_facts *f, const fv_expr *pred, const fv_expr *const *leaf, const fv_expr *const *lo, const fv_expr *const *hi, int n,
-                    const fv_expr **out_always, const fv_expr **out_never);
+/* Is this predicate true at every (out_always) / false at every (out_never) point of a box? Expressions over scalars;
+ * NULL: not known. leaf[i] runs over lo[i]..hi[i]. */
+void lower_box_test(lower *l, const fv_facts *f, const fv_expr *pred, const fv_expr *const *leaf,
+                    const fv_expr *const *lo, const fv_expr *const *hi, int n, const fv_expr **out_always,
+                    const fv_expr **out_never);
 
 /* Rewrites the scores: tables of parameters over the pair become prepared tensors with the tile's axes innermost. */
 void lower_attend_tables(attend *x, const fv_axis *tile, int n_tile);
 /* Does an index that enumerates keys read this query axis? */
 bool lower_attend_enumerates(const attend *x, const fv_axis *a);
-/* Do keys and values have this query axis as it is (batch, head, window)? Then it is a point of the grid for every strategy. */
+/* Do keys and values have this query axis as it is (batch, head, window)? Then it is a point of the grid for every
+ * strategy. */
 bool lower_attend_batch(const attend *x, const fv_axis *a);
 
 /* Strategies: each returns NULL after emitting, or the reason why it does not fit. */

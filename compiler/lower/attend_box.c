@@ -1,5 +1,6 @@
-/* attend.box: a tile of queries against all keys of a box. Queries that no key index reads form the tile (all tokens of dense attention, the tokens of a window or region); everything that
- * an index reads is a grid point. Keys that fit are resident: one softmax; else blocks of keys with a running maximum. */
+/* attend.box: a tile of queries against all keys of a box. Queries that no key index reads form the tile (all tokens of
+ * dense attention, the tokens of a window or region); everything that an index reads is a grid point. Keys that fit are
+ * resident: one softmax; else blocks of keys with a running maximum. */
 #include "lower/attend_hull.h"
 
 #include <math.h>
@@ -7,7 +8,11 @@
 
 enum { RESIDENT_KEYS = 320, KEY_BLOCK = 128 };
 
-static int64_t extent_of(const fv_axis *a, int n) { int64_t e = 1; for (int i = 0; i < n; i++) e *= a[i].extent; return e; }
+static int64_t extent_of(const fv_axis *a, int n) {
+    int64_t e = 1;
+    for (int i = 0; i < n; i++) e *= a[i].extent;
+    return e;
+}
 
 static void online_loop(attend_program *p, fv_stmts *list) {
     attend *x = p->x;
@@ -31,7 +36,8 @@ static void online_loop(attend_program *p, fv_stmts *list) {
             leaf[nl] = fv_axis_ref(c, p->tile[i]);
             lo[nl] = base;
             int64_t tile = 0;
-            for (int g = 0; g < p->k.n_grid; g++) if (fv_str_eq(p->k.grid[g].name, p->tile[i])) tile = p->k.grid[g].tile;
+            for (int g = 0; g < p->k.n_grid; g++)
+                if (fv_str_eq(p->k.grid[g].name, p->tile[i])) tile = p->k.grid[g].tile;
             hi[nl] = fv_op2(c, FV_X_MIN, fv_addi(c, base, tile - 1), fv_int(c, lower_extent(&p->k, p->tile[i]) - 1));
         }
         const fv_expr *base = fv_var(c, fv_base_name(c, key), FV_I32);
@@ -62,7 +68,10 @@ static void nests(attend_program *p, int64_t tile) {
     lower *l = x->l;
     fv_ctx *c = l->ctx;
     fv_buf lane = {0};
-    fv_buf_puts(&lane, fv_cstr(c, p->n_tile ? p->tile[p->n_tile - 1] : p->n_key[0] ? p->key[0][p->n_key[0] - 1] : x->n_e ? p->value[x->n_e - 1] : (fv_str){0}));
+    fv_buf_puts(&lane, fv_cstr(c, p->n_tile     ? p->tile[p->n_tile - 1]
+                                  : p->n_key[0] ? p->key[0][p->n_key[0] - 1]
+                                  : x->n_e      ? p->value[x->n_e - 1]
+                                                : (fv_str){0}));
     bool columns = x->n_e == 1 && x->e[0].extent >= l->t->lanes / 2;
     if (columns) fv_schedule_set_names(c, p->k.schedule, FV_F_LANE, "acc", fv_cstr(c, p->value[0]));
     if (x->n_e) fv_buf_printf(&lane, ",%s", fv_cstr(c, p->value[x->n_e - 1]));
@@ -71,8 +80,8 @@ static void nests(attend_program *p, int64_t tile) {
     (void)tile;
 }
 
-/* Every query axis is read by a key index: tiles of queries against the hull of their keys, pairs outside a query's own window masked. Right on matrix units; on vector units most of its products are
- * masked away. */
+/* Every query axis is read by a key index: tiles of queries against the hull of their keys, pairs outside a query's own
+ * window masked. Right on matrix units; on vector units most of its products are masked away. */
 static const char *hull_box(attend *x) {
     lower *l = x->l;
     fv_ctx *c = l->ctx;
@@ -89,7 +98,8 @@ static const char *hull_box(attend *x) {
         rows = n == 1 ? 4 : 2;
     }
     if (!n) return why;
-    if (scores > 1 << 18) return fv_printf(c, "a tile of queries against its hull has %.0f scores, more than %d", scores, 1 << 18);
+    if (scores > 1 << 18)
+        return fv_printf(c, "a tile of queries against its hull has %.0f scores, more than %d", scores, 1 << 18);
     attend_program p = {.x = x, .key_first = true};
     lower_place_value(l, x->final->result[0], NULL);
     lower_kernel_begin(l, &p.k, "attend", "attend.box", x->anchor->loc, l->node[x->final->id].prepare);
@@ -103,7 +113,11 @@ static const char *hull_box(attend *x) {
     for (int i = 0; i < s->n_over; i++) {
         fv_str name = s->over[i].name;
         bool in_hull = false;
-        for (int j = 0; j < n; j++) if (fv_str_eq(hull[j].tap.name, name)) { name = hull[j].y; in_hull = true; }
+        for (int j = 0; j < n; j++)
+            if (fv_str_eq(hull[j].tap.name, name)) {
+                name = hull[j].y;
+                in_hull = true;
+            }
         if (!in_hull) lower_axis(&p.k, name, s->over[i].extent);
         p.key[0][p.n_key[0]++] = name;
     }
@@ -119,7 +133,8 @@ static const char *hull_box(attend *x) {
     attend_store(&p, &p.k.body);
     nests(&p, 0);
     double keys = (double)extent_of(s->over, s->n_over);
-    p.k.flops = 2 * (double)extent_of(x->q, x->n_q) * keys * ((double)extent_of(x->a->dot, x->a->n_dot) + (double)extent_of(x->e, x->n_e));
+    p.k.flops = 2 * (double)extent_of(x->q, x->n_q) * keys *
+                ((double)extent_of(x->a->dot, x->a->n_dot) + (double)extent_of(x->e, x->n_e));
     lower_kernel_end(&p.k);
     return NULL;
 }
@@ -137,15 +152,19 @@ const char *lower_attend_box(attend *x) {
     bool enumerated = false;
     for (int i = 0; i < n_point; i++) enumerated |= point[i].extent > 1 && !lower_attend_batch(x, &point[i]);
     if (enumerated && extent_of(tile, n_tile) < 4)
-        return l->o->attend_strategy ? hull_box(x) : "every query axis is read by a key index: a tile of queries shares only the hull of its keys, most of whose products would be masked";
+        return l->o->attend_strategy ? hull_box(x)
+                                     : "every query axis is read by a key index: a tile of queries shares only the "
+                                       "hull of its keys, most of whose products would be masked";
     bool resident = true;
     for (int i = 0; i < x->n_sets; i++) {
         int64_t keys = 1;
         for (int j = 0; j < x->set[i].set->n_over; j++) keys *= x->set[i].set->over[j].extent;
         if (keys > RESIDENT_KEYS) resident = false;
     }
-    bool simple = x->n_sets == 1 && x->set[0].n_scores == 1 && !x->set[0].weight && x->a->n_steps == 1 && !x->a->step[0].ratio;
-    if (!resident && !simple) resident = true;                              /* everything that one online pass cannot do: all scores of a tile in scratch */
+    bool simple =
+        x->n_sets == 1 && x->set[0].n_scores == 1 && !x->set[0].weight && x->a->n_steps == 1 && !x->a->step[0].ratio;
+    if (!resident && !simple)
+        resident = true; /* everything that one online pass cannot do: all scores of a tile in scratch */
 
     attend_program p = {.x = x, .key_first = true};
     const fv_value *out = x->final->result[0];
@@ -156,7 +175,7 @@ const char *lower_attend_box(attend *x) {
     p.query = lower_fuse(&p.k, tile, n_tile);
     if (n_tile == 1) p.query = (lower_fused){.axis = tile[0].name, .extent = tile[0].extent};
     int64_t rows = p.query.extent < 4 * l->t->lanes ? p.query.extent : 4 * l->t->lanes;
-    if (n_tile) {                                       /* else one query per point: lanes run over the keys */
+    if (n_tile) { /* else one query per point: lanes run over the keys */
         lower_grid(&p.k, p.query.axis, rows, p.query.extent);
         p.tile[p.n_tile++] = p.query.axis;
     }
@@ -166,17 +185,19 @@ const char *lower_attend_box(attend *x) {
         if (s->n_over == 1) p.keys[i] = (lower_fused){.axis = s->over[0].name, .extent = s->over[0].extent};
         if (!s->n_over) continue;
         p.key[i][0] = p.keys[i].axis;
-        for (int j = 0; j < i; j++) if (p.n_key[j] && fv_str_eq(p.key[j][0], p.key[i][0])) {   /* two sets may use one name */
-            fv_str fresh = fv_internf(c, "%s.%d", fv_cstr(c, p.key[i][0]), i);
-            p.keys[i] = (lower_fused){.axis = fresh, .extent = p.keys[i].extent, .n = s->n_over};
-            int64_t minor = 1;
-            for (int q = s->n_over - 1; q >= 0; q--) {
-                const fv_expr *e = fv_op2(c, FV_X_FLOORDIV, fv_axis_ref(c, fresh), fv_int(c, minor));
-                p.keys[i].bind[q] = (fv_binding){fv_axis_ref(c, s->over[q].name), q ? fv_op2(c, FV_X_MOD, e, fv_int(c, s->over[q].extent)) : e};
-                minor *= s->over[q].extent;
+        for (int j = 0; j < i; j++)
+            if (p.n_key[j] && fv_str_eq(p.key[j][0], p.key[i][0])) { /* two sets may use one name */
+                fv_str fresh = fv_internf(c, "%s.%d", fv_cstr(c, p.key[i][0]), i);
+                p.keys[i] = (lower_fused){.axis = fresh, .extent = p.keys[i].extent, .n = s->n_over};
+                int64_t minor = 1;
+                for (int q = s->n_over - 1; q >= 0; q--) {
+                    const fv_expr *e = fv_op2(c, FV_X_FLOORDIV, fv_axis_ref(c, fresh), fv_int(c, minor));
+                    p.keys[i].bind[q] = (fv_binding){fv_axis_ref(c, s->over[q].name),
+                                                     q ? fv_op2(c, FV_X_MOD, e, fv_int(c, s->over[q].extent)) : e};
+                    minor *= s->over[q].extent;
+                }
+                p.key[i][0] = fresh;
             }
-            p.key[i][0] = fresh;
-        }
         p.n_key[i] = 1;
         fv_facts_add(c, &p.k.facts, fv_axis_ref(c, p.key[i][0]), 0, p.keys[i].extent - 1);
         if (resident) lower_axis(&p.k, p.key[i][0], p.keys[i].extent);
@@ -191,11 +212,17 @@ const char *lower_attend_box(attend *x) {
         for (int i = 0; i < x->n_sets; i++) attend_scores(&p, &p.k.body, i);
         attend_resident(&p, &p.k.body);
         bool first = true;
-        for (int i = 0; i < x->n_sets; i++) { attend_sum(&p, &p.k.body, i, first, NULL); first = false; }
+        for (int i = 0; i < x->n_sets; i++) {
+            attend_sum(&p, &p.k.body, i, first, NULL);
+            first = false;
+        }
     } else {
         p.m = lower_buffer(&p.k, "m", FV_F32, p.tile, p.n_tile);
         p.l = lower_buffer(&p.k, "l", FV_F32, p.tile, p.n_tile);
-        const struct { fv_buffer *b; double v; } init[] = {{p.m, -INFINITY}, {p.l, 0}, {p.acc, 0}};
+        const struct {
+            fv_buffer *b;
+            double v;
+        } init[] = {{p.m, -INFINITY}, {p.l, 0}, {p.acc, 0}};
         for (int i = 0; i < 3; i++) {
             fv_stmt *s = lower_stmt(&p.k, &p.k.body, FV_S_ALLOC, NULL);
             s->buffer = init[i].b;

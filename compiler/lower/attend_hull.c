@@ -1,14 +1,20 @@
 /* The hull of a tile of queries: see attend_hull.h. */
 #include "lower/attend_hull.h"
 
-typedef struct { const fv_expr *leaf; int64_t modulus; } phase_walk;
+typedef struct {
+    const fv_expr *leaf;
+    int64_t modulus;
+} phase_walk;
 static bool visit_phase(const fv_expr *e, void *user) {
     phase_walk *w = user;
     if (e->op == FV_X_MOD && e->arg[0] == w->leaf && e->arg[1]->op == FV_X_INT) w->modulus = e->arg[1]->i;
     return false;
 }
 /* The one index of keys and values that reads the query axis. */
-typedef struct { const fv_expr *query, *index; bool several; } index_walk;
+typedef struct {
+    const fv_expr *query, *index;
+    bool several;
+} index_walk;
 static bool visit_index(const fv_expr *e, void *user) {
     index_walk *w = user;
     if (e->op != FV_X_READ) return false;
@@ -20,8 +26,14 @@ static bool visit_index(const fv_expr *e, void *user) {
     return false;
 }
 /* Queries and keys of the largest hull, by evaluation of every tile. */
-typedef struct { const fv_expr *i, *g; double iv, gv; } leaves;
-static double leaf_value(const fv_expr *e, void *user) { const leaves *s = user; return e == s->i ? s->iv : e == s->g ? s->gv : 0; }
+typedef struct {
+    const fv_expr *i, *g;
+    double iv, gv;
+} leaves;
+static double leaf_value(const fv_expr *e, void *user) {
+    const leaves *s = user;
+    return e == s->i ? s->iv : e == s->g ? s->gv : 0;
+}
 static int64_t largest(const attend_hull *h, fv_ctx *c) {
     leaves s = {fv_axis_ref(c, h->i), fv_var(c, h->g, FV_I32), 0, 0};
     int64_t most = 0;
@@ -38,9 +50,12 @@ static int64_t largest(const attend_hull *h, fv_ctx *c) {
     }
     return most;
 }
-static const fv_expr *phase_coord(fv_ctx *c, const attend_hull *h) { return h->phase == 1 ? fv_int(c, 0) : fv_var(c, h->g, FV_I32); }
+static const fv_expr *phase_coord(fv_ctx *c, const attend_hull *h) {
+    return h->phase == 1 ? fv_int(c, 0) : fv_var(c, h->g, FV_I32);
+}
 static void copy_facts(fv_ctx *c, fv_facts *to, const fv_facts *from) {
-    for (int j = 0; j < from->n; j++) fv_facts_add(c, to, from->item[j].leaf, from->item[j].range.lo, from->item[j].range.hi);
+    for (int j = 0; j < from->n; j++)
+        fv_facts_add(c, to, from->item[j].leaf, from->item[j].range.lo, from->item[j].range.hi);
 }
 static void phase_facts(fv_ctx *c, const attend_hull *h, fv_facts *f) {
     const fv_expr *i = fv_axis_ref(c, h->i), *g = phase_coord(c, h);
@@ -111,7 +126,8 @@ void attend_hull_declare(attend_program *p, const attend_hull *h) {
     int64_t longest = (h->query.extent + h->phase - 1) / h->phase;
     if (h->phase > 1) lower_grid(k, h->g, 0, h->phase);
     lower_grid(k, h->i, h->rows, longest);
-    const fv_expr *limit = fv_op2(c, FV_X_FLOORDIV, fv_sub(c, fv_int(c, h->query.extent + h->phase - 1), g), fv_int(c, h->phase));
+    const fv_expr *limit =
+        fv_op2(c, FV_X_FLOORDIV, fv_sub(c, fv_int(c, h->query.extent + h->phase - 1), g), fv_int(c, h->phase));
     limit = k->grid[k->n_grid - 1].limit = fv_simplify(c, &k->facts, limit);
     if (h->phase > 1) fv_facts_add(c, &k->facts, fv_add(c, fv_muli(c, i, h->phase), g), 0, h->query.extent - 1);
     const fv_expr *base = fv_var(c, fv_base_name(c, h->i), FV_I32);
@@ -120,13 +136,17 @@ void attend_hull_declare(attend_program *p, const attend_hull *h) {
     fv_stmt *s = lower_stmt(k, &k->body, FV_S_AXIS, NULL);
     s->n_axes = 1;
     s->axis = FV_NEW(c, fv_tile_axis);
-    *s->axis = (fv_tile_axis){.name = h->y, .tile = h->keys, .base = fv_subst(c, h->start, &first, 1), .limit = fv_addi(c, fv_subst(c, h->start, &final, 1), h->tap.extent)};
+    *s->axis = (fv_tile_axis){.name = h->y,
+                              .tile = h->keys,
+                              .base = fv_subst(c, h->start, &first, 1),
+                              .limit = fv_addi(c, fv_subst(c, h->start, &final, 1), h->tap.extent)};
     fv_facts_add(c, &k->facts, fv_axis_ref(c, h->y), 0, longest - 1);
     lower_inner_axis(k, h->y, h->keys, longest);
     p->tile[p->n_tile++] = h->i;
     /* Tap = y - start(i), where that is one. */
     const fv_expr *u = fv_sub(c, fv_axis_ref(c, h->y), h->start);
-    fv_binding b[2] = {{fv_axis_ref(c, h->query.name), fv_add(c, fv_muli(c, i, h->phase), g)}, {fv_axis_ref(c, h->tap.name), u}};
+    fv_binding b[2] = {{fv_axis_ref(c, h->query.name), fv_add(c, fv_muli(c, i, h->phase), g)},
+                       {fv_axis_ref(c, h->tap.name), u}};
     fv_facts f = {0};
     copy_facts(c, &f, &x->set[0].facts);
     copy_facts(c, &f, &k->facts);

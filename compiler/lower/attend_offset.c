@@ -1,5 +1,6 @@
-/* attend.offset: keys enumerated by their offset from the query. Lanes run along raw columns of the map, whatever the dilation; a lane map gives every lane its own first column, so borders cost one permutation.
- * Query rows of a tile share key rows through their hull: key row y stands for the tap y - start(row) where that is one. */
+/* attend.offset: keys enumerated by their offset from the query. Lanes run along raw columns of the map, whatever the
+ * dilation; a lane map gives every lane its own first column, so borders cost one permutation. Query rows of a tile
+ * share key rows through their hull: key row y stands for the tap y - start(row) where that is one. */
 #include "lower/attend_hull.h"
 
 #include <string.h>
@@ -8,19 +9,31 @@ typedef struct {
     attend *x;
     attend_program p;
     fv_axis lane;
-    attend_hull row;                                    /* query rows of a tile share key rows */
+    attend_hull row; /* query rows of a tile share key rows */
     bool has_row;
     int n_maps;
-    struct { const fv_expr *e; fv_buffer *b; } map[16];
+    struct {
+        const fv_expr *e;
+        fv_buffer *b;
+    } map[16];
 } offset;
 
-static int64_t product(const fv_axis *a, int n) { int64_t e = 1; for (int i = 0; i < n; i++) e *= a[i].extent; return e; }
+static int64_t product(const fv_axis *a, int n) {
+    int64_t e = 1;
+    for (int i = 0; i < n; i++) e *= a[i].extent;
+    return e;
+}
 /* Stride in memory of what axis a moves along in the keys; 0: not read. */
-typedef struct { lower *l; const fv_expr *leaf; int64_t stride; } stride_walk;
+typedef struct {
+    lower *l;
+    const fv_expr *leaf;
+    int64_t stride;
+} stride_walk;
 static bool visit_stride(const fv_expr *e, void *user) {
     stride_walk *w = user;
     if (e->op != FV_X_READ || e->ref->kind != FV_OBJ_VALUE || !w->l->placed[fv_value_of(e->ref)->id]) return false;
-    for (int i = 0; i < e->ref->rank; i++) if (fv_uses(e->arg[i], w->leaf)) w->stride = w->l->place[fv_value_of(e->ref)->id].stride[i];
+    for (int i = 0; i < e->ref->rank; i++)
+        if (fv_uses(e->arg[i], w->leaf)) w->stride = w->l->place[fv_value_of(e->ref)->id].stride[i];
     return false;
 }
 static bool choose_lane(offset *o) {
@@ -29,14 +42,21 @@ static bool choose_lane(offset *o) {
     for (int i = 0; i < x->n_q; i++) {
         if (!lower_attend_enumerates(x, &x->q[i]) || lower_attend_batch(x, &x->q[i]) || x->q[i].extent < 2) continue;
         stride_walk w = {x->l, fv_axis_ref(x->l->ctx, x->q[i].name), 0};
-        for (int s = 0; s < x->n_sets; s++) if (x->set[s].k.value) fv_visit(x->set[s].k.value, visit_stride, &w);
-        for (int s = 0; s < x->n_sets && !w.stride; s++) if (x->set[s].v.value) fv_visit(x->set[s].v.value, visit_stride, &w);
-        if (w.stride && w.stride <= least) { least = w.stride; o->lane = x->q[i]; }
+        for (int s = 0; s < x->n_sets; s++)
+            if (x->set[s].k.value) fv_visit(x->set[s].k.value, visit_stride, &w);
+        for (int s = 0; s < x->n_sets && !w.stride; s++)
+            if (x->set[s].v.value) fv_visit(x->set[s].v.value, visit_stride, &w);
+        if (w.stride && w.stride <= least) {
+            least = w.stride;
+            o->lane = x->q[i];
+        }
     }
     return least != INT64_MAX;
 }
 
-/* -- Lane maps -------------------------------------------------------------------------------------------------------------------- */
+/* -- Lane maps
+ * --------------------------------------------------------------------------------------------------------------------
+ */
 static const fv_expr *lane_index(offset *o, const fv_expr *e) {
     attend *x = o->x;
     fv_ctx *c = x->l->ctx;
@@ -48,7 +68,9 @@ static const fv_expr *lane_index(offset *o, const fv_expr *e) {
     fv_affine own = {.constant = a.constant};
     for (int i = 0; i < a.n; i++) {
         bool tap = false;
-        for (int s = 0; s < x->n_sets; s++) for (int j = 0; j < x->set[s].set->n_over; j++) tap |= a.term[i].atom == fv_axis_ref(c, x->set[s].set->over[j].name);
+        for (int s = 0; s < x->n_sets; s++)
+            for (int j = 0; j < x->set[s].set->n_over; j++)
+                tap |= a.term[i].atom == fv_axis_ref(c, x->set[s].set->over[j].name);
         fv_affine *to = tap ? &taps : &own;
         to->term[to->n].coef = a.term[i].coef;
         to->term[to->n++].atom = a.term[i].atom;
@@ -56,9 +78,10 @@ static const fv_expr *lane_index(offset *o, const fv_expr *e) {
     const fv_expr *start = fv_affine_expr(c, &own);
     fv_str used[FV_MAX_AXES];
     int n = fv_axes_of(start, used, 0, FV_MAX_AXES);
-    if (n != 1 || o->n_maps == 16) return e;            /* other axes inside the clamp: gathered */
+    if (n != 1 || o->n_maps == 16) return e; /* other axes inside the clamp: gathered */
     fv_buffer *b = NULL;
-    for (int i = 0; i < o->n_maps; i++) if (o->map[i].e == start) b = o->map[i].b;
+    for (int i = 0; i < o->n_maps; i++)
+        if (o->map[i].e == start) b = o->map[i].b;
     if (!b) {
         b = lower_buffer(&o->p.k, fv_printf(c, "sx%d", o->n_maps), FV_I32, &o->lane.name, 1);
         fv_range r = fv_range_of(&x->set[0].facts, start);
@@ -97,35 +120,45 @@ static void nests(offset *o) {
     int64_t most = x->l->t->registers >= 32 ? 5 : 4;
     fv_str tap = p->key[0][p->n_key[0] - 1];
     if (fv_str_eq(tap, o->row.y)) tap = p->key[0][p->n_key[0] - 2];
-    fv_buf keys = {0}, nest = {0};                      /* the hull, then further taps */
+    fv_buf keys = {0}, nest = {0}; /* the hull, then further taps */
     fv_buf_puts(&keys, fv_cstr(c, o->row.y));
     for (int i = 0; i < p->n_key[0]; i++)
-        if (!fv_str_eq(p->key[0][i], tap) && !fv_str_eq(p->key[0][i], o->row.y)) fv_buf_printf(&keys, ",%s", fv_cstr(c, p->key[0][i]));
+        if (!fv_str_eq(p->key[0][i], tap) && !fv_str_eq(p->key[0][i], o->row.y))
+            fv_buf_printf(&keys, ",%s", fv_cstr(c, p->key[0][i]));
     if (p->qk.i) {
-        fv_buf_printf(&nest, "%s~,%s,%s/%lld!", lane, keys.text, fv_cstr(c, tap), (long long)step_of(lower_extent(&p->k, tap), most));
+        fv_buf_printf(&nest, "%s~,%s,%s/%lld!", lane, keys.text, fv_cstr(c, tap),
+                      (long long)step_of(lower_extent(&p->k, tap), most));
         for (int i = 0; i < x->a->n_dot; i++) fv_buf_printf(&nest, ",%s", fv_cstr(c, x->a->dot[i].name));
         fv_buf_printf(&nest, ",%s!", row);
         fv_schedule_set_names(c, p->k.schedule, FV_F_NEST, fv_cstr(c, p->qk), nest.text);
         nest.len = 0;
     }
-    fv_buf_printf(&nest, "%s~,%s/%lld!,%s,%s,%s!", lane, fv_cstr(c, p->value[0]), (long long)step_of(x->e[0].extent, 4), keys.text, fv_cstr(c, tap), row);
+    fv_buf_printf(&nest, "%s~,%s/%lld!,%s,%s,%s!", lane, fv_cstr(c, p->value[0]), (long long)step_of(x->e[0].extent, 4),
+                  keys.text, fv_cstr(c, tap), row);
     fv_schedule_set_names(c, p->k.schedule, FV_F_NEST, fv_cstr(c, p->pv), nest.text);
     fv_buf_dispose(&keys);
     fv_buf_dispose(&nest);
 }
 
 /* Keys and values whose memory runs along another axis than the lanes are copied once into an order that does. */
-typedef struct { offset *o; int n; const fv_value *from[8], *to[8]; } copies;
+typedef struct {
+    offset *o;
+    int n;
+    const fv_value *from[8], *to[8];
+} copies;
 static const fv_value *copy_of(copies *w, const fv_value *v, int axis) {
     lower *l = w->o->x->l;
-    for (int i = 0; i < w->n; i++) if (w->from[i] == v) return w->to[i];
+    for (int i = 0; i < w->n; i++)
+        if (w->from[i] == v) return w->to[i];
     if (w->n == 8) return v;
     int order[FV_MAX_AXES], n = 0;
-    for (int i = 0; i < v->obj.rank; i++) if (i != axis) {
-        int j = n++;
-        for (; j > 0 && l->place[v->id].stride[order[j - 1]] < l->place[v->id].stride[i]; j--) order[j] = order[j - 1];
-        order[j] = i;
-    }
+    for (int i = 0; i < v->obj.rank; i++)
+        if (i != axis) {
+            int j = n++;
+            for (; j > 0 && l->place[v->id].stride[order[j - 1]] < l->place[v->id].stride[i]; j--)
+                order[j] = order[j - 1];
+            order[j] = i;
+        }
     order[n++] = axis;
     w->from[w->n] = v;
     return w->to[w->n++] = lower_copy(l, v, order, w->o->x->anchor->loc);
@@ -162,13 +195,19 @@ const char *lower_attend_offset(attend *x) {
     for (int i = 0; i < x->n_sets; i++) {
         double keys = 1;
         for (int j = 0; j < x->set[i].set->n_over; j++) keys *= (double)x->set[i].set->over[j].extent;
-        if (keys > 4096) return fv_printf(c, "a set has %.0f keys per query, more than the 4096 whose scores are held at once", keys);
+        if (keys > 4096)
+            return fv_printf(c, "a set has %.0f keys per query, more than the 4096 whose scores are held at once",
+                             keys);
     }
     int64_t want = l->t->registers >= 32 ? 4 : 2;
-    for (int i = x->n_q - 1; i >= 0 && !o.has_row && !l->o->no_row_sharing; i--) {      /* the enumerated axis next to the lane */
-        if (fv_str_eq(x->q[i].name, o.lane.name) || x->q[i].extent < 2 || !lower_attend_enumerates(x, &x->q[i]) || lower_attend_batch(x, &x->q[i])) continue;
+    for (int i = x->n_q - 1; i >= 0 && !o.has_row && !l->o->no_row_sharing;
+         i--) { /* the enumerated axis next to the lane */
+        if (fv_str_eq(x->q[i].name, o.lane.name) || x->q[i].extent < 2 || !lower_attend_enumerates(x, &x->q[i]) ||
+            lower_attend_batch(x, &x->q[i]))
+            continue;
         const char *why;
-        o.has_row = attend_hull_find(x, &x->q[i], want, &o.row, &why) && o.row.rows > 1 && o.row.keys <= 2 * o.row.tap.extent;
+        o.has_row =
+            attend_hull_find(x, &x->q[i], want, &o.row, &why) && o.row.rows > 1 && o.row.keys <= 2 * o.row.tap.extent;
         break;
     }
 
@@ -187,11 +226,16 @@ const char *lower_attend_offset(attend *x) {
     for (int i = 0; i < x->n_sets; i++)
         for (int j = 0; j < x->set[i].set->n_over; j++) {
             fv_axis t = x->set[i].set->over[j];
-            if (o.has_row && fv_str_eq(t.name, o.row.tap.name)) { p->key[i][p->n_key[i]++] = o.row.y; continue; }
+            if (o.has_row && fv_str_eq(t.name, o.row.tap.name)) {
+                p->key[i][p->n_key[i]++] = o.row.y;
+                continue;
+            }
             bool known = false;
-            for (int q = 0; q < i; q++) for (int r = 0; r < p->n_key[q]; r++) known |= fv_str_eq(p->key[q][r], t.name);
+            for (int q = 0; q < i; q++)
+                for (int r = 0; r < p->n_key[q]; r++) known |= fv_str_eq(p->key[q][r], t.name);
             if (!known) lower_axis(&p->k, t.name, t.extent);
-            else if (lower_extent(&p->k, t.name) != t.extent) return "two sets use one key axis name with different extents";
+            else if (lower_extent(&p->k, t.name) != t.extent)
+                return "two sets use one key axis name with different extents";
             p->key[i][p->n_key[i]++] = t.name;
         }
     for (int i = 0; i < x->n_sets; i++) {
@@ -211,7 +255,8 @@ const char *lower_attend_offset(attend *x) {
     nests(&o);
     double pairs = (double)product(x->q, x->n_q);
     for (int i = 0; i < x->n_sets; i++) {
-        double keys = (double)product(x->set[i].set->over, x->set[i].set->n_over), d = (double)product(x->a->dot, x->a->n_dot);
+        double keys = (double)product(x->set[i].set->over, x->set[i].set->n_over),
+               d = (double)product(x->a->dot, x->a->n_dot);
         p->k.flops += 2 * pairs * keys * ((x->set[i].k.value ? d : 0) + (double)product(x->e, x->n_e));
     }
     lower_kernel_end(&p->k);

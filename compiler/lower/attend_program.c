@@ -1,4 +1,5 @@
-/* Statements of an attend kernel: see attend_program.h. Scores are kept times log2(e), so that every exponential is an exp2. */
+/* Statements of an attend kernel: see attend_program.h. Scores are kept times log2(e), so that every exponential is an
+ * exp2. */
 #include "lower/attend_program.h"
 
 #include <math.h>
@@ -16,18 +17,21 @@ const fv_expr *attend_bind(attend_program *p, int set, const fv_expr *e) {
 static fv_buffer *pair_buffer(attend_program *p, const char *name, int set) {
     fv_str axis[FV_MAX_AXES];
     int n = 0;
-    if (!p->key_first) for (int i = 0; i < p->n_tile; i++) axis[n++] = p->tile[i];
+    if (!p->key_first)
+        for (int i = 0; i < p->n_tile; i++) axis[n++] = p->tile[i];
     for (int i = 0; i < p->n_key[set]; i++) axis[n++] = p->key[set][i];
-    if (p->key_first) for (int i = 0; i < p->n_tile; i++) axis[n++] = p->tile[i];
+    if (p->key_first)
+        for (int i = 0; i < p->n_tile; i++) axis[n++] = p->tile[i];
     return lower_buffer(&p->k, name, FV_F32, axis, n);
 }
-static fv_stmt *write_stmt(attend_program *p, fv_stmts *list, fv_stmt_kind kind, const char *label, const fv_buffer *b, fv_write w, const fv_expr *e, int over_set) {
+static fv_stmt *write_stmt(attend_program *p, fv_stmts *list, fv_stmt_kind kind, const char *label, const fv_buffer *b,
+                           fv_write w, const fv_expr *e, int over_set) {
     fv_stmt *s = lower_stmt(&p->k, list, kind, label);
     s->target = &b->obj;
     s->write = w;
     s->expr = e;
     for (int i = 0; over_set >= 0 && i < p->n_key[over_set]; i++) s->over[s->n_over++] = p->key[over_set][i];
-    if (over_set >= 0 && !s->n_over) {                  /* a set of one key: nothing to reduce over */
+    if (over_set >= 0 && !s->n_over) { /* a set of one key: nothing to reduce over */
         fv_ctx *c = p->k.l->ctx;
         const fv_expr *was = lower_buffer_at(&p->k, b);
         s->kind = FV_S_MAP;
@@ -62,7 +66,8 @@ void attend_query(attend_program *p, fv_stmts *list) {
         fold = lower_plain_scale(&x->set[i], &factor) && (i == 0 || factor == scale);
         scale = factor;
     }
-    if (fold) for (int i = 0; i < x->n_sets; i++) p->log2_scale[i] = scale * LOG2E;
+    if (fold)
+        for (int i = 0; i < x->n_sets; i++) p->log2_scale[i] = scale * LOG2E;
     const fv_expr *e = attend_bind(p, -1, x->query);
     if (fold) e = fv_mul(c, e, fv_float(c, scale * LOG2E));
     write_stmt(p, list, FV_S_MAP, "qs", p->qt, FV_W_SET, e, -1);
@@ -81,9 +86,10 @@ void attend_scores(attend_program *p, fv_stmts *list, int i) {
     }
     if (s->set->raw) {
         fv_buffer *b = s->n_scores == 1 ? p->s[i][0] : pair_buffer(p, fv_printf(c, "raw%d", i), i);
-        fv_stmt *qk = write_stmt(p, list, FV_S_CONTRACT, "qk", b, FV_W_SUM, fv_mul(c, at(p, p->qt), attend_bind(p, i, s->k.value)), -1);
+        fv_stmt *qk = write_stmt(p, list, FV_S_CONTRACT, "qk", b, FV_W_SUM,
+                                 fv_mul(c, at(p, p->qt), attend_bind(p, i, s->k.value)), -1);
         for (int d = 0; d < x->a->n_dot; d++) qk->over[qk->n_over++] = x->a->dot[d].name;
-        qk->where = attend_bind(p, i, p->in_hull);     /* what is left out here, `sc` replaces */
+        qk->where = attend_bind(p, i, p->in_hull); /* what is left out here, `sc` replaces */
         if (i == 0) p->qk = qk->label;
         raw = at(p, b);
     }
@@ -100,10 +106,15 @@ void attend_scores(attend_program *p, fv_stmts *list, int i) {
     }
 }
 
-static fv_buffer *row_buffer(attend_program *p, const char *name) { return lower_buffer(&p->k, name, FV_F32, p->tile, p->n_tile); }
-static const fv_expr *exp2_of(fv_ctx *c, const fv_expr *s, const fv_expr *m) { return fv_op1(c, FV_X_EXP2, fv_sub(c, s, fv_op1(c, FV_X_SAFE, m))); }
+static fv_buffer *row_buffer(attend_program *p, const char *name) {
+    return lower_buffer(&p->k, name, FV_F32, p->tile, p->n_tile);
+}
+static const fv_expr *exp2_of(fv_ctx *c, const fv_expr *s, const fv_expr *m) {
+    return fv_op1(c, FV_X_EXP2, fv_sub(c, s, fv_op1(c, FV_X_SAFE, m)));
+}
 
-/* One step over the keys of all sets, for score j. The last softmax without a weight leaves the division to the store. */
+/* One step over the keys of all sets, for score j. The last softmax without a weight leaves the division to the store.
+ */
 static void step(attend_program *p, fv_stmts *list, int j, int at_step, bool defer) {
     attend *x = p->x;
     fv_ctx *c = x->l->ctx;
@@ -115,31 +126,47 @@ static void step(attend_program *p, fv_stmts *list, int j, int at_step, bool def
         name[0] = 'm';
         m = row_buffer(p, name);
         for (int i = 0; i < x->n_sets; i++)
-            write_stmt(p, list, FV_S_REDUCE, "mx", m, i || !p->n_key[i] ? (i ? FV_W_MAXIN : FV_W_SET) : FV_W_MAX, at_step ? fv_mul(c, at(p, p->s[i][j]), fv_float(c, LOG2E)) : at(p, p->s[i][j]), i || p->n_key[i] ? i : -1);
+            write_stmt(p, list, FV_S_REDUCE, "mx", m, i || !p->n_key[i] ? (i ? FV_W_MAXIN : FV_W_SET) : FV_W_MAX,
+                       at_step ? fv_mul(c, at(p, p->s[i][j]), fv_float(c, LOG2E)) : at(p, p->s[i][j]),
+                       i || p->n_key[i] ? i : -1);
         for (int i = 0; i < x->n_sets; i++) {
             const fv_expr *s = at_step ? fv_mul(c, at(p, p->s[i][j]), fv_float(c, LOG2E)) : at(p, p->s[i][j]);
             fv_stmt *ex = write_stmt(p, list, FV_S_MAP, "ex", p->s[i][j], FV_W_SET, exp2_of(c, s, at(p, m)), -1);
-            if (at_step && x->set[i].exists) { ex->where = attend_bind(p, i, x->set[i].exists); ex->otherwise = fv_float(c, 0); }
+            if (at_step && x->set[i].exists) {
+                ex->where = attend_bind(p, i, x->set[i].exists);
+                ex->otherwise = fv_float(c, 0);
+            }
         }
     }
     for (int i = 0; i < x->n_sets; i++)
-        write_stmt(p, list, FV_S_REDUCE, "ls", l, i || !p->n_key[i] ? (i ? FV_W_ADD : FV_W_SET) : FV_W_SUM, at(p, p->s[i][j]), i || p->n_key[i] ? i : -1);
-    if (j == 0 && !st->ratio) { p->m = m; p->l = l; }
+        write_stmt(p, list, FV_S_REDUCE, "ls", l, i || !p->n_key[i] ? (i ? FV_W_ADD : FV_W_SET) : FV_W_SUM,
+                   at(p, p->s[i][j]), i || p->n_key[i] ? i : -1);
+    if (j == 0 && !st->ratio) {
+        p->m = m;
+        p->l = l;
+    }
     if (defer) return;
     const fv_expr *d = at(p, l);
-    if (st->ratio) d = st->has_floor ? fv_op2(c, FV_X_MAX, d, fv_float(c, st->floor)) : fv_add(c, d, fv_float(c, st->eps));
+    if (st->ratio)
+        d = st->has_floor ? fv_op2(c, FV_X_MAX, d, fv_float(c, st->floor)) : fv_add(c, d, fv_float(c, st->eps));
     for (int i = 0; i < x->n_sets; i++) {
         const fv_expr *q = fv_op2(c, FV_X_DIV, at(p, p->s[i][j]), d);
         if (!st->ratio) q = fv_op3(c, FV_X_WHERE, fv_op2(c, FV_X_EQ, d, fv_float(c, 0)), fv_float(c, 0), q);
         fv_stmt *s = write_stmt(p, list, FV_S_MAP, "nm", p->s[i][j], FV_W_SET, q, -1);
-        if (st->ratio && x->set[i].exists) { s->where = attend_bind(p, i, x->set[i].exists); s->otherwise = fv_float(c, 0); }
+        if (st->ratio && x->set[i].exists) {
+            s->where = attend_bind(p, i, x->set[i].exists);
+            s->otherwise = fv_float(c, 0);
+        }
     }
 }
 static bool has_weight(const attend *x) {
-    for (int i = 0; i < x->n_sets; i++) if (x->set[i].weight || x->set[i].n_scores > 1) return true;
+    for (int i = 0; i < x->n_sets; i++)
+        if (x->set[i].weight || x->set[i].n_scores > 1) return true;
     return false;
 }
-static bool deferred(const attend *x) { return !has_weight(x) && x->a->n_steps > 0 && !x->a->step[x->a->n_steps - 1].ratio && x->a->n_steps == 1; }
+static bool deferred(const attend *x) {
+    return !has_weight(x) && x->a->n_steps > 0 && !x->a->step[x->a->n_steps - 1].ratio && x->a->n_steps == 1;
+}
 
 void attend_resident(attend_program *p, fv_stmts *list) {
     attend *x = p->x;
@@ -152,13 +179,17 @@ void attend_resident(attend_program *p, fv_stmts *list) {
         const fv_expr *w = s->weight;
         for (int j = 0; j < s->n_scores; j++) w = lower_replace_read(c, w, s->set->p[j], at(p, p->s[i][j]));
         fv_stmt *st = write_stmt(p, list, FV_S_MAP, "wt", p->s[i][0], FV_W_SET, attend_bind(p, i, w), -1);
-        if (s->exists) { st->where = attend_bind(p, i, s->exists); st->otherwise = fv_float(c, 0); }
+        if (s->exists) {
+            st->where = attend_bind(p, i, s->exists);
+            st->otherwise = fv_float(c, 0);
+        }
     }
 }
 
 void attend_online(attend_program *p, fv_stmts *list, int set, const fv_expr *full) {
     fv_ctx *c = p->x->l->ctx;
-    fv_buffer *t = row_buffer(p, fv_printf(c, "t%d", set)), *al = row_buffer(p, fv_printf(c, "al%d", set)), *ct = row_buffer(p, fv_printf(c, "ct%d", set));
+    fv_buffer *t = row_buffer(p, fv_printf(c, "t%d", set)), *al = row_buffer(p, fv_printf(c, "al%d", set)),
+              *ct = row_buffer(p, fv_printf(c, "ct%d", set));
     fv_buffer *s = p->s[set][0];
     (void)full;
     write_stmt(p, list, FV_S_REDUCE, "mx", t, FV_W_MAX, at(p, s), set);
@@ -185,7 +216,9 @@ static fv_stmt *sum_stmt(attend_program *p, fv_stmts *list, int i, bool first, b
         for (int j = 0; j < x->n_e; j++) b[j] = (fv_binding){fv_axis_ref(c, x->e[j].name), fv_axis_ref(c, p->value[j])};
         v = attend_bind(p, i, fv_subst(c, s->v.value, b, x->n_e));
     } else v = fv_float(c, s->set->v_number);
-    fv_stmt *pv = write_stmt(p, list, FV_S_CONTRACT, "pv", p->acc, first ? (p->n_key[i] ? FV_W_SUM : FV_W_SET) : FV_W_ADD, fv_mul(c, at(p, p->s[i][0]), v), first && !p->n_key[i] ? -1 : i);
+    fv_stmt *pv =
+        write_stmt(p, list, FV_S_CONTRACT, "pv", p->acc, first ? (p->n_key[i] ? FV_W_SUM : FV_W_SET) : FV_W_ADD,
+                   fv_mul(c, at(p, p->s[i][0]), v), first && !p->n_key[i] ? -1 : i);
     if (i == 0) p->pv = pv->label;
     if (masked && s->exists) {
         pv->where = attend_bind(p, i, s->exists);
@@ -197,7 +230,10 @@ void attend_sum(attend_program *p, fv_stmts *list, int i, bool first, const fv_e
     attend *x = p->x;
     fv_ctx *c = x->l->ctx;
     if (!x->set[i].v.value && x->set[i].set->v_number == 0 && !first) return;
-    if (!full || !x->set[i].exists) { sum_stmt(p, list, i, first, true); return; }
+    if (!full || !x->set[i].exists) {
+        sum_stmt(p, list, i, first, true);
+        return;
+    }
     fv_stmt *yes = lower_stmt(&p->k, list, FV_S_IF, NULL);
     fv_stmts a = {0}, b = {0};
     yes->expr = full;
@@ -217,7 +253,10 @@ void attend_store(attend_program *p, fv_stmts *list) {
     const fv_expr *o = at(p, p->acc);
     if (deferred(x)) {
         fv_buffer *rl = row_buffer(p, "rl");
-        write_stmt(p, list, FV_S_MAP, "rl", rl, FV_W_SET, fv_op3(c, FV_X_WHERE, fv_op2(c, FV_X_EQ, at(p, p->l), fv_float(c, 0)), fv_float(c, 0), fv_op2(c, FV_X_DIV, fv_float(c, 1), at(p, p->l))), -1);
+        write_stmt(p, list, FV_S_MAP, "rl", rl, FV_W_SET,
+                   fv_op3(c, FV_X_WHERE, fv_op2(c, FV_X_EQ, at(p, p->l), fv_float(c, 0)), fv_float(c, 0),
+                          fv_op2(c, FV_X_DIV, fv_float(c, 1), at(p, p->l))),
+                   -1);
         o = fv_mul(c, o, at(p, rl));
     }
     fv_binding b[FV_MAX_AXES];

@@ -1,4 +1,5 @@
-/* Maps, views and concats that are stored: one store per point, lanes along the innermost axis of memory. Axes that memory lets read as one are fused. */
+/* Maps, views and concats that are stored: one store per point, lanes along the innermost axis of memory. Axes that
+ * memory lets read as one are fused. */
 #include "lower/fuse.h"
 
 /* Axes of v by memory order, outermost first. */
@@ -12,11 +13,13 @@ static int by_memory(const lower *l, const fv_value *v, int *out) {
 }
 
 /* Stores value, over the axes of `domain`, at `index` of v. */
-static void emit_store(lower *l, const char *name, fv_loc loc, double cost, const fv_value *v, const fv_axis *domain, const fv_expr *const *index, const fv_expr *value) {
+static void emit_store(lower *l, const char *name, fv_loc loc, double cost, const fv_value *v, const fv_axis *domain,
+                       const fv_expr *const *index, const fv_expr *value) {
     lower_kernel k;
     lower_kernel_begin(l, &k, name, "map", loc, l->node[v->node->id].prepare);
     int order[FV_MAX_AXES], rank = by_memory(l, v, order);
-    for (int i = 0; i < rank; i++) fv_facts_add(l->ctx, &k.facts, fv_axis_ref(l->ctx, domain[i].name), 0, domain[i].extent - 1);
+    for (int i = 0; i < rank; i++)
+        fv_facts_add(l->ctx, &k.facts, fv_axis_ref(l->ctx, domain[i].name), 0, domain[i].extent - 1);
     lower_fusion u = {.n_exprs = 0};
     lower_fusion_add(&u, value);
     const fv_expr *address = lower_address(l, v, index);
@@ -27,7 +30,10 @@ static void emit_store(lower *l, const char *name, fv_loc loc, double cost, cons
     while (head > 0) {
         for (int i = n_tail; i > 0; i--) tail[i] = tail[i - 1];
         tail[0] = domain[order[head - 1]];
-        if (n_tail > 0 && !lower_fusible(l, &k.facts, &u, tail, n_tail + 1)) { for (int i = 0; i < n_tail; i++) tail[i] = tail[i + 1]; break; }
+        if (n_tail > 0 && !lower_fusible(l, &k.facts, &u, tail, n_tail + 1)) {
+            for (int i = 0; i < n_tail; i++) tail[i] = tail[i + 1];
+            break;
+        }
         n_tail++;
         head--;
     }
@@ -54,7 +60,8 @@ void lower_emit_map(lower *l, const fv_node *final) {
     lower_pair p = lower_value_at_self(l, &f, v);
     l->node[final->id].role = LOWER_STORED;
     if (p.exists) {
-        fv_error(l->ctx, FV_E_ABSENT, final->loc, "%s may have absent elements and is stored; write :otherwise(value)", lower_node_text(l, final));
+        fv_error(l->ctx, FV_E_ABSENT, final->loc, "%s may have absent elements and is stored; write :otherwise(value)",
+                 lower_node_text(l, final));
         l->failed = true;
         return;
     }
@@ -73,7 +80,10 @@ const fv_value *lower_copy(lower *l, const fv_value *v, const int *order, fv_loc
     fv_value *c = FV_NEW(l->ctx, fv_value);
     *c = *v;
     c->id = lower_extra_value(l, tensor, v->obj.rank);
-    for (int i = 0; i < v->obj.rank; i++) { l->place[c->id].stride[order[i]] = stride[i]; at[i] = fv_axis_ref(l->ctx, v->axis[i].name); }
+    for (int i = 0; i < v->obj.rank; i++) {
+        l->place[c->id].stride[order[i]] = stride[i];
+        at[i] = fv_axis_ref(l->ctx, v->axis[i].name);
+    }
     emit_store(l, "turn", loc, 0, c, v->axis, at, fv_read(l->ctx, &v->obj, at, v->obj.rank, NULL));
     return c;
 }
@@ -98,7 +108,8 @@ void lower_emit_concat(lower *l, const fv_node *n) {
         for (int i = 0; i < part->obj.rank; i++) at[i] = fv_axis_ref(l->ctx, part->axis[i].name);
         lower_pair p = lower_value_at(l, &f, part, at);
         if (p.exists) {
-            fv_error(l->ctx, FV_E_ABSENT, n->loc, "part %d of a concat may have absent elements; write :otherwise(value)", j + 1);
+            fv_error(l->ctx, FV_E_ABSENT, n->loc,
+                     "part %d of a concat may have absent elements; write :otherwise(value)", j + 1);
             l->failed = true;
             return;
         }

@@ -1,5 +1,6 @@
-/* Contractions and reductions with their epilogue: linear maps, convolutions, depthwise convolutions, pooling, products of activations. One tile statement over the reduced axes, one store.
- * Lanes, rows, packs and the nest follow from where each axis stands in each address. */
+/* Contractions and reductions with their epilogue: linear maps, convolutions, depthwise convolutions, pooling, products
+ * of activations. One tile statement over the reduced axes, one store. Lanes, rows, packs and the nest follow from
+ * where each axis stands in each address. */
 #include "lower/fuse.h"
 #include "lower/operands.h"
 
@@ -10,16 +11,20 @@ typedef struct {
     const fv_node *anchor, *final;
     fv_facts facts;
     const fv_compute_node *m;
-    lower_product p;                                    /* the body: a product of factors for a sum, one factor otherwise */
+    lower_product p; /* the body: a product of factors for a sum, one factor otherwise */
     int n_free, n_over;
     fv_axis free[FV_MAX_AXES], over[FV_MAX_AXES];
-    fv_axis lane[FV_MAX_AXES], row[FV_MAX_AXES], point[FV_MAX_AXES];   /* a partition of free */
+    fv_axis lane[FV_MAX_AXES], row[FV_MAX_AXES], point[FV_MAX_AXES]; /* a partition of free */
     int n_lane, n_row, n_point;
-    bool lane_reduced;                                  /* lanes run over a reduced axis */
+    bool lane_reduced; /* lanes run over a reduced axis */
     const fv_expr *out_address;
 } contraction;
 
-static bool has(const fv_axis *list, int n, fv_str a) { for (int i = 0; i < n; i++) if (fv_str_eq(list[i].name, a)) return true; return false; }
+static bool has(const fv_axis *list, int n, fv_str a) {
+    for (int i = 0; i < n; i++)
+        if (fv_str_eq(list[i].name, a)) return true;
+    return false;
+}
 static bool reads_axis(const contraction *x, int factor, fv_str a) { return fv_uses_axis(x->p.factor[factor], a); }
 
 static bool read_bodies(contraction *x) {
@@ -31,7 +36,8 @@ static bool read_bodies(contraction *x) {
     memcpy(x->free, v->axis, sizeof *x->free * (size_t)x->n_free);
     memcpy(x->over, x->m->over, sizeof *x->over * (size_t)x->n_over);
     fv_value_facts(l->ctx, v, &x->facts);
-    for (int i = 0; i < x->n_over; i++) fv_facts_add(l->ctx, &x->facts, fv_axis_ref(l->ctx, x->over[i].name), 0, x->over[i].extent - 1);
+    for (int i = 0; i < x->n_over; i++)
+        fv_facts_add(l->ctx, &x->facts, fv_axis_ref(l->ctx, x->over[i].name), 0, x->over[i].extent - 1);
     lower_pair b = lower_expand(l, &x->facts, x->m->body);
     if (x->m->only) {
         lower_pair o = lower_expand(l, &x->facts, x->m->only);
@@ -39,9 +45,15 @@ static bool read_bodies(contraction *x) {
     }
     bool sum = x->m->monoid == FV_MONOID_SUM || x->m->monoid == FV_MONOID_MEAN;
     if (x->m->monoid == FV_MONOID_COUNT) b.value = fv_int(l->ctx, 1);
-    if (x->m->monoid == FV_MONOID_ANY || x->m->monoid == FV_MONOID_ALL) b.value = fv_op3(l->ctx, FV_X_WHERE, fv_op2(l->ctx, FV_X_NE, b.value, fv_int(l->ctx, 0)), fv_int(l->ctx, 1), fv_int(l->ctx, 0));
-    if (sum && fv_type_is_float(b.value->type) && x->m->monoid == FV_MONOID_SUM) x->p = lower_factors(l, &x->facts, b.value);
-    else { x->p.n = 1; x->p.factor[0] = b.value; }
+    if (x->m->monoid == FV_MONOID_ANY || x->m->monoid == FV_MONOID_ALL)
+        b.value = fv_op3(l->ctx, FV_X_WHERE, fv_op2(l->ctx, FV_X_NE, b.value, fv_int(l->ctx, 0)), fv_int(l->ctx, 1),
+                         fv_int(l->ctx, 0));
+    if (sum && fv_type_is_float(b.value->type) && x->m->monoid == FV_MONOID_SUM)
+        x->p = lower_factors(l, &x->facts, b.value);
+    else {
+        x->p.n = 1;
+        x->p.factor[0] = b.value;
+    }
     x->p.where = fv_and(l->ctx, b.exists, x->p.where);
     if (x->p.where) x->p.where = fv_simplify(l->ctx, &x->facts, x->p.where);
     if (fv_is_true(x->p.where)) x->p.where = NULL;
@@ -63,7 +75,8 @@ static int weight_factor(const contraction *x) {
     return w;
 }
 static bool only_in(const contraction *x, int factor, fv_str a) {
-    for (int i = 0; i < x->p.n; i++) if ((i == factor) != reads_axis(x, i, a)) return false;
+    for (int i = 0; i < x->p.n; i++)
+        if ((i == factor) != reads_axis(x, i, a)) return false;
     return !(x->p.where && fv_uses_axis(x->p.where, a));
 }
 
@@ -78,14 +91,22 @@ static void choose_lanes(contraction *x, int weight) {
     fv_axis own[FV_MAX_AXES];
     int n_own = 0;
     int64_t own_extent = 1;
-    for (int i = 0; weight >= 0 && i < x->n_free; i++) if (only_in(x, weight, x->free[i].name)) { own[n_own++] = x->free[i]; own_extent *= x->free[i].extent; }
+    for (int i = 0; weight >= 0 && i < x->n_free; i++)
+        if (only_in(x, weight, x->free[i].name)) {
+            own[n_own++] = x->free[i];
+            own_extent *= x->free[i].extent;
+        }
     int best = lower_choose_lane(l, x->p.factor, x->p.n, x->out_address, candidate, n, reduce_from);
     bool best_contiguous = false;
     if (best >= 0 && best < reduce_from) {
         const fv_expr *rest;
         int64_t c;
-        best_contiguous = fv_split_affine(l->ctx, x->out_address, fv_axis_ref(l->ctx, candidate[best].name), &c, &rest) && c == 1;
-        for (int i = 0; i < x->p.n && best_contiguous; i++) { int64_t k = lower_coefficient(l, x->p.factor[i], candidate[best].name); best_contiguous = k == 0 || k == 1 || k == LOWER_PACKABLE; }
+        best_contiguous =
+            fv_split_affine(l->ctx, x->out_address, fv_axis_ref(l->ctx, candidate[best].name), &c, &rest) && c == 1;
+        for (int i = 0; i < x->p.n && best_contiguous; i++) {
+            int64_t k = lower_coefficient(l, x->p.factor[i], candidate[best].name);
+            best_contiguous = k == 0 || k == 1 || k == LOWER_PACKABLE;
+        }
         best_contiguous &= candidate[best].extent >= l->t->lanes / 2;
     }
     bool own_best = n_own && own_extent >= 4 && !(best_contiguous && !has(own, n_own, candidate[best].name));
@@ -100,7 +121,10 @@ static void choose_lanes(contraction *x, int weight) {
             int64_t s = 0;
             if (!fv_split_affine(l->ctx, x->out_address, fv_axis_ref(l->ctx, own[i].name), &s, &rest)) s = 0;
             int j = i;
-            for (; j > 0 && stride[j - 1] < s; j--) { list[j] = list[j - 1]; stride[j] = stride[j - 1]; }
+            for (; j > 0 && stride[j - 1] < s; j--) {
+                list[j] = list[j - 1];
+                stride[j] = stride[j - 1];
+            }
             list[j] = own[i];
             stride[j] = s;
         }
@@ -139,25 +163,31 @@ static void choose_rows(contraction *x, int weight) {
     lower *l = x->l;
     fv_axis rest[FV_MAX_AXES];
     int n = 0;
-    for (int i = 0; i < x->n_free; i++) if (!has(x->lane, x->n_lane, x->free[i].name)) rest[n++] = x->free[i];
+    for (int i = 0; i < x->n_free; i++)
+        if (!has(x->lane, x->n_lane, x->free[i].name)) rest[n++] = x->free[i];
     /* Candidates do not occur in the operand that the lanes load: that operand is then shared by the rows. */
     int shared = -1;
-    for (int i = 0; i < x->p.n && x->n_lane && !x->lane_reduced; i++) if (reads_axis(x, i, x->lane[0].name) && (shared < 0 || i == weight)) shared = i;
+    for (int i = 0; i < x->p.n && x->n_lane && !x->lane_reduced; i++)
+        if (reads_axis(x, i, x->lane[0].name) && (shared < 0 || i == weight)) shared = i;
     bool guarded[FV_MAX_AXES];
     int best = -1;
     for (int i = 0; i < n; i++) {
         guarded[i] = x->p.where && fv_uses_axis(x->p.where, rest[i].name);
         bool in_shared = shared >= 0 && reads_axis(x, shared, rest[i].name);
         if (in_shared || rest[i].extent < 2) continue;
-        if (best < 0 || guarded[i] >= guarded[best]) best = i;              /* the last guarded one, else the last */
+        if (best < 0 || guarded[i] >= guarded[best]) best = i; /* the last guarded one, else the last */
     }
-    if (best < 0) { memcpy(x->point, rest, sizeof *rest * (size_t)n); x->n_point = n; return; }
+    if (best < 0) {
+        memcpy(x->point, rest, sizeof *rest * (size_t)n);
+        x->n_point = n;
+        return;
+    }
     x->row[x->n_row++] = rest[best];
     bool taken[FV_MAX_AXES] = {0};
     taken[best] = true;
     for (int i = best - 1; i >= 0 && !guarded[best]; i--) {
         bool in_shared = shared >= 0 && reads_axis(x, shared, rest[i].name);
-        bool alike = true;                              /* occurs in the same operands */
+        bool alike = true; /* occurs in the same operands */
         for (int f = 0; f < x->p.n; f++) alike &= reads_axis(x, f, rest[i].name) == reads_axis(x, f, x->row[0].name);
         if (in_shared || guarded[i] || !alike) continue;
         fv_axis t[FV_MAX_AXES];
@@ -166,7 +196,8 @@ static void choose_rows(contraction *x, int weight) {
         memcpy(x->row, t, sizeof *t * (size_t)++x->n_row);
         taken[i] = true;
     }
-    for (int i = 0; i < n; i++) if (!taken[i]) x->point[x->n_point++] = rest[i];
+    for (int i = 0; i < n; i++)
+        if (!taken[i]) x->point[x->n_point++] = rest[i];
     (void)l;
 }
 
@@ -179,7 +210,11 @@ static void order_over(contraction *x, int weight) {
                 fv_str a = x->over[j - 1 + q].name;
                 bool g = x->p.where && fv_uses_axis(x->p.where, a);
                 int64_t c = 0;
-                for (int i2 = 0; i2 < x->p.n; i2++) if (i2 != weight) { int64_t k = lower_coefficient(x->l, x->p.factor[i2], a); if (k > c) c = k; }
+                for (int i2 = 0; i2 < x->p.n; i2++)
+                    if (i2 != weight) {
+                        int64_t k = lower_coefficient(x->l, x->p.factor[i2], a);
+                        if (k > c) c = k;
+                    }
                 key[q] = (g ? INT64_C(1) << 40 : 0) + c;
             }
             if (key[0] >= key[1]) break;
@@ -189,21 +224,35 @@ static void order_over(contraction *x, int weight) {
         }
 }
 
-/* The weights as the lanes want them: [shared axes of the grid][lane panel][reduced axes in nest order][lanes of a panel]. */
+/* The weights as the lanes want them: [shared axes of the grid][lane panel][reduced axes in nest order][lanes of a
+ * panel]. */
 static const fv_expr *pack(contraction *x, lower_kernel *k, const fv_expr *w, const lower_fused *lane, int64_t panel) {
     lower *l = x->l;
     fv_ctx *c = l->ctx;
     fv_axis axis[FV_MAX_AXES];
     const fv_expr *at[FV_MAX_AXES];
     int n = 0;
-    for (int i = 0; i < x->n_point; i++) if (fv_uses_axis(w, x->point[i].name)) { axis[n] = x->point[i]; at[n++] = fv_axis_ref(c, x->point[i].name); }
-    for (int i = 0; i < x->n_row; i++) if (fv_uses_axis(w, x->row[i].name)) { axis[n] = x->row[i]; at[n++] = fv_axis_ref(c, x->row[i].name); }
+    for (int i = 0; i < x->n_point; i++)
+        if (fv_uses_axis(w, x->point[i].name)) {
+            axis[n] = x->point[i];
+            at[n++] = fv_axis_ref(c, x->point[i].name);
+        }
+    for (int i = 0; i < x->n_row; i++)
+        if (fv_uses_axis(w, x->row[i].name)) {
+            axis[n] = x->row[i];
+            at[n++] = fv_axis_ref(c, x->row[i].name);
+        }
     const fv_expr *a = fv_axis_ref(c, lane->axis);
     int64_t panels = (lane->extent + panel - 1) / panel;
-    fv_str outer = fv_internf(c, "%s.panel", fv_cstr(c, lane->axis)), inner = fv_internf(c, "%s.lane", fv_cstr(c, lane->axis));
+    fv_str outer = fv_internf(c, "%s.panel", fv_cstr(c, lane->axis)),
+           inner = fv_internf(c, "%s.lane", fv_cstr(c, lane->axis));
     axis[n] = (fv_axis){.name = outer, .extent = panels};
     at[n++] = fv_op2(c, FV_X_FLOORDIV, a, fv_int(c, panel));
-    for (int i = 0; i < x->n_over; i++) if (fv_uses_axis(w, x->over[i].name)) { axis[n] = x->over[i]; at[n++] = fv_axis_ref(c, x->over[i].name); }
+    for (int i = 0; i < x->n_over; i++)
+        if (fv_uses_axis(w, x->over[i].name)) {
+            axis[n] = x->over[i];
+            at[n++] = fv_axis_ref(c, x->over[i].name);
+        }
     axis[n] = (fv_axis){.name = inner, .extent = panel};
     at[n++] = fv_op2(c, FV_X_MOD, a, fv_int(c, panel));
     const fv_expr *pos = fv_add(c, fv_muli(c, fv_axis_ref(c, outer), panel), fv_axis_ref(c, inner));
@@ -212,7 +261,8 @@ static const fv_expr *pack(contraction *x, lower_kernel *k, const fv_expr *w, co
     if (panels * panel != lane->extent) {
         const fv_expr *last = fv_op2(c, FV_X_MIN, pos, fv_int(c, lane->extent - 1));
         fv_binding safe = {a, last};
-        e = fv_op3(c, FV_X_WHERE, fv_op2(c, FV_X_LT, pos, fv_int(c, lane->extent)), fv_subst(c, w, &safe, 1), fv_float(c, 0));
+        e = fv_op3(c, FV_X_WHERE, fv_op2(c, FV_X_LT, pos, fv_int(c, lane->extent)), fv_subst(c, w, &safe, 1),
+                   fv_float(c, 0));
     }
     int tensor = lower_prepared(l, x->anchor->loc, e, axis, n);
     int64_t stride[FV_MAX_AXES];
@@ -225,17 +275,20 @@ static const fv_expr *pack(contraction *x, lower_kernel *k, const fv_expr *w, co
 
 static fv_write write_of(fv_monoid m) {
     switch (m) {
-    case FV_MONOID_MAX: case FV_MONOID_ANY: return FV_W_MAX;
-    case FV_MONOID_MIN: case FV_MONOID_ALL: return FV_W_MIN;
+    case FV_MONOID_MAX:
+    case FV_MONOID_ANY: return FV_W_MAX;
+    case FV_MONOID_MIN:
+    case FV_MONOID_ALL: return FV_W_MIN;
     default: return FV_W_SUM;
     }
 }
-static int64_t row_tile(int64_t extent, int64_t want) {                    /* about `want` rows, balanced */
+static int64_t row_tile(int64_t extent, int64_t want) { /* about `want` rows, balanced */
     if (extent <= want) return extent;
     int64_t n = (extent + want - 1) / want;
     return (extent + n - 1) / n;
 }
-static fv_stmt *reduce_stmt(lower_kernel *k, contraction *x, const char *label, const fv_buffer *acc, fv_write w, const fv_expr *e) {
+static fv_stmt *reduce_stmt(lower_kernel *k, contraction *x, const char *label, const fv_buffer *acc, fv_write w,
+                            const fv_expr *e) {
     fv_stmt *s = lower_stmt(k, &k->body, x->p.n >= 2 ? FV_S_CONTRACT : FV_S_REDUCE, label);
     s->target = &acc->obj;
     s->write = w;
@@ -246,13 +299,14 @@ static fv_stmt *reduce_stmt(lower_kernel *k, contraction *x, const char *label, 
 }
 void lower_final_coords(const lower *l, const fv_node *final, const fv_expr **out) {
     const fv_value *v = final->result[0];
-    for (int i = 0; i < v->obj.rank; i++) out[i] = l->coords[final->id] ? l->coords[final->id][i] : fv_axis_ref(l->ctx, v->axis[i].name);
+    for (int i = 0; i < v->obj.rank; i++)
+        out[i] = l->coords[final->id] ? l->coords[final->id][i] : fv_axis_ref(l->ctx, v->axis[i].name);
 }
 const fv_expr *lower_epilogue(lower_kernel *k, const fv_node *anchor, const fv_node *final, const fv_expr *acc) {
     lower *l = k->l;
     if (anchor == final) return acc;
     const fv_expr *at[FV_MAX_AXES];
-    fv_facts f = {0};                                   /* the anchor's own axes: a kernel may use their names for others */
+    fv_facts f = {0}; /* the anchor's own axes: a kernel may use their names for others */
     fv_value_facts(l->ctx, anchor->result[0], &f);
     lower_final_coords(l, final, at);
     lower_role was = l->node[final->id].role;
@@ -260,7 +314,8 @@ const fv_expr *lower_epilogue(lower_kernel *k, const fv_node *anchor, const fv_n
     lower_pair p = lower_value_at(l, &f, final->result[0], at);
     l->node[final->id].role = was;
     if (p.exists) {
-        fv_error(l->ctx, FV_E_ABSENT, final->loc, "%s may have absent elements and is stored; write :otherwise(value)", lower_node_text(l, final));
+        fv_error(l->ctx, FV_E_ABSENT, final->loc, "%s may have absent elements and is stored; write :otherwise(value)",
+                 lower_node_text(l, final));
         l->failed = true;
     }
     return lower_replace_read(l->ctx, fv_simplify(l->ctx, &f, p.value), anchor->result[0], acc);
@@ -280,9 +335,12 @@ void lower_emit_reduce(lower *l, const fv_node *anchor, const fv_node *final) {
     choose_lanes(&x, weight);
     choose_rows(&x, weight);
     order_over(&x, weight);
-    lower_kernel_begin(l, &k, x.p.n > 1 ? "contract" : "reduce", x.p.n > 1 ? "contract.block" : "reduce", anchor->loc, l->node[final->id].prepare);
-    for (int i = 0; i < x.n_free; i++) fv_facts_add(c, &k.facts, fv_axis_ref(c, x.free[i].name), 0, x.free[i].extent - 1);
-    for (int i = 0; i < x.n_over; i++) fv_facts_add(c, &k.facts, fv_axis_ref(c, x.over[i].name), 0, x.over[i].extent - 1);
+    lower_kernel_begin(l, &k, x.p.n > 1 ? "contract" : "reduce", x.p.n > 1 ? "contract.block" : "reduce", anchor->loc,
+                       l->node[final->id].prepare);
+    for (int i = 0; i < x.n_free; i++)
+        fv_facts_add(c, &k.facts, fv_axis_ref(c, x.free[i].name), 0, x.free[i].extent - 1);
+    for (int i = 0; i < x.n_over; i++)
+        fv_facts_add(c, &k.facts, fv_axis_ref(c, x.over[i].name), 0, x.over[i].extent - 1);
 
     lower_fused lane = {0}, row = lower_fuse(&k, x.row, x.n_row);
     if (x.n_row == 1) row = (lower_fused){.axis = x.row[0].name, .extent = x.row[0].extent};
@@ -291,10 +349,12 @@ void lower_emit_reduce(lower *l, const fv_node *anchor, const fv_node *final) {
         if (x.n_lane == 1) lane = (lower_fused){.axis = x.lane[0].name, .extent = x.lane[0].extent};
     }
     int nv = x.n_lane && !x.lane_reduced ? lower_vectors(l, lane.extent) : 1;
-    bool elementwise = weight < 0 || !only_in(&x, weight, x.lane[0].name) ;       /* lanes occur in every operand: one vector per row */
+    bool elementwise =
+        weight < 0 || !only_in(&x, weight, x.lane[0].name); /* lanes occur in every operand: one vector per row */
     if (x.n_lane && !x.lane_reduced && elementwise && x.p.n > 1) nv = 1;
     int64_t panel = (int64_t)nv * l->t->lanes;
-    if (x.n_lane && !x.lane_reduced) lower_grid(&k, lane.axis, panel < lane.extent || weight >= 0 ? panel : lane.extent, lane.extent);
+    if (x.n_lane && !x.lane_reduced)
+        lower_grid(&k, lane.axis, panel < lane.extent || weight >= 0 ? panel : lane.extent, lane.extent);
     for (int i = 0; i < x.n_point; i++) lower_grid(&k, x.point[i].name, 0, x.point[i].extent);
     int m_block = nv >= 4 ? 6 : nv == 3 ? 8 : nv == 2 ? 8 : 14;
     if (l->t->registers < 32) m_block = nv >= 3 ? 4 : nv == 2 ? 4 : 7;
@@ -307,7 +367,10 @@ void lower_emit_reduce(lower *l, const fv_node *anchor, const fv_node *final) {
     if (x.n_lane && !x.lane_reduced) tile_axis[n_tile++] = lane.axis;
     for (int i = 0; i < x.p.n; i++) {
         const fv_expr *e = lower_apply_fused(&k, &lane, x.p.factor[i]);
-        if (i == weight && x.n_lane && !x.lane_reduced && fv_uses_axis(e, lane.axis)) { x.p.factor[i] = pack(&x, &k, lower_apply_fused(&k, &row, e), &lane, panel); continue; }
+        if (i == weight && x.n_lane && !x.lane_reduced && fv_uses_axis(e, lane.axis)) {
+            x.p.factor[i] = pack(&x, &k, lower_apply_fused(&k, &row, e), &lane, panel);
+            continue;
+        }
         x.p.factor[i] = lower_bind(&k, lower_apply_fused(&k, &row, e));
     }
     x.p.where = lower_bind(&k, lower_apply_fused(&k, &row, lower_apply_fused(&k, &lane, x.p.where)));
@@ -340,7 +403,9 @@ void lower_emit_reduce(lower *l, const fv_node *anchor, const fv_node *final) {
         fv_buf nest = {0};
         fv_buf_printf(&nest, "%s~", fv_cstr(c, lane.axis));
         if (x.n_row) fv_buf_printf(&nest, ",%s/%d!", fv_cstr(c, row.axis), m_block);
-        for (int i = 0; i < x.n_over; i++) fv_buf_printf(&nest, ",%s%s", fv_cstr(c, x.over[i].name), elementwise && weight >= 0 && i == x.n_over - 1 && x.over[i].extent <= 7 ? "!" : "");
+        for (int i = 0; i < x.n_over; i++)
+            fv_buf_printf(&nest, ",%s%s", fv_cstr(c, x.over[i].name),
+                          elementwise && weight >= 0 && i == x.n_over - 1 && x.over[i].extent <= 7 ? "!" : "");
         fv_schedule_set_names(c, k.schedule, FV_F_NEST, fv_cstr(c, mm->label), nest.text);
         fv_buf_dispose(&nest);
     }

@@ -1,4 +1,5 @@
-/* topk: a list of the k best per row, kept in order by one statement; coordinates and values are read off it. NaN ranks last, ties go to the lower linear index. */
+/* topk: a list of the k best per row, kept in order by one statement; coordinates and values are read off it. NaN ranks
+ * last, ties go to the lower linear index. */
 #include "lower/fuse.h"
 
 #include <math.h>
@@ -17,12 +18,14 @@ void lower_emit_topk(lower *l, const fv_node *n) {
     for (int i = 0; i < f.n; i++) fv_facts_add(c, &k.facts, f.item[i].leaf, f.item[i].range.lo, f.item[i].range.hi);
     lower_fused key = lower_fuse(&k, ranked, t->n_over);
     if (t->n_over == 1) key = (lower_fused){.axis = ranked[0].name, .extent = ranked[0].extent};
-    fv_str key_name = fv_internf(c, "%s.key", fv_cstr(c, key.axis)), top = fv_internf(c, "%s.list", fv_cstr(c, t->name));
+    fv_str key_name = fv_internf(c, "%s.key", fv_cstr(c, key.axis)),
+           top = fv_internf(c, "%s.list", fv_cstr(c, t->name));
     fv_binding rename = {fv_axis_ref(c, key.axis), fv_axis_ref(c, key_name)};
     const fv_value *first = n->result[0];
     fv_axis rest[FV_MAX_AXES];
     int n_rest = 0;
-    for (int i = 0; i < first->obj.rank; i++) if (!fv_str_eq(first->axis[i].name, t->name)) rest[n_rest++] = first->axis[i];
+    for (int i = 0; i < first->obj.rank; i++)
+        if (!fv_str_eq(first->axis[i].name, t->name)) rest[n_rest++] = first->axis[i];
     for (int i = 0; i + 1 < n_rest; i++) lower_grid(&k, rest[i].name, 0, rest[i].extent);
     if (n_rest) lower_grid(&k, rest[n_rest - 1].name, l->t->lanes, rest[n_rest - 1].extent);
     lower_axis(&k, key_name, key.extent);
@@ -40,7 +43,8 @@ void lower_emit_topk(lower *l, const fv_node *n) {
     fv_str axes[2] = {top};
     int n_axes = 1;
     if (n_rest) axes[n_axes++] = rest[n_rest - 1].name;
-    fv_buffer *v = lower_buffer(&k, "best", FV_F32, axes, n_axes), *at = lower_buffer(&k, "where", FV_I32, axes, n_axes);
+    fv_buffer *v = lower_buffer(&k, "best", FV_F32, axes, n_axes),
+              *at = lower_buffer(&k, "where", FV_I32, axes, n_axes);
     at->obj.ranged = true;
     at->obj.lo = 0;
     at->obj.hi = key.extent - 1;
@@ -62,13 +66,14 @@ void lower_emit_topk(lower *l, const fv_node *n) {
         const fv_value *out = n->result[r];
         lower_place_value(l, out, NULL);
         const fv_expr *index[FV_MAX_AXES], *value;
-        for (int i = 0; i < out->obj.rank; i++) index[i] = fv_axis_ref(c, fv_str_eq(out->axis[i].name, t->name) ? top : out->axis[i].name);
+        for (int i = 0; i < out->obj.rank; i++)
+            index[i] = fv_axis_ref(c, fv_str_eq(out->axis[i].name, t->name) ? top : out->axis[i].name);
         if (r < t->n_over) {
             int64_t minor = 1;
             for (int i = r + 1; i < t->n_over; i++) minor *= ranked[i].extent;
             value = fv_op2(c, FV_X_FLOORDIV, found, fv_int(c, minor));
             if (r) value = fv_op2(c, FV_X_MOD, value, fv_int(c, ranked[r].extent));
-        } else {                                                            /* the element itself, so that a NaN is answered as one */
+        } else { /* the element itself, so that a NaN is answered as one */
             fv_binding b = {fv_axis_ref(c, key_name), found};
             value = fv_subst(c, x, &b, 1);
         }

@@ -1,5 +1,6 @@
-/* Meaning by expansion (language.md section 4, 8): an attend that no fused strategy takes becomes products, reductions and maps. The graph is built anew, node by node, with these attends replaced;
- * everything else is copied. Also a strategy of its own for differential tests. */
+/* Meaning by expansion (language.md section 4, 8): an attend that no fused strategy takes becomes products, reductions
+ * and maps. The graph is built anew, node by node, with these attends replaced; everything else is copied. Also a
+ * strategy of its own for differential tests. */
 #include "lower/internal.h"
 
 #include <math.h>
@@ -7,21 +8,26 @@
 
 typedef struct {
     fv_graph *from, *to;
-    fv_value **map;                                     /* by old value id */
+    fv_value **map; /* by old value id */
     const bool *inner, *live;
-    bool all;                                           /* expand every attend */
+    bool all; /* expand every attend */
     bool failed;
 } copy;
-typedef struct { fv_axis axis[FV_MAX_AXES]; int n; } axes;
+typedef struct {
+    fv_axis axis[FV_MAX_AXES];
+    int n;
+} axes;
 
-/* -- Copying ------------------------------------------------------------------------------------------------------------------- */
+/* -- Copying
+ * -------------------------------------------------------------------------------------------------------------------
+ */
 static const fv_expr *map_read(fv_ctx *c, const fv_expr *e, void *user) {
     const copy *k = user;
     if (e->op != FV_X_READ || e->ref->kind != FV_OBJ_VALUE) return e;
     const fv_value *old = fv_value_of(e->ref);
     fv_value *v = k->map[old->id];
     const fv_expr *arg[FV_MAX_AXES];
-    for (int i = 0; i < v->obj.rank; i++) {             /* by axis name: the copy may list its axes in another order */
+    for (int i = 0; i < v->obj.rank; i++) { /* by axis name: the copy may list its axes in another order */
         int a = fv_value_axis(old, v->axis[i].name);
         arg[i] = e->arg[a];
     }
@@ -32,11 +38,17 @@ static fv_value *value(copy *k, fv_value *v) { return v ? k->map[v->id] : NULL; 
 static void leaf(copy *k, const fv_node *n) {
     const fv_leaf_node *l = &n->u.leaf;
     const fv_value *v = n->result[0];
-    fv_value *r = n->op == FV_NODE_INPUT ? fv_graph_input(k->to, n->loc, l->name, v->obj.type, v->axis, v->obj.rank, &l->stored)
-                : n->op == FV_NODE_PARAM ? fv_graph_param(k->to, n->loc, l->name, v->obj.type, v->axis, v->obj.rank, &l->stored)
-                                         : fv_graph_state(k->to, n->loc, l->name, v->obj.type, v->axis, v->obj.rank, &l->stored);
+    fv_value *r = n->op == FV_NODE_INPUT
+                      ? fv_graph_input(k->to, n->loc, l->name, v->obj.type, v->axis, v->obj.rank, &l->stored)
+                  : n->op == FV_NODE_PARAM
+                      ? fv_graph_param(k->to, n->loc, l->name, v->obj.type, v->axis, v->obj.rank, &l->stored)
+                      : fv_graph_state(k->to, n->loc, l->name, v->obj.type, v->axis, v->obj.rank, &l->stored);
     if (r) r->node->u.leaf.stored_type = l->stored_type;
-    if (r && v->obj.ranged) { r->obj.ranged = true; r->obj.lo = v->obj.lo; r->obj.hi = v->obj.hi; }
+    if (r && v->obj.ranged) {
+        r->obj.ranged = true;
+        r->obj.lo = v->obj.lo;
+        r->obj.hi = v->obj.hi;
+    }
     k->map[v->id] = r;
 }
 static void read_copy(copy *k, const fv_node *n) {
@@ -44,7 +56,8 @@ static void read_copy(copy *k, const fv_node *n) {
     fv_value *src = k->map[r->src->id];
     const fv_expr *index[FV_MAX_AXES];
     for (int i = 0; i < src->obj.rank; i++) index[i] = mapped(k, r->index[fv_value_axis(r->src, src->axis[i].name)]);
-    k->map[n->result[0]->id] = fv_graph_read(k->to, n->loc, src, n->result[0]->axis, n->result[0]->obj.rank, index, r->border, r->number, mapped(k, r->only));
+    k->map[n->result[0]->id] = fv_graph_read(k->to, n->loc, src, n->result[0]->axis, n->result[0]->obj.rank, index,
+                                             r->border, r->number, mapped(k, r->only));
 }
 static void attend_copy(copy *k, const fv_node *n) {
     fv_ctx *c = k->to->ctx;
@@ -74,10 +87,15 @@ static void attend_copy(copy *k, const fv_node *n) {
 static void copy_node(copy *k, const fv_node *n) {
     const fv_value *v = n->result[0];
     switch (n->op) {
-    case FV_NODE_INPUT: case FV_NODE_PARAM: case FV_NODE_STATE: leaf(k, n); return;
-    case FV_NODE_CONST: k->map[v->id] = fv_graph_const(k->to, n->loc, v->obj.type, v->axis, v->obj.rank, n->u.constant.data); break;
+    case FV_NODE_INPUT:
+    case FV_NODE_PARAM:
+    case FV_NODE_STATE: leaf(k, n); return;
+    case FV_NODE_CONST:
+        k->map[v->id] = fv_graph_const(k->to, n->loc, v->obj.type, v->axis, v->obj.rank, n->u.constant.data);
+        break;
     case FV_NODE_PLACEHOLDER:
-        k->map[v->id] = fv_graph_placeholder(k->to, n->loc, fv_cstr(k->to->ctx, n->u.placeholder.what), v->obj.type, v->axis, v->obj.rank, v->partial);
+        k->map[v->id] = fv_graph_placeholder(k->to, n->loc, fv_cstr(k->to->ctx, n->u.placeholder.what), v->obj.type,
+                                             v->axis, v->obj.rank, v->partial);
         break;
     case FV_NODE_READ: read_copy(k, n); return;
     case FV_NODE_CONCAT: {
@@ -89,7 +107,8 @@ static void copy_node(copy *k, const fv_node *n) {
     }
     case FV_NODE_COMPUTE: {
         const fv_compute_node *m = &n->u.compute;
-        k->map[v->id] = fv_graph_compute(k->to, n->loc, m->monoid, v->axis, v->obj.rank, m->over, m->n_over, mapped(k, m->body), mapped(k, m->only), mapped(k, m->otherwise));
+        k->map[v->id] = fv_graph_compute(k->to, n->loc, m->monoid, v->axis, v->obj.rank, m->over, m->n_over,
+                                         mapped(k, m->body), mapped(k, m->only), mapped(k, m->otherwise));
         break;
     }
     case FV_NODE_ATTEND: attend_copy(k, n); return;
@@ -100,12 +119,19 @@ static void copy_node(copy *k, const fv_node *n) {
         if (!r) k->failed = true;
         return;
     }
-    case FV_NODE_SCAN: case FV_NODE_COUNT: k->failed = true; break;
+    case FV_NODE_SCAN:
+    case FV_NODE_COUNT: k->failed = true; break;
     }
-    if (v->obj.ranged && k->map[v->id] && !k->map[v->id]->obj.ranged) { k->map[v->id]->obj.ranged = true; k->map[v->id]->obj.lo = v->obj.lo; k->map[v->id]->obj.hi = v->obj.hi; }
+    if (v->obj.ranged && k->map[v->id] && !k->map[v->id]->obj.ranged) {
+        k->map[v->id]->obj.ranged = true;
+        k->map[v->id]->obj.lo = v->obj.lo;
+        k->map[v->id]->obj.hi = v->obj.hi;
+    }
 }
 
-/* -- Expanding -------------------------------------------------------------------------------------------------------------------- */
+/* -- Expanding
+ * --------------------------------------------------------------------------------------------------------------------
+ */
 static axes axes_of(const fv_value *v) {
     axes a = {.n = v->obj.rank};
     memcpy(a.axis, v->axis, sizeof *a.axis * (size_t)a.n);
@@ -128,14 +154,16 @@ static axes without(const axes *a, const fv_str *drop, int n) {
     return r;
 }
 static const fv_expr *self(copy *k, const fv_value *v) { return fv_value_at_self(k->to->ctx, v); }
-static fv_value *map_over(copy *k, fv_loc loc, const axes *a, const fv_expr *e) { return fv_graph_compute(k->to, loc, FV_MONOID_NONE, a->axis, a->n, NULL, 0, e, NULL, NULL); }
+static fv_value *map_over(copy *k, fv_loc loc, const axes *a, const fv_expr *e) {
+    return fv_graph_compute(k->to, loc, FV_MONOID_NONE, a->axis, a->n, NULL, 0, e, NULL, NULL);
+}
 
 typedef struct {
     const fv_attend_set *set;
-    axes pair;                                          /* Q and over */
+    axes pair; /* Q and over */
     fv_str key[FV_MAX_AXES];
-    const fv_expr *exists;                              /* over pair; NULL: always */
-    fv_value *p[8];                                     /* scores, then what the steps make of them */
+    const fv_expr *exists; /* over pair; NULL: always */
+    fv_value *p[8];        /* scores, then what the steps make of them */
 } part;
 /* Some elements of a partial operand exist: all of an operand's elements at one pair exist or none does. */
 static const fv_expr *present(copy *k, fv_loc loc, fv_value *v, const axes *pair) {
@@ -151,8 +179,14 @@ static const fv_expr *present(copy *k, fv_loc loc, fv_value *v, const axes *pair
     return count ? fv_op2(k->to->ctx, FV_X_LT, fv_int(k->to->ctx, 0), self(k, count)) : NULL;
 }
 /* Makes the inner nodes of an attend whose placeholders have values by now, in order. */
-typedef struct { const copy *k; bool ready; } ready_walk;
-static void is_ready(const fv_value *v, void *user) { ready_walk *w = user; if (!w->k->map[v->id]) w->ready = false; }
+typedef struct {
+    const copy *k;
+    bool ready;
+} ready_walk;
+static void is_ready(const fv_value *v, void *user) {
+    ready_walk *w = user;
+    if (!w->k->map[v->id]) w->ready = false;
+}
 static void replay(copy *k, const fv_node *attend, int from) {
     for (int i = from; i < attend->id; i++) {
         const fv_node *n = k->from->node[i];
@@ -162,16 +196,25 @@ static void replay(copy *k, const fv_node *attend, int from) {
         if (w.ready) copy_node(k, n);
     }
 }
-static fv_value *reduce_over(copy *k, fv_loc loc, fv_monoid m, const axes *a, const fv_str *over, int n, const fv_expr *e, const fv_expr *only) {
+static fv_value *reduce_over(copy *k, fv_loc loc, fv_monoid m, const axes *a, const fv_str *over, int n,
+                             const fv_expr *e, const fv_expr *only) {
     fv_axis gone[FV_MAX_AXES];
     int g = 0;
-    for (int i = 0; i < a->n; i++) for (int j = 0; j < n; j++) if (fv_str_eq(a->axis[i].name, over[j])) gone[g++] = a->axis[i];
+    for (int i = 0; i < a->n; i++)
+        for (int j = 0; j < n; j++)
+            if (fv_str_eq(a->axis[i].name, over[j])) gone[g++] = a->axis[i];
     axes keep = without(a, over, n);
-    if (!n) return map_over(k, loc, &keep, only ? fv_op3(k->to->ctx, FV_X_WHERE, only, e, m == FV_MONOID_MAX ? fv_float(k->to->ctx, -INFINITY) : fv_float(k->to->ctx, 0)) : e);
+    if (!n)
+        return map_over(k, loc, &keep,
+                        only ? fv_op3(k->to->ctx, FV_X_WHERE, only, e,
+                                      m == FV_MONOID_MAX ? fv_float(k->to->ctx, -INFINITY) : fv_float(k->to->ctx, 0))
+                             : e);
     return fv_graph_compute(k->to, loc, m, keep.axis, keep.n, gone, g, e, only, NULL);
 }
-/* One step for score j: over named axes of the one set, or over the keys of all sets. Returns the maximum and the sum through m and l. */
-static void expand_step(copy *k, fv_loc loc, const fv_attend_step *st, part *part_, int n, int j, fv_value **m, fv_value **l) {
+/* One step for score j: over named axes of the one set, or over the keys of all sets. Returns the maximum and the sum
+ * through m and l. */
+static void expand_step(copy *k, fv_loc loc, const fv_attend_step *st, part *part_, int n, int j, fv_value **m,
+                        fv_value **l) {
     fv_ctx *c = k->to->ctx;
     const fv_expr *top = NULL, *sum = NULL;
     axes keep = {.n = 0};
@@ -180,13 +223,20 @@ static void expand_step(copy *k, fv_loc loc, const fv_attend_step *st, part *par
         for (int i = 0; i < n; i++) {
             const fv_str *over = st->n_axes ? st->axis : part_[i].key;
             int count = st->n_axes ? st->n_axes : part_[i].set->n_over;
-            fv_value *v = reduce_over(k, loc, FV_MONOID_MAX, &part_[i].pair, over, count, self(k, part_[i].p[j]), part_[i].exists);
-            if (!v) { k->failed = true; return; }
+            fv_value *v = reduce_over(k, loc, FV_MONOID_MAX, &part_[i].pair, over, count, self(k, part_[i].p[j]),
+                                      part_[i].exists);
+            if (!v) {
+                k->failed = true;
+                return;
+            }
             keep = axes_of(v);
             top = top ? fv_op2(c, FV_X_MAX, top, self(k, v)) : self(k, v);
         }
         *m = map_over(k, loc, &keep, top);
-        if (!*m) { k->failed = true; return; }
+        if (!*m) {
+            k->failed = true;
+            return;
+        }
     }
     for (int i = 0; i < n; i++) {
         e[i] = self(k, part_[i].p[j]);
@@ -194,20 +244,30 @@ static void expand_step(copy *k, fv_loc loc, const fv_attend_step *st, part *par
         const fv_str *over = st->n_axes ? st->axis : part_[i].key;
         int count = st->n_axes ? st->n_axes : part_[i].set->n_over;
         fv_value *v = reduce_over(k, loc, FV_MONOID_SUM, &part_[i].pair, over, count, e[i], part_[i].exists);
-        if (!v) { k->failed = true; return; }
+        if (!v) {
+            k->failed = true;
+            return;
+        }
         keep = axes_of(v);
         sum = sum ? fv_add(c, sum, self(k, v)) : self(k, v);
     }
     *l = map_over(k, loc, &keep, sum);
-    if (!*l) { k->failed = true; return; }
+    if (!*l) {
+        k->failed = true;
+        return;
+    }
     const fv_expr *d = self(k, *l);
-    if (st->ratio) d = st->has_floor ? fv_op2(c, FV_X_MAX, d, fv_float(c, st->floor)) : fv_add(c, d, fv_float(c, st->eps));
+    if (st->ratio)
+        d = st->has_floor ? fv_op2(c, FV_X_MAX, d, fv_float(c, st->floor)) : fv_add(c, d, fv_float(c, st->eps));
     for (int i = 0; i < n; i++) {
         const fv_expr *q = fv_op2(c, FV_X_DIV, e[i], d);
         if (!st->ratio) q = fv_op3(c, FV_X_WHERE, fv_op2(c, FV_X_EQ, d, fv_float(c, 0)), fv_float(c, 0), q);
         if (part_[i].exists) q = fv_op3(c, FV_X_WHERE, part_[i].exists, q, fv_float(c, 0));
         part_[i].p[j] = map_over(k, loc, &part_[i].pair, q);
-        if (!part_[i].p[j]) { k->failed = true; return; }
+        if (!part_[i].p[j]) {
+            k->failed = true;
+            return;
+        }
     }
 }
 static void expand(copy *k, const fv_node *n, int inner_from) {
@@ -231,19 +291,25 @@ static void expand(copy *k, const fv_node *n, int inner_from) {
         for (int j = 0; j < s->n_over; j++) p->key[j] = s->over[j].name;
         fv_value *kv = value(k, s->k), *vv = value(k, s->v), *only = value(k, s->only);
         if (s->raw) {
-            fv_value *raw = fv_graph_compute(k->to, loc, FV_MONOID_SUM, p->pair.axis, p->pair.n, a->dot, a->n_dot, fv_mul(c, self(k, value(k, a->q)), self(k, kv)), NULL, NULL);
+            fv_value *raw = fv_graph_compute(k->to, loc, FV_MONOID_SUM, p->pair.axis, p->pair.n, a->dot, a->n_dot,
+                                             fv_mul(c, self(k, value(k, a->q)), self(k, kv)), NULL, NULL);
             k->map[s->raw->id] = raw;
-            if (!raw) { k->failed = true; return; }
+            if (!raw) {
+                k->failed = true;
+                return;
+            }
         }
         replay(k, n, inner_from);
         if (kv && kv->partial) p->exists = fv_and(c, p->exists, present(k, loc, kv, &p->pair));
         if (vv && vv->partial) p->exists = fv_and(c, p->exists, present(k, loc, vv, &p->pair));
         if (only) p->exists = fv_and(c, p->exists, fv_to_bool(c, self(k, only)));
-        for (int j = 0; j < s->n_scores && j < 8; j++) p->p[j] = map_over(k, loc, &p->pair, self(k, value(k, s->score[j])));
+        for (int j = 0; j < s->n_scores && j < 8; j++)
+            p->p[j] = map_over(k, loc, &p->pair, self(k, value(k, s->score[j])));
     }
     fv_value *m = NULL, *l = NULL;
     for (int j = 0; j < a->set[0].n_scores && !k->failed; j++)
-        for (int i = 0; i < a->n_steps && !k->failed; i++) expand_step(k, loc, &a->step[i], parts, a->n_sets, j, &m, &l);
+        for (int i = 0; i < a->n_steps && !k->failed; i++)
+            expand_step(k, loc, &a->step[i], parts, a->n_sets, j, &m, &l);
     const fv_expr *sum = NULL;
     axes all = axes_of(out);
     for (int i = 0; i < a->n_sets && !k->failed; i++) {
@@ -259,18 +325,23 @@ static void expand(copy *k, const fv_node *n, int inner_from) {
         axes pair = all;
         add_axes(&pair, s->over, s->n_over);
         fv_value *o = reduce_over(k, loc, FV_MONOID_SUM, &pair, parts[i].key, s->n_over, e, parts[i].exists);
-        if (!o) { k->failed = true; return; }
+        if (!o) {
+            k->failed = true;
+            return;
+        }
         sum = sum ? fv_add(c, sum, self(k, o)) : self(k, o);
     }
     if (k->failed) return;
     k->map[out->id] = map_over(k, loc, &all, sum);
     if (n->n_results < 2) return;
     axes rows = axes_of(n->result[1]);
-    const fv_expr *lse = fv_op3(c, FV_X_WHERE, fv_op2(c, FV_X_EQ, self(k, l), fv_float(c, 0)), fv_float(c, -INFINITY), fv_add(c, self(k, m), fv_op1(c, FV_X_LOG, self(k, l))));
+    const fv_expr *lse = fv_op3(c, FV_X_WHERE, fv_op2(c, FV_X_EQ, self(k, l), fv_float(c, 0)), fv_float(c, -INFINITY),
+                                fv_add(c, self(k, m), fv_op1(c, FV_X_LOG, self(k, l))));
     k->map[n->result[1]->id] = map_over(k, loc, &rows, lse);
 }
 
-/* -- Which, and the whole graph --------------------------------------------------------------------------------------------------- */
+/* -- Which, and the whole graph
+ * --------------------------------------------------------------------------------------------------- */
 static bool step_over_queries(const fv_attend_node *a) {
     for (int i = 0; i < a->n_steps; i++) {
         if (!a->step[i].n_axes) continue;
@@ -284,7 +355,8 @@ static bool step_over_queries(const fv_attend_node *a) {
     return false;
 }
 static bool wants_expansion(const copy *k, const fv_node *n) {
-    return n->op == FV_NODE_ATTEND && k->live[n->id] && (k->all || step_over_queries(&n->u.attend)) && n->u.attend.set[0].n_scores <= 8 && n->u.attend.n_sets <= 64;
+    return n->op == FV_NODE_ATTEND && k->live[n->id] && (k->all || step_over_queries(&n->u.attend)) &&
+           n->u.attend.set[0].n_scores <= 8 && n->u.attend.n_sets <= 64;
 }
 fv_graph *lower_expand_attends(fv_graph *g, bool all) {
     fv_ctx *c = g->ctx;
@@ -304,21 +376,23 @@ fv_graph *lower_expand_attends(fv_graph *g, bool all) {
         const fv_node *n = g->node[i];
         if (!live[i]) continue;
         if (inner[i] && n->op != FV_NODE_ATTEND) {
-            int owner = i + 1;                          /* the attend that follows decides: its inner nodes are replayed with it, or copied */
+            int owner = i + 1; /* the attend that follows decides: its inner nodes are replayed with it, or copied */
             while (owner < g->n_nodes && g->node[owner]->op != FV_NODE_ATTEND) owner++;
             if (owner < g->n_nodes && wants_expansion(&k, g->node[owner])) continue;
         }
         if (wants_expansion(&k, n)) expand(&k, n, inner_from);
         else copy_node(&k, n);
         if (n->op == FV_NODE_ATTEND) inner_from = i + 1;
-        for (int r = 0; r < n->n_results; r++) if (!k.map[n->result[r]->id]) k.failed = true;
+        for (int r = 0; r < n->n_results; r++)
+            if (!k.map[n->result[r]->id]) k.failed = true;
     }
     for (int o = 0; o < g->n_outputs && !k.failed; o++) {
         const fv_output *out = &g->output[o];
         fv_value *v = k.map[out->value->id];
         fv_stored s = out->stored;
         for (int d = 0; d < s.rank; d++)
-            for (int j = 0; j < s.dim[d].n; j++) s.dim[d].axis[j] = fv_value_axis(v, out->value->axis[s.dim[d].axis[j]].name);
+            for (int j = 0; j < s.dim[d].n; j++)
+                s.dim[d].axis[j] = fv_value_axis(v, out->value->axis[s.dim[d].axis[j]].name);
         if (!fv_graph_output(k.to, out->loc, out->entry, out->name, v, &s)) k.failed = true;
     }
     return k.failed ? NULL : k.to;

@@ -3,11 +3,21 @@
 #define FV_LOWER_FUSE_H
 #include "lower/internal.h"
 
-typedef struct { int n_exprs; const fv_expr *expr[8]; int n_addresses; const fv_expr *address[8]; } lower_fusion;
-void lower_fusion_add(lower_fusion *u, const fv_expr *value);              /* every READ in it counts; NULL is fine */
-void lower_fusion_add_address(lower_fusion *u, const fv_expr *address);    /* an offset in elements */
+typedef struct {
+    int n_exprs;
+    const fv_expr *expr[8];
+    int n_addresses;
+    const fv_expr *address[8];
+} lower_fusion;
+void lower_fusion_add(lower_fusion *u, const fv_expr *value);           /* every READ in it counts; NULL is fine */
+void lower_fusion_add_address(lower_fusion *u, const fv_expr *address); /* an offset in elements */
 
-typedef struct { fv_str axis; int64_t extent; int n; fv_binding bind[FV_MAX_AXES]; } lower_fused;
+typedef struct {
+    fv_str axis;
+    int64_t extent;
+    int n;
+    fv_binding bind[FV_MAX_AXES];
+} lower_fused;
 
 /* Element offset of value v (placed) at these indices. */
 const fv_expr *lower_address(const lower *l, const fv_value *v, const fv_expr *const *index);

@@ -27,7 +27,8 @@ void lower_axis(lower_kernel *k, fv_str axis, int64_t extent) {
     know(k, axis, extent);
 }
 static const fv_tile_axis *find_axis(const lower_kernel *k, fv_str axis) {
-    for (int i = 0; i < k->n_grid; i++) if (fv_str_eq(k->grid[i].name, axis)) return &k->grid[i];
+    for (int i = 0; i < k->n_grid; i++)
+        if (fv_str_eq(k->grid[i].name, axis)) return &k->grid[i];
     for (const fv_stmt *s = k->pre.first; s; s = s->next)
         if (s->kind == FV_S_AXIS && fv_str_eq(s->axis->name, axis)) return s->axis;
     return NULL;
@@ -50,7 +51,8 @@ void lower_inner_axis(lower_kernel *k, fv_str axis, int64_t tile, int64_t extent
     k->inner[k->n_inner++].extent = extent;
 }
 
-const fv_tensor *lower_tensor(lower_kernel *k, int plan_tensor, const fv_axis *dim, const int64_t *stride, int rank, fv_role role) {
+const fv_tensor *lower_tensor(lower_kernel *k, int plan_tensor, const fv_axis *dim, const int64_t *stride, int rank,
+                              fv_role role) {
     const fv_plan_tensor *p = k->l->plan->tensor[plan_tensor];
     for (int i = 0; i < k->n_args; i++) {
         fv_tensor *t = k->k->tensor[i];
@@ -61,11 +63,18 @@ const fv_tensor *lower_tensor(lower_kernel *k, int plan_tensor, const fv_axis *d
     FV_ASSERT(k->n_args < 64, "kernel tensors");
     fv_str names[FV_MAX_AXES];
     int64_t extent[FV_MAX_AXES];
-    for (int j = 0; j < rank; j++) { names[j] = dim[j].name; extent[j] = dim[j].extent; }
+    for (int j = 0; j < rank; j++) {
+        names[j] = dim[j].name;
+        extent[j] = dim[j].extent;
+    }
     fv_tensor *t = fv_kernel_tensor(k->k, fv_internf(k->l->ctx, "T%d", k->n_args), p->type, role, names, extent, rank);
     for (int j = 0; j < rank; j++) t->stride[j] = stride[j];
     t->padded = p->kind == FV_MEM_PREPARED || p->kind == FV_MEM_SCRATCH;
-    if (p->index_bound) { t->obj.ranged = true; t->obj.lo = 0; t->obj.hi = p->index_bound - 1; }
+    if (p->index_bound) {
+        t->obj.ranged = true;
+        t->obj.lo = 0;
+        t->obj.hi = p->index_bound - 1;
+    }
     k->arg[k->n_args++] = plan_tensor;
     return t;
 }
@@ -75,7 +84,8 @@ const fv_tensor *lower_value_tensor(lower_kernel *k, const fv_value *v, fv_role 
     const fv_tensor *t = lower_tensor(k, p->tensor, v->axis, p->stride, v->obj.rank, role);
     if (v->obj.ranged && !t->obj.ranged) {
         fv_tensor *m = k->k->tensor[0];
-        for (int i = 0; i < k->n_args; i++) if (k->k->tensor[i] == t) m = k->k->tensor[i];
+        for (int i = 0; i < k->n_args; i++)
+            if (k->k->tensor[i] == t) m = k->k->tensor[i];
         m->obj.ranged = true;
         m->obj.lo = v->obj.lo;
         m->obj.hi = v->obj.hi;
@@ -107,7 +117,8 @@ fv_stmt *lower_stmt(lower_kernel *k, fv_stmts *list, fv_stmt_kind kind, const ch
 fv_buffer *lower_buffer(lower_kernel *k, const char *name, fv_type type, const fv_str *axis, int n) {
     int64_t extent[FV_MAX_AXES] = {0};
     for (int i = 0; i < n; i++) {
-        for (int j = 0; j < k->n_inner; j++) if (fv_str_eq(k->inner[j].axis, axis[i])) extent[i] = k->inner[j].tile;
+        for (int j = 0; j < k->n_inner; j++)
+            if (fv_str_eq(k->inner[j].axis, axis[i])) extent[i] = k->inner[j].tile;
         if (extent[i]) continue;
         const fv_tile_axis *a = find_axis(k, axis[i]);
         FV_ASSERT(a && a->tile, "a buffer's axes are tile axes");
@@ -120,7 +131,8 @@ const fv_expr *lower_buffer_at(lower_kernel *k, const fv_buffer *b) {
     for (int i = 0; i < b->obj.rank; i++) at[i] = fv_axis_ref(k->l->ctx, b->axis[i]);
     return fv_read(k->l->ctx, &b->obj, at, b->obj.rank, NULL);
 }
-void lower_store(lower_kernel *k, fv_stmts *list, const char *label, const fv_value *v, const fv_expr *const *index, const fv_expr *value, const fv_expr *where) {
+void lower_store(lower_kernel *k, fv_stmts *list, const char *label, const fv_value *v, const fv_expr *const *index,
+                 const fv_expr *value, const fv_expr *where) {
     const fv_tensor *t = lower_value_tensor(k, v, FV_ROLE_OUT);
     fv_stmt *s = lower_stmt(k, list, FV_S_STORE, label);
     s->target = &t->obj;
@@ -138,7 +150,12 @@ void lower_kernel_end(lower_kernel *k) {
     grid->body = k->body.first;
     k->k->body = k->pre.first;
     lower_settle(k, k->k->body);
-    fv_launch launch = {.kernel = k->k, .schedule = k->schedule, .n_args = k->n_args, .loc = k->loc, .flops = k->flops, .bytes = k->bytes};
+    fv_launch launch = {.kernel = k->k,
+                        .schedule = k->schedule,
+                        .n_args = k->n_args,
+                        .loc = k->loc,
+                        .flops = k->flops,
+                        .bytes = k->bytes};
     launch.arg = FV_NEWN(l->ctx, int, k->n_args + 1);
     memcpy(launch.arg, k->arg, sizeof(int) * (size_t)k->n_args);
     for (int i = 0; i < k->n_args && !launch.bytes; i++) k->bytes += (double)l->plan->tensor[k->arg[i]]->bytes;
@@ -146,13 +163,19 @@ void lower_kernel_end(lower_kernel *k) {
     fv_plan_add_launch(l->plan, k->prepare ? 0 : 1, &launch);
 }
 
-const char *lower_node_text(lower *l, const fv_node *n) { return fv_printf(l->ctx, "%s %s", fv_node_op_name(n->op), fv_value_text(l->g, n->result[0])); }
+const char *lower_node_text(lower *l, const fv_node *n) {
+    return fv_printf(l->ctx, "%s %s", fv_node_op_name(n->op), fv_value_text(l->g, n->result[0]));
+}
 void lower_consider(lower *l, const fv_node *n, const char *strategy, bool chosen, const char *fmt, ...) {
     char text[400];
     va_list ap;
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    fv_consideration c = {.loc = n->loc, .node = lower_node_text(l, n), .strategy = strategy, .reason = fv_strdup(l->ctx, text), .chosen = chosen};
+    fv_consideration c = {.loc = n->loc,
+                          .node = lower_node_text(l, n),
+                          .strategy = strategy,
+                          .reason = fv_strdup(l->ctx, text),
+                          .chosen = chosen};
     fv_push(l->ctx, l->o->considered, l->o->n_considered, l->o->cap_considered, c);
 }

@@ -24,7 +24,8 @@ static void copy_outputs(lower *l, fv_str entry) {
         lower_kernel k;
         lower_kernel_begin(l, &k, "copy", "map", loc, false);
         const fv_value *v = out->value;
-        fv_plan_tensor t = {.type = v->obj.type, .kind = FV_MEM_OUTPUT, .name = out->name, .loc = loc, .rank = out->stored.rank};
+        fv_plan_tensor t = {
+            .type = v->obj.type, .kind = FV_MEM_OUTPUT, .name = out->name, .loc = loc, .rank = out->stored.rank};
         int64_t stride[FV_MAX_AXES], step = 1;
         for (int d = out->stored.rank - 1; d >= 0; d--) {
             t.extent[d] = 1;
@@ -40,15 +41,20 @@ static void copy_outputs(lower *l, fv_str entry) {
         int tensor = fv_plan_add_tensor(l->plan, &t);
         const fv_expr *at[FV_MAX_AXES];
         int inner = 0;
-        for (int i = 0; i < v->obj.rank; i++) if (stride[i] < stride[inner]) inner = i;
+        for (int i = 0; i < v->obj.rank; i++)
+            if (stride[i] < stride[inner]) inner = i;
         for (int i = 0; i < v->obj.rank; i++) {
-            lower_grid(&k, v->axis[i].name, i == inner ? (v->axis[i].extent < 256 ? v->axis[i].extent : 256) : 0, v->axis[i].extent);
+            lower_grid(&k, v->axis[i].name, i == inner ? (v->axis[i].extent < 256 ? v->axis[i].extent : 256) : 0,
+                       v->axis[i].extent);
         }
         const fv_tensor *kt = lower_tensor(&k, tensor, v->axis, stride, v->obj.rank, FV_ROLE_OUT);
         fv_stmt *s = lower_stmt(&k, &k.body, FV_S_STORE, "st");
         s->target = &kt->obj;
         s->write = FV_W_SET;
-        for (int i = 0; i < v->obj.rank; i++) { at[i] = fv_axis_ref(l->ctx, v->axis[i].name); s->index[i] = lower_bind(&k, at[i]); }
+        for (int i = 0; i < v->obj.rank; i++) {
+            at[i] = fv_axis_ref(l->ctx, v->axis[i].name);
+            s->index[i] = lower_bind(&k, at[i]);
+        }
         s->expr = lower_bind(&k, fv_value_at_self(l->ctx, v));
         lower_kernel_end(&k);
     }
@@ -68,7 +74,8 @@ static void emit(lower *l, const fv_node *n) {
     if (n->op == FV_NODE_CONCAT) lower_emit_concat(l, n);
     else if (n->op == FV_NODE_TOPK) lower_emit_topk(l, n);
     else if (n->op == FV_NODE_SCAN) {
-        fv_error(l->ctx, FV_E_NOT_LOWERED, n->loc, "scan over '%s' is not lowered yet", fv_cstr(l->ctx, n->u.scan.over.name));
+        fv_error(l->ctx, FV_E_NOT_LOWERED, n->loc, "scan over '%s' is not lowered yet",
+                 fv_cstr(l->ctx, n->u.scan.over.name));
         l->failed = true;
     } else if (anchor->op == FV_NODE_ATTEND) lower_emit_attend(l, anchor, n);
     else if (!n_members && map) lower_emit_map(l, n);
@@ -76,7 +83,6 @@ static void emit(lower *l, const fv_node *n) {
     else if (n_members) lower_emit_rows(l, n, member, n_members);
     else lower_emit_reduce(l, n, n);
 }
-
 
 fv_plan *fv_lower(fv_graph *g, fv_str entry, fv_lower_options *o) {
     fv_ctx *c = g->ctx;

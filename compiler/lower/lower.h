@@ -1,6 +1,7 @@
-/* lower: from a graph to a plan of kernels. Decides what is stored, which nodes form one kernel, the memory order of every edge, and the strategy and schedule
- * of every kernel. Strategies are rows of a table (strategies.c): each says for a group whether it fits and why not, its default schedule, and how it is
- * emitted; none looks at anything but the group, the target's facts and the schedule. docs/architecture.md walks one construct through. */
+/* lower: from a graph to a plan of kernels. Decides what is stored, which nodes form one kernel, the memory order of
+ * every edge, and the strategy and schedule of every kernel. Strategies are rows of a table (strategies.c): each says
+ * for a group whether it fits and why not, its default schedule, and how it is emitted; none looks at anything but the
+ * group, the target's facts and the schedule. docs/architecture.md walks one construct through. */
 #ifndef FV_LOWER_H
 #define FV_LOWER_H
 #include "graph/graph.h"
@@ -8,16 +9,21 @@
 #include "plan/plan.h"
 
 /* One strategy considered for one node: chosen, or refused with the reason. */
-typedef struct { fv_loc loc; const char *node, *strategy, *reason; bool chosen; } fv_consideration;
+typedef struct {
+    fv_loc loc;
+    const char *node, *strategy, *reason;
+    bool chosen;
+} fv_consideration;
 
 typedef struct {
-    const fv_target *target;                            /* facts; never NULL */
-    const char *attend_strategy;                        /* NULL: by cost; else "box", "offset", "expand": for differential tests */
-    bool no_row_sharing;                                /* attend.offset: one query row per tile */
+    const fv_target *target;     /* facts; never NULL */
+    const char *attend_strategy; /* NULL: by cost; else "box", "offset", "expand": for differential tests */
+    bool no_row_sharing;         /* attend.offset: one query row per tile */
     int n_considered, cap_considered;
-    fv_consideration *considered;                       /* filled: every choice made, in order */
+    fv_consideration *considered; /* filled: every choice made, in order */
 } fv_lower_options;
 
-/* Lowers the live part of one entry ({0}: the only one). Returns NULL after recording NOT_LOWERED or DECLINED errors that name the node. */
+/* Lowers the live part of one entry ({0}: the only one). Returns NULL after recording NOT_LOWERED or DECLINED errors
+ * that name the node. */
 fv_plan *fv_lower(fv_graph *g, fv_str entry, fv_lower_options *o);
 #endif

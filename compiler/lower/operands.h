@@ -1,4 +1,5 @@
-/* How a body reads: factors of a product, and where each kernel axis stands in each address. Strategies choose lanes and rows from this alone. */
+/* How a body reads: factors of a product, and where each kernel axis stands in each address. Strategies choose lanes
+ * and rows from this alone. */
 #ifndef FV_LOWER_OPERANDS_H
 #define FV_LOWER_OPERANDS_H
 #include "lower/internal.h"
@@ -7,18 +8,23 @@ enum { LOWER_MAX_FACTORS = 8 };
 typedef struct {
     int n;
     const fv_expr *factor[LOWER_MAX_FACTORS];
-    const fv_expr *where;                               /* what the factors' zero fills and selections demand; NULL: nothing */
+    const fv_expr *where; /* what the factors' zero fills and selections demand; NULL: nothing */
 } lower_product;
-/* Splits a product into factors. Reads filled with 0 and where(p, x, 0) move their condition into `where`: an excluded point contributes nothing to a sum. */
+/* Splits a product into factors. Reads filled with 0 and where(p, x, 0) move their condition into `where`: an excluded
+ * point contributes nothing to a sum. */
 lower_product lower_factors(lower *l, const fv_facts *f, const fv_expr *body);
 
-/* Coefficient of axis `a` in the addresses of all READs of placed values in e: 0 where it does not occur, the coefficient where all that have it agree and are affine in it,
- * LOWER_IRREGULAR otherwise. Reads of prepared values can be packed: they count as LOWER_PACKABLE instead of any coefficient other than 0 or 1. */
+/* Coefficient of axis `a` in the addresses of all READs of placed values in e: 0 where it does not occur, the
+ * coefficient where all that have it agree and are affine in it, LOWER_IRREGULAR otherwise. Reads of prepared values
+ * can be packed: they count as LOWER_PACKABLE instead of any coefficient other than 0 or 1. */
 enum { LOWER_IRREGULAR = -1000001, LOWER_PACKABLE = -1000002 };
 int64_t lower_coefficient(lower *l, const fv_expr *e, fv_str axis);
 
-/* Chooses the lane axis among candidates: the axis along which most reads and the result are contiguous, absent or packable, and vectors are full. reduce_from: candidates from this index
- * on are reduced axes (a horizontal sum at the end). Returns its index; -1 if none has extent > 1. */
-int lower_choose_lane(lower *l, const fv_expr *const *read, int n_reads, const fv_expr *out_address, const fv_axis *candidate, int n, int reduce_from);
-int lower_vectors(const lower *l, int64_t extent);      /* vectors of a lane tile: the count that wastes least, 3 or 4 before fewer */
+/* Chooses the lane axis among candidates: the axis along which most reads and the result are contiguous, absent or
+ * packable, and vectors are full. reduce_from: candidates from this index on are reduced axes (a horizontal sum at the
+ * end). Returns its index; -1 if none has extent > 1. */
+int lower_choose_lane(lower *l, const fv_expr *const *read, int n_reads, const fv_expr *out_address,
+                      const fv_axis *candidate, int n, int reduce_from);
+int lower_vectors(const lower *l,
+                  int64_t extent); /* vectors of a lane tile: the count that wastes least, 3 or 4 before fewer */
 #endif

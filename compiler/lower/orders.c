@@ -1,15 +1,30 @@
-/* Memory order per edge. Attention that enumerates keys by offset wants its map's axes innermost (lanes run along columns); everything that touches the same points reads and writes that order
- * freely, so the wish spreads along edges that keep the coordinates: maps, products over channels, norms, residual sums. It ends at windows, pools and heads, which read any order. Elsewhere
- * axes that come from weights alone are innermost (channels-last). */
+/* Memory order per edge. Attention that enumerates keys by offset wants its map's axes innermost (lanes run along
+ * columns); everything that touches the same points reads and writes that order freely, so the wish spreads along edges
+ * that keep the coordinates: maps, products over channels, norms, residual sums. It ends at windows, pools and heads,
+ * which read any order. Elsewhere axes that come from weights alone are innermost (channels-last). */
 #include "lower/attend.h"
 
 #include <string.h>
 
-typedef struct { lower *l; int *parent; const fv_axis *axis; int n; const fv_value *result; } spread;
-static int root(int *parent, int i) { while (parent[i] != i) i = parent[i] = parent[parent[i]]; return i; }
-static void join(spread *s, const fv_value *a, const fv_value *b) { s->parent[root(s->parent, a->id)] = root(s->parent, b->id); }
+typedef struct {
+    lower *l;
+    int *parent;
+    const fv_axis *axis;
+    int n;
+    const fv_value *result;
+} spread;
+static int root(int *parent, int i) {
+    while (parent[i] != i) i = parent[i] = parent[parent[i]];
+    return i;
+}
+static void join(spread *s, const fv_value *a, const fv_value *b) {
+    s->parent[root(s->parent, a->id)] = root(s->parent, b->id);
+}
 static bool has_axes(const spread *s, const fv_value *v) {
-    for (int i = 0; i < s->n; i++) { int a = fv_value_axis(v, s->axis[i].name); if (a < 0 || v->axis[a].extent != s->axis[i].extent) return false; }
+    for (int i = 0; i < s->n; i++) {
+        int a = fv_value_axis(v, s->axis[i].name);
+        if (a < 0 || v->axis[a].extent != s->axis[i].extent) return false;
+    }
     return true;
 }
 /* A READ of a value at its own coordinates on all map axes joins it with the node's result. */
@@ -18,7 +33,8 @@ static bool visit(const fv_expr *e, void *user) {
     if (e->op != FV_X_READ || e->ref->kind != FV_OBJ_VALUE) return false;
     const fv_value *v = fv_value_of(e->ref);
     if (!has_axes(s, v)) return false;
-    for (int i = 0; i < s->n; i++) if (e->arg[fv_value_axis(v, s->axis[i].name)] != fv_axis_ref(s->l->ctx, s->axis[i].name)) return false;
+    for (int i = 0; i < s->n; i++)
+        if (e->arg[fv_value_axis(v, s->axis[i].name)] != fv_axis_ref(s->l->ctx, s->axis[i].name)) return false;
     join(s, v, s->result);
     return false;
 }
@@ -30,15 +46,21 @@ static void spread_node(spread *s, const fv_node *n) {
     } else if (n->op == FV_NODE_READ) {
         const fv_value *src = n->u.read.src;
         if (!has_axes(s, src)) return;
-        for (int i = 0; i < s->n; i++) if (n->u.read.index[fv_value_axis(src, s->axis[i].name)] != fv_axis_ref(s->l->ctx, s->axis[i].name)) return;
+        for (int i = 0; i < s->n; i++)
+            if (n->u.read.index[fv_value_axis(src, s->axis[i].name)] != fv_axis_ref(s->l->ctx, s->axis[i].name)) return;
         join(s, src, s->result);
-    } else if (n->op == FV_NODE_ATTEND && n->u.attend.q && has_axes(s, n->u.attend.q)) join(s, n->u.attend.q, s->result);
+    } else if (n->op == FV_NODE_ATTEND && n->u.attend.q && has_axes(s, n->u.attend.q))
+        join(s, n->u.attend.q, s->result);
     else if (n->op == FV_NODE_CONCAT) {
-        for (int i = 0; i < n->u.concat.n; i++) if (has_axes(s, n->u.concat.part[i])) join(s, n->u.concat.part[i], s->result);
+        for (int i = 0; i < n->u.concat.n; i++)
+            if (has_axes(s, n->u.concat.part[i])) join(s, n->u.concat.part[i], s->result);
     }
 }
 /* The stored values that k and v are views of. */
-typedef struct { spread *s; const fv_value *out; } key_walk;
+typedef struct {
+    spread *s;
+    const fv_value *out;
+} key_walk;
 static void reach_stored(const fv_value *v, void *user) {
     key_walk *w = user;
     const lower_node *d = &w->s->l->node[v->node->id];
@@ -61,7 +83,8 @@ static void weights_last(lower *l, const fv_node *n) {
     const fv_value *v = n->result[0];
     fv_facts f = {0};
     fv_value_facts(l->ctx, v, &f);
-    for (int i = 0; i < n->u.compute.n_over; i++) fv_facts_add(l->ctx, &f, fv_axis_ref(l->ctx, n->u.compute.over[i].name), 0, n->u.compute.over[i].extent - 1);
+    for (int i = 0; i < n->u.compute.n_over; i++)
+        fv_facts_add(l->ctx, &f, fv_axis_ref(l->ctx, n->u.compute.over[i].name), 0, n->u.compute.over[i].extent - 1);
     const fv_expr *body = lower_expand(l, &f, n->u.compute.body).value;
     if (body->op != FV_X_MUL) return;
     int w = lower_expr_is_prepare(l, body->arg[0]) ? 0 : lower_expr_is_prepare(l, body->arg[1]) ? 1 : -1;
@@ -85,7 +108,8 @@ static void follow(lower *l, const fv_node *anchor, const fv_node *final) {
     for (int i = 0; i < a->obj.rank; i++) {
         const fv_expr *axis = fv_axis_ref(l->ctx, a->axis[l->order[a->id][i]].name);
         int at = -1;
-        for (int j = 0; j < f->obj.rank; j++) if (coords[j] == axis) at = j;
+        for (int j = 0; j < f->obj.rank; j++)
+            if (coords[j] == axis) at = j;
         if (at < 0) return;
         order[i] = at;
     }
@@ -97,7 +121,9 @@ void lower_orders(lower *l) {
     for (int i = 0; i < g->n_nodes; i++) {
         const fv_node *n = g->node[i];
         const lower_node *d = &l->node[i];
-        if ((d->role != LOWER_STORED && d->role != LOWER_ABSORBED) || n->op != FV_NODE_COMPUTE || n->u.compute.monoid != FV_MONOID_SUM) continue;
+        if ((d->role != LOWER_STORED && d->role != LOWER_ABSORBED) || n->op != FV_NODE_COMPUTE ||
+            n->u.compute.monoid != FV_MONOID_SUM)
+            continue;
         weights_last(l, n);
         if (d->role == LOWER_ABSORBED && l->coords[d->final]) follow(l, n, g->node[d->final]);
     }
@@ -116,7 +142,8 @@ void lower_orders(lower *l) {
         if (tile || !n_map) continue;
         spread s = {.l = l, .parent = FV_NEWN(l->ctx, int, g->n_values + 1), .axis = map, .n = n_map};
         for (int v = 0; v < g->n_values; v++) s.parent[v] = v;
-        for (int j = 0; j < g->n_nodes; j++) if (l->node[j].role != LOWER_DEAD) spread_node(&s, g->node[j]);
+        for (int j = 0; j < g->n_nodes; j++)
+            if (l->node[j].role != LOWER_DEAD) spread_node(&s, g->node[j]);
         key_walk w = {&s, x.out};
         for (int q = 0; q < x.n_sets; q++) {
             if (x.a->set[q].k) reach_stored(x.a->set[q].k, &w);
@@ -125,6 +152,7 @@ void lower_orders(lower *l) {
         if (x.a->q) reach_stored(x.a->q, &w);
         int mine = root(s.parent, x.out->id);
         for (int v = 0; v < g->n_values; v++)
-            if (root(s.parent, v) == mine && has_axes(&s, g->value[v])) l->order[v] = map_innermost(l, g->value[v], map, n_map);
+            if (root(s.parent, v) == mine && has_axes(&s, g->value[v]))
+                l->order[v] = map_innermost(l, g->value[v], map, n_map);
     }
 }

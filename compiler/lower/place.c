@@ -1,4 +1,5 @@
-/* Memory of values: leaves in their stored order, stored values in the order wanted of them, outputs in the order that the spec declares. */
+/* Memory of values: leaves in their stored order, stored values in the order wanted of them, outputs in the order that
+ * the spec declares. */
 #include "lower/internal.h"
 
 #include <string.h>
@@ -36,7 +37,10 @@ static void place_leaf(lower *l, const fv_node *n) {
         t.name = fv_internf(l->ctx, "c%d", n->id);
         t.data = n->u.constant.data;
         t.rank = v->obj.rank;
-        for (int i = 0; i < v->obj.rank; i++) { t.dim[i] = v->axis[i].name; t.extent[i] = v->axis[i].extent; }
+        for (int i = 0; i < v->obj.rank; i++) {
+            t.dim[i] = v->axis[i].name;
+            t.extent[i] = v->axis[i].extent;
+        }
         fv_plan_tensor_dense(&t);
         memcpy(p->stride, t.stride, sizeof p->stride);
     } else {
@@ -45,9 +49,10 @@ static void place_leaf(lower *l, const fv_node *n) {
         stored_shape(l, v, &n->u.leaf.stored, &t);
         stored_strides(v, &n->u.leaf.stored, p->stride);
         if (v->obj.ranged && n->op == FV_NODE_INPUT) t.index_bound = v->obj.hi + 1;
-        for (int i = 0; i < l->plan->n_tensors; i++) {                      /* declared twice, under whatever axes: one memory */
+        for (int i = 0; i < l->plan->n_tensors; i++) { /* declared twice, under whatever axes: one memory */
             const fv_plan_tensor *o = l->plan->tensor[i];
-            if (o->kind != t.kind || !fv_str_eq(o->name, t.name) || o->type != t.type || o->bytes != bytes_of(&t)) continue;
+            if (o->kind != t.kind || !fv_str_eq(o->name, t.name) || o->type != t.type || o->bytes != bytes_of(&t))
+                continue;
             p->tensor = i;
             l->placed[v->id] = true;
             return;
@@ -60,10 +65,14 @@ void lower_place_leaves(lower *l) {
     for (int i = 0; i < l->g->n_nodes; i++)
         if (l->node[i].role == LOWER_LEAF) place_leaf(l, l->g->node[i]);
 }
-int lower_new_tensor(lower *l, const char *name, fv_type type, bool prepared, const fv_axis *axis, int n, int64_t *out_stride, fv_loc loc) {
+int lower_new_tensor(lower *l, const char *name, fv_type type, bool prepared, const fv_axis *axis, int n,
+                     int64_t *out_stride, fv_loc loc) {
     fv_plan_tensor t = {.type = type, .kind = prepared ? FV_MEM_PREPARED : FV_MEM_SCRATCH, .rank = n, .loc = loc};
     t.name = fv_internf(l->ctx, "%s%d", name, l->plan->n_tensors);
-    for (int i = 0; i < n; i++) { t.dim[i] = axis[i].name; t.extent[i] = axis[i].extent; }
+    for (int i = 0; i < n; i++) {
+        t.dim[i] = axis[i].name;
+        t.extent[i] = axis[i].extent;
+    }
     fv_plan_tensor_dense(&t);
     memcpy(out_stride, t.stride, sizeof(int64_t) * (size_t)n);
     return fv_plan_add_tensor(l->plan, &t);
@@ -83,7 +92,8 @@ void lower_place_value(lower *l, const fv_value *v, const int *order) {
         fv_axis axis[FV_MAX_AXES];
         int64_t stride[FV_MAX_AXES];
         for (int i = 0; i < v->obj.rank; i++) axis[i] = v->axis[order ? order[i] : i];
-        p->tensor = lower_new_tensor(l, "t", v->obj.type, l->node[v->node->id].prepare, axis, v->obj.rank, stride, v->node->loc);
+        p->tensor = lower_new_tensor(l, "t", v->obj.type, l->node[v->node->id].prepare, axis, v->obj.rank, stride,
+                                     v->node->loc);
         for (int i = 0; i < v->obj.rank; i++) p->stride[order ? order[i] : i] = stride[i];
     }
     l->placed[v->id] = true;

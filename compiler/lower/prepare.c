@@ -1,4 +1,5 @@
-/* Values of parameters alone, stored in the memory order that their consumer wants: packed weights, bias tables expanded over pairs. They are computed once per weights. */
+/* Values of parameters alone, stored in the memory order that their consumer wants: packed weights, bias tables
+ * expanded over pairs. They are computed once per weights. */
 #include "lower/fuse.h"
 
 #include <string.h>
@@ -11,10 +12,14 @@ struct lower_pack {
     int tensor;
 };
 
-typedef struct { const lower *l; bool run_time; } walk;
+typedef struct {
+    const lower *l;
+    bool run_time;
+} walk;
 static bool reads_run_time(const fv_expr *e, void *user) {
     walk *w = user;
-    if (e->op == FV_X_READ && e->ref->kind == FV_OBJ_VALUE && !w->l->node[fv_value_of(e->ref)->node->id].prepare) w->run_time = true;
+    if (e->op == FV_X_READ && e->ref->kind == FV_OBJ_VALUE && !w->l->node[fv_value_of(e->ref)->node->id].prepare)
+        w->run_time = true;
     if (e->op == FV_X_READ && e->ref->kind != FV_OBJ_VALUE) w->run_time = true;
     return w->run_time;
 }
@@ -27,7 +32,7 @@ bool lower_expr_is_prepare(const lower *l, const fv_expr *e) {
 fv_node *lower_prepared_node(lower *l) {
     fv_node *n = FV_NEW(l->ctx, fv_node);
     n->op = FV_NODE_PARAM;
-    n->id = l->g->n_nodes;                              /* the slot past the graph's own: prepared, stored */
+    n->id = l->g->n_nodes; /* the slot past the graph's own: prepared, stored */
     l->node[n->id] = (lower_node){.role = LOWER_STORED, .prepare = true, .owner = -1};
     return n;
 }
@@ -36,7 +41,8 @@ int lower_prepared(lower *l, fv_loc loc, const fv_expr *e, const fv_axis *axis, 
     fv_ctx *c = l->ctx;
     for (lower_pack *p = l->packs; p; p = p->next) {
         bool same = p->e == e && p->n == n;
-        for (int i = 0; same && i < n; i++) same = fv_str_eq(p->axis[i].name, axis[i].name) && p->axis[i].extent == axis[i].extent;
+        for (int i = 0; same && i < n; i++)
+            same = fv_str_eq(p->axis[i].name, axis[i].name) && p->axis[i].extent == axis[i].extent;
         if (same) return p->tensor;
     }
     lower_pack *p = FV_NEW(c, lower_pack);
@@ -45,7 +51,11 @@ int lower_prepared(lower *l, fv_loc loc, const fv_expr *e, const fv_axis *axis, 
     p->n = n;
     memcpy(p->axis, axis, sizeof *axis * (size_t)n);
     int64_t stride[FV_MAX_AXES];
-    p->tensor = lower_new_tensor(l, "p", e->type == FV_BOOL ? FV_BOOL : fv_type_is_float(e->type) ? FV_F32 : FV_I32, true, axis, n, stride, loc);
+    p->tensor = lower_new_tensor(l, "p",
+                                 e->type == FV_BOOL          ? FV_BOOL
+                                 : fv_type_is_float(e->type) ? FV_F32
+                                                             : FV_I32,
+                                 true, axis, n, stride, loc);
     l->packs = p;
     lower_kernel k;
     lower_kernel_begin(l, &k, "prepare", "map", loc, true);

@@ -1,10 +1,14 @@
-/* What simplification changes after a strategy has chosen a statement's kind. An axis of one point is the number 0 in every expression, so a product may stop being a contraction; a set of one key
- * or a monoid over no axis leaves a reduction without axes. Invariant: the meaning of every statement stays. */
+/* What simplification changes after a strategy has chosen a statement's kind. An axis of one point is the number 0 in
+ * every expression, so a product may stop being a contraction; a set of one key or a monoid over no axis leaves a
+ * reduction without axes. Invariant: the meaning of every statement stays. */
 #include "lower/internal.h"
 
 #include <math.h>
 
-typedef struct { fv_ctx *c; const fv_buffer *b; } own;
+typedef struct {
+    fv_ctx *c;
+    const fv_buffer *b;
+} own;
 static const fv_expr *own_axis(fv_ctx *c, const fv_expr *e, void *user) {
     const own *o = user;
     int64_t zero;
@@ -30,7 +34,9 @@ static void without_axes(fv_ctx *c, fv_stmt *s) {
     case FV_W_ADD: s->expr = fv_add(c, was, s->expr); break;
     case FV_W_MAXIN: s->expr = fv_op2(c, FV_X_MAX, was, s->expr); break;
     case FV_W_MININ: s->expr = fv_op2(c, FV_X_MIN, was, s->expr); break;
-    case FV_W_SUM: case FV_W_MAX: case FV_W_MIN: rest = neutral(c, s->write, real); break;
+    case FV_W_SUM:
+    case FV_W_MAX:
+    case FV_W_MIN: rest = neutral(c, s->write, real); break;
     case FV_W_SET: break;
     default: return;
     }
@@ -44,7 +50,8 @@ static bool settle(fv_stmt *s, void *user) {
     const fv_expr *culprit;
     if (!fv_stmt_is_op(s) || s->kind == FV_S_STORE || !s->expr) return false;
     if ((s->kind == FV_S_REDUCE || s->kind == FV_S_CONTRACT) && !s->n_over) without_axes(c, s);
-    if (s->kind == FV_S_CONTRACT && fv_contract_law(c, s->expr, s->over, s->n_over, &culprit) != FV_CONTRACT_OK) s->kind = FV_S_REDUCE;
+    if (s->kind == FV_S_CONTRACT && fv_contract_law(c, s->expr, s->over, s->n_over, &culprit) != FV_CONTRACT_OK)
+        s->kind = FV_S_REDUCE;
     if (s->kind == FV_S_MAP) {
         own o = {c, (const fv_buffer *)s->target};
         s->expr = fv_rewrite(c, s->expr, own_axis, &o);
@@ -53,8 +60,16 @@ static bool settle(fv_stmt *s, void *user) {
     return false;
 }
 
-/* -- Names: those of axes are the author's, so a buffer or scalar of the same name gives way ------------------------------------------------ */
-typedef struct { lower_kernel *k; int n_axes, n_given, cap_axes, cap_given; fv_str *axis; struct given { fv_str was, now; } *given; } names;
+/* -- Names: those of axes are the author's, so a buffer or scalar of the same name gives way
+ * ------------------------------------------------ */
+typedef struct {
+    lower_kernel *k;
+    int n_axes, n_given, cap_axes, cap_given;
+    fv_str *axis;
+    struct given {
+        fv_str was, now;
+    } *given;
+} names;
 static bool collect(fv_stmt *s, void *user) {
     names *w = user;
     fv_ctx *c = w->k->l->ctx;
@@ -65,7 +80,8 @@ static bool collect(fv_stmt *s, void *user) {
     return false;
 }
 static bool is_axis(const names *w, fv_str name) {
-    for (int i = 0; i < w->n_axes; i++) if (fv_str_eq(w->axis[i], name)) return true;
+    for (int i = 0; i < w->n_axes; i++)
+        if (fv_str_eq(w->axis[i], name)) return true;
     return false;
 }
 static fv_str free_name(names *w, fv_str name) {
@@ -74,7 +90,10 @@ static fv_str free_name(names *w, fv_str name) {
     while (is_axis(w, now)) now = fv_internf(c, "%s'", fv_cstr(c, now));
     return now;
 }
-static void rename_object(names *w, const fv_obj *o) { fv_obj *x = (fv_obj *)(uintptr_t)o; x->name = free_name(w, x->name); }     /* made by this kernel */
+static void rename_object(names *w, const fv_obj *o) {
+    fv_obj *x = (fv_obj *)(uintptr_t)o;
+    x->name = free_name(w, x->name);
+} /* made by this kernel */
 static bool rename_buffers(fv_stmt *s, void *user) {
     names *w = user;
     if (s->kind == FV_S_ALLOC) rename_object(w, &s->buffer->obj);
@@ -89,14 +108,16 @@ static bool rename_buffers(fv_stmt *s, void *user) {
 }
 static const fv_expr *new_scalar(fv_ctx *c, const fv_expr *e, void *user) {
     const names *w = user;
-    for (int i = 0; e->op == FV_X_VAR && e->type == FV_BOOL && i < w->n_given; i++) if (fv_str_eq(e->name, w->given[i].was)) return fv_var(c, w->given[i].now, e->type);
+    for (int i = 0; e->op == FV_X_VAR && e->type == FV_BOOL && i < w->n_given; i++)
+        if (fv_str_eq(e->name, w->given[i].was)) return fv_var(c, w->given[i].now, e->type);
     return e;
 }
 static bool rename_scalars(fv_stmt *s, void *user) {
     names *w = user;
     fv_ctx *c = w->k->l->ctx;
     const fv_expr **list[] = {&s->expr, &s->expr2, &s->where, &s->otherwise};
-    for (int i = 0; i < 4; i++) if (*list[i]) *list[i] = fv_rewrite(c, *list[i], new_scalar, w);
+    for (int i = 0; i < 4; i++)
+        if (*list[i]) *list[i] = fv_rewrite(c, *list[i], new_scalar, w);
     return false;
 }
 void lower_settle(lower_kernel *k, fv_stmt *list) {

@@ -48,14 +48,14 @@ end
 -- back after; positions that only the roll brings together keep o.mask (-100) in their score. Rows and columns that
 -- fill the last windows are zeros before the projection. A map no longer than the window is one window, without shift.
 -- name.relative_position_bias_table: (2 window - 1)^2 by head; o.bias = false: none. o.whole: no window is cut, a map
--- shorter than it is filled up too
+-- shorter than it is filled up too; o.keep: one window is shifted too
 function lib.window_attention(x, name, o)
   o = options("window_attention", x, name, o)
   local win, shift, tiles, zone = {}, {}, {}, 0
   for _, a in ipairs { "h", "w" } do
     local n, out = x.ext[a], 0
     win[a] = o.whole and o.window or math.min(n, o.window)
-    shift[a] = n > win[a] and o.shift or 0
+    shift[a] = (o.keep or n > win[a]) and o.shift or 0
     tiles[a] = ("%sb %si=%d"):format(a, a, win[a])
     if n % win[a] ~= 0 then tiles.border = 0 end
     if shift[a] > 0 then                                 -- regions: before the last window, in it, rolled over

@@ -16,7 +16,8 @@ static bool flat_run(fv_ctx *ctx, const fv_flat_kernel *f, const fv_kernel *k, d
     return ok;
 }
 
-static void check(fv_ctx *ctx, fv_kernel *k, const char *file, const fv_schedule *s, double *const *data, double *const *want) {
+static void check(fv_ctx *ctx, fv_kernel *k, const char *file, const fv_schedule *s, double *const *data,
+                  double *const *want) {
     fv_buf text = { 0 }, how = { 0 };
     double e = 1;
     if (s) fv_schedule_print(ctx, s, &how);
@@ -48,7 +49,7 @@ static void by_default(fv_ctx *ctx, fv_kernel *k, const char *file) {
 Test(flat_items, goldens) { kit_goldens(by_default); }
 Test(flat_items, extras) { kit_extras(by_default); }
 
-/* -- Random lists of axes, group sizes that divide nothing --------------------------------------------------------- */
+/* -- Random lists of axes, group sizes that divide nothing ------------------------------------- */
 typedef struct { fv_str axis[FV_MAX_AXES]; int n; } names;
 static bool collect(fv_stmt *s, void *user) {
     names *x = user;
@@ -85,7 +86,8 @@ static void by_chance(fv_ctx *ctx, fv_kernel *k, const char *file) {
             continue;
         }
         refused++;
-        cr_expect(strstr(kit_error(ctx), "private words") || strstr(kit_error(ctx), "local memory"), "%s: %s", file, kit_error(ctx));
+        cr_expect(strstr(kit_error(ctx), "private words") || strstr(kit_error(ctx), "local memory"), "%s: %s", file,
+                  kit_error(ctx));
     }
     kit_free(k, data);
     kit_free(k, want);
@@ -99,15 +101,17 @@ Test(flat_items, random_distributions) {
     cr_expect(accepted > 4 * refused, "%d distributions were refused, %d taken", refused, accepted);
 }
 
-/* -- Barriers ------------------------------------------------------------------------------------------------------- */
-static int drop(fv_flat *s, int which) {                /* removes barrier number `which` (-1: all); the number of barriers */
+/* -- Barriers ---------------------------------------------------------------------------------- */
+/* removes barrier number `which` (-1: all); the number of barriers */
+static int drop(fv_flat *s, int which) {
     static int count;
     static int depth;
     if (depth++ == 0) count = 0;
     for (fv_flat *b = s; b; b = b->next) {
         if (b->body) drop(b->body, which);
         if (b->orelse) drop(b->orelse, which);
-        while (b->body && b->body->kind == FV_L_BARRIER && (which < 0 || count == which)) b->body = b->body->next, count++;
+        while (b->body && b->body->kind == FV_L_BARRIER && (which < 0 || count == which)) b->body = b->body->next,
+            count++;
         if (b->body && b->body->kind == FV_L_BARRIER) count++;
         while (b->next && b->next->kind == FV_L_BARRIER) {
             bool now = which < 0 || count == which;
@@ -126,11 +130,13 @@ static void without_barriers(fv_ctx *ctx, fv_kernel *k, const char *file) {
     if (drop(f->body, -1) == 0) return;
     kit_fill(k, data);
     kit_expect(ctx, k, file, data, want);
-    if (!flat_run(ctx, f, k, data, want, &e)) {          /* an index that is not there yet shows first as a wild address */
+    /* an index that is not there yet shows first as a wild address */
+    if (!flat_run(ctx, f, k, data, want, &e)) {
         bool expected = strstr(kit_error(ctx), "no barrier between") || strstr(kit_error(ctx), "loads element -2147");
         cr_expect(expected, "%s: %s", file, kit_error(ctx));
         conflicts++;
-    } else {                                              /* two statements that happen to give a point to the same item */
+    /* two statements that happen to give a point to the same item */
+    } else {
         cr_expect(e <= 2e-6, "%s: %.3g without barriers, and no conflict was found", file, e);
         harmless++;
     }
@@ -140,7 +146,8 @@ static void without_barriers(fv_ctx *ctx, fv_kernel *k, const char *file) {
 Test(flat_items, conflicts_without_barriers) {
     kit_goldens(without_barriers);
     kit_extras(without_barriers);
-    cr_expect(conflicts >= 20 && harmless <= conflicts / 10, "%d kernels with conflicts, %d without", conflicts, harmless);
+    cr_expect(conflicts >= 20 && harmless <= conflicts / 10, "%d kernels with conflicts, %d without", conflicts,
+              harmless);
 }
 
 /* Each single barrier of flash attention with staged keys is needed. */
@@ -168,12 +175,15 @@ Test(flat_items, every_barrier_is_needed) {
     cr_expect(n >= 3 && found == n, "%d of %d barriers were missed when removed", found, n);
 }
 
-/* -- Limits ---------------------------------------------------------------------------------------------------------- */
+/* -- Limits ------------------------------------------------------------------------------------ */
 static void refuse(const char *schedule, int64_t local, int words, const char *want) {
     fv_ctx *ctx = fv_ctx_new();
     fv_target t = fv_target_opencl;
-    fv_kernel *k = fv_kernel_parse(ctx, "limits", "kernel big { in X : f32[q=64, d=200]  out O : f32[q=64, d=200]  axis d:200  grid q:32<64 {\n"
-                                                  "  ld: x[q,d] = X[q,d]  s: s[q] =sum x[q,d] over d  ot: O[q,d] = x[q,d]/s[q] } }\n");
+    fv_kernel *k = fv_kernel_parse(ctx, "limits",
+                                   "kernel big { in X : f32[q=64, d=200]  out O : f32[q=64, d=200]  axis d:200  grid "
+                                   "q:32<64 {\n"
+                                                  "  ld: x[q,d] = X[q,d]  s: s[q] =sum x[q,d] over d  ot: O[q,d] = "
+                                                  "x[q,d]/s[q] } }\n");
     t.l1_bytes = local;
     t.registers = words;
     cr_assert(k && !fv_flatten_opencl(k, fv_schedule_parse(ctx, "test", schedule), &t), "%s was accepted", schedule);
@@ -187,7 +197,7 @@ Test(flat_items, limits) {
     refuse("item=q group=1000", 48 << 10, 160, "a group has 1 to 256 items");
 }
 
-/* -- Two lowerings of one kernel --------------------------------------------------------------------------------------- */
+/* -- Two lowerings of one kernel --------------------------------------------------------------- */
 static void agree_with_cpu(fv_ctx *ctx, fv_kernel *k, const char *file) {
     double *data[KIT_TENSORS], *items[KIT_TENSORS], *lanes[KIT_TENSORS];
     fv_flat_kernel *a = fv_flatten_opencl(k, NULL, NULL), *b = fv_flatten_cpu(k, NULL, &fv_target_avx512);
@@ -199,7 +209,8 @@ static void agree_with_cpu(fv_ctx *ctx, fv_kernel *k, const char *file) {
     kit_copy(k, data, lanes);
     cr_assert(fv_flat_interpret(a, items, 0, a->programs, 3), "%s: %s", file, kit_error(ctx));
     int64_t half = b->programs / 2;
-    cr_assert(fv_flat_interpret(b, lanes, half, b->programs, 3) && fv_flat_interpret(b, lanes, 0, half, 3), "%s, CPU: %s", file, kit_error(ctx));
+    cr_assert(fv_flat_interpret(b, lanes, half, b->programs, 3) && fv_flat_interpret(b, lanes, 0, half, 3),
+              "%s, CPU: %s", file, kit_error(ctx));
     double e = kit_difference(k, items, lanes);
     cr_expect(e <= 4e-6, "%s, %s: %.3g between items and lanes", file, fv_cstr(ctx, k->name), e);
     kit_free(k, data);

@@ -67,7 +67,8 @@ Test(flat_text, reads_back) {
 
 /* In another context names and nodes are made in another order: the text stays as it is. */
 Test(flat_text, is_not_reordered) {
-    static const char text[] = "flat k {\n  programs 1\n  for programs p {\n    let a : i32 = p + 1\n    let b : i32 = p * 2\n"
+    static const char text[] =
+        "flat k {\n  programs 1\n  for programs p {\n    let a : i32 = p + 1\n    let b : i32 = p * 2\n"
                                "    let c : i32 = b + a\n    let d : i32 = a + b + 0 * p + 1 * b\n  }\n}\n";
     fv_ctx *ctx = fv_ctx_new();
     fv_var(ctx, fv_intern(ctx, "b"), FV_I32);

@@ -4,7 +4,8 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#define HEAD "flat k { programs 4 scratch 256 group 4 tensor X in f32 [n 64*1] tensor O out f32 [n 64*1] tensor H out f16 [n 64*1] "
+#define HEAD "flat k { programs 4 scratch 256 group 4 tensor X in f32 [n 64*1] tensor O out f32 [n 64*1] " \
+             "tensor H out f16 [n 64*1] "
 #define ITEMS(body) HEAD "for group 0 g = 0 to 4 { for item t = 0 to 4 { " body " } } }"
 #define PLAIN(body) HEAD "for programs p { " body " } }"
 
@@ -84,32 +85,40 @@ Test(flat_verify, laws) {
         int faults = fv_flat_verify(k);
         bool found = false;
         for (int j = 0; j < fv_diag_count(ctx); j++) found |= strstr(fv_diag_at(ctx, j)->text, cases[i].want) != NULL;
-        cr_expect(faults > 0 && found, "%s: %d faults, %s", cases[i].text, faults, fv_diag_count(ctx) ? fv_diag_at(ctx, 0)->text : "nothing said");
+        cr_expect(faults > 0 && found, "%s: %d faults, %s", cases[i].text, faults, fv_diag_count(ctx)
+                  ? fv_diag_at(ctx, 0)->text : "nothing said");
         fv_ctx_dispose(ctx);
     }
 }
 
-/* Trees that no text has: a variable that nothing binds, or binds to another type; memory out of scope; an axis of the tile stage. */
+/* Trees that no text has: a variable that nothing binds, or binds to another type; memory out of scope; an axis of the
+ * tile stage. */
 Test(flat_verify, built_trees) {
     for (int which = 0; which < 4; which++) {
-        static const char *const want[] = { "is read where nothing of that name is bound", "is read as f32 with 1 lanes and bound as i32",
-                                            "which is no tensor of the kernel and no memory in scope", "has no meaning at the flat stage" };
+        static const char *const want[] = { "is read where nothing of that name is bound",
+                "is read as f32 with 1 lanes and bound as i32",
+                                            "which is no tensor of the kernel and no memory in scope",
+                                                "has no meaning at the flat stage" };
         fv_ctx *ctx = fv_ctx_new();
         fv_flat_kernel *k = FV_NEW(ctx, fv_flat_kernel);
         fv_flats list = { 0 };
         k->ctx = ctx;
-        fv_flat *a = fv_flats_add(&list, fv_flat_new(ctx, FV_L_LET)), *b = fv_flats_add(&list, fv_flat_new(ctx, FV_L_LET));
+        fv_flat *a = fv_flats_add(&list, fv_flat_new(ctx, FV_L_LET)),
+            *b = fv_flats_add(&list, fv_flat_new(ctx, FV_L_LET));
         fv_memory *m = FV_NEW(ctx, fv_memory);
-        *m = (fv_memory){ .obj = { .kind = FV_OBJ_BUFFER, .name = fv_intern(ctx, "m"), .type = FV_F32, .rank = 1 }, .lanes = 1, .count = 4 };
+        *m = (fv_memory){ .obj = { .kind = FV_OBJ_BUFFER, .name = fv_intern(ctx, "m"), .type = FV_F32, .rank = 1 },
+                .lanes = 1, .count = 4 };
         const fv_expr *zero = fv_int(ctx, 0);
         a->name = fv_intern(ctx, "a");
         a->expr = zero;
         b->name = fv_intern(ctx, "b");
         b->expr = which == 0 ? fv_var(ctx, fv_intern(ctx, "c"), FV_I32) : which == 1 ? fv_var(ctx, a->name, FV_F32) :
-                  which == 2 ? fv_make(ctx, FV_X_LOAD, FV_F32, 1, 0, &m->obj, &zero, 1) : fv_axis_ref(ctx, fv_intern(ctx, "q"));
+                  which == 2 ? fv_make(ctx, FV_X_LOAD, FV_F32, 1, 0, &m->obj, &zero, 1)
+                      : fv_axis_ref(ctx, fv_intern(ctx, "q"));
         k->body = list.first;
         cr_expect(fv_flat_verify(k) > 0);
-        cr_expect(fv_diag_count(ctx) && strstr(fv_diag_at(ctx, 0)->text, want[which]), "%s", fv_diag_count(ctx) ? fv_diag_at(ctx, 0)->text : "nothing");
+        cr_expect(fv_diag_count(ctx) && strstr(fv_diag_at(ctx, 0)->text, want[which]), "%s", fv_diag_count(ctx)
+                  ? fv_diag_at(ctx, 0)->text : "nothing");
         fv_ctx_dispose(ctx);
     }
 }
@@ -117,8 +126,10 @@ Test(flat_verify, built_trees) {
 Test(flat_verify, accepts) {
     static const char *const good[] = {
         ITEMS("barrier if g < 2 { barrier } for i = 0 to g { let u : f32 = load X[i] if u < 0.0 { barrier } }"),
-        PLAIN("alloc r reg f32x4[2] for i = 0 to p { let a : f32x4 = load<4> X[i, iota<4> < splat<4>(i), splat<4>(0.0)] store<4> r[1] = a }"),
-        HEAD "alloc l local f32[64] at 0 for group 0 g = 0 to 4 { for item t = 0 to 4 { store l[t] = 0.0 if t == 0 { store O[g] = load l[0] } "
+        PLAIN("alloc r reg f32x4[2] for i = 0 to p { let a : f32x4 = load<4> X[i, iota<4> < splat<4>(i), "
+              "splat<4>(0.0)] store<4> r[1] = a }"),
+        HEAD "alloc l local f32[64] at 0 for group 0 g = 0 to 4 { for item t = 0 to 4 { store l[t] = 0.0 if t == 0 { "
+             "store O[g] = load l[0] } "
              "let u : f32 = load l[0] if u < 1.0 { barrier } } } }",
     };
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {

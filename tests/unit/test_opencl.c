@@ -55,7 +55,7 @@ Test(opencl, goldens, .timeout = 300) {
     cr_log_info("greatest relative difference %.2g", worst);
 }
 
-/* -- Plans ------------------------------------------------------------------------------------------------------------ */
+/* -- Plans ------------------------------------------------------------------------------------- */
 static void run_plan(const char *path) {
     golden g;
     cr_assert(golden_read(path, &g), "%s", path);
@@ -73,7 +73,8 @@ static void run_plan(const char *path) {
         a[i] = calloc((size_t)n + 1, sizeof(double));
         b[i] = calloc((size_t)n + 1, sizeof(double));
         for (int64_t j = 0; j < n; j++)
-            a[i][j] = b[i][j] = t->kind == FV_MEM_OUTPUT ? (double)NAN : t->type == FV_I32 ? (double)kit_below(t->index_bound ? t->index_bound : 9) : kit_random();
+            a[i][j] = b[i][j] = t->kind == FV_MEM_OUTPUT ? (double)NAN : t->type == FV_I32
+                ? (double)kit_below(t->index_bound ? t->index_bound : 9) : kit_random();
     }
     cr_assert(fv_plan_interpret(p, a, &o), "%s: %s", path, kit_error(ctx));
     cr_assert(fv_opencl_run(ctx, p, b), "%s: %s", path, kit_error(ctx));
@@ -109,7 +110,7 @@ Test(opencl, plans) {
     cr_expect(seen > 0, "no plan in %s", dir);
 }
 
-/* -- Text and errors ---------------------------------------------------------------------------------------------------- */
+/* -- Text and errors --------------------------------------------------------------------------- */
 static char *text_of(fv_ctx *ctx, const char *kernel, bool lines) {
     fv_buf b = { 0 };
     fv_kernel *k = fv_kernel_parse(ctx, "a\"b.lua", kernel);
@@ -121,13 +122,15 @@ static char *text_of(fv_ctx *ctx, const char *kernel, bool lines) {
 }
 /* Names that are words of C, of OpenCL and of its built-in functions. */
 static const char hostile[] = "kernel float { in int : f32[half=8, local=5]  out barrier : f32[half=8]  axis global:5\n"
-                              " grid get_global_id:4<8 { exp: double[get_global_id] =sum int[get_global_id, global] over global\n"
+                              " grid get_global_id:4<8 { exp: double[get_global_id] =sum int[get_global_id, global] "
+                              "over global\n"
                               "  min: barrier[get_global_id] = double[get_global_id] * 2.0 } }\n";
 Test(opencl, text) {
     fv_ctx *ctx = fv_ctx_new();
     char *plain = text_of(ctx, hostile, false), *lines = text_of(ctx, hostile, true);
     cr_expect(strstr(plain, "__kernel __attribute__((reqd_work_group_size(4, 1, 1)))"), "%s", plain);
-    cr_expect(strstr(plain, "fovea_float") && strstr(plain, "__global const float *int_") && strstr(plain, "/* exp */"), "%s", plain);
+    cr_expect(strstr(plain, "fovea_float") && strstr(plain, "__global const float *int_") && strstr(plain, "/* exp */"),
+              "%s", plain);
     cr_expect(!strstr(plain, "#line"));
     cr_expect(strstr(lines, "#line 2 \"a\\\"b.lua\"\n") && strstr(lines, "#line 3 "), "%s", lines);
     free(plain);
@@ -144,7 +147,9 @@ Test(opencl, hostile_names_build) {
 Test(opencl, refuses_vectors) {
     fv_ctx *ctx = fv_ctx_new();
     fv_buf b = { 0 };
-    fv_flat_kernel *k = fv_flat_parse(ctx, "v", "flat v { programs 1 group 1 tensor X inout f32 [n 8*1] for group 0 g = 0 to 1 { for item t = 0 to 1 {"
+    fv_flat_kernel *k = fv_flat_parse(ctx, "v",
+                                      "flat v { programs 1 group 1 tensor X inout f32 [n 8*1] for group 0 g = 0 to 1 "
+                                      "{ for item t = 0 to 1 {"
                                                 " store<8> X[0] = load<8> X[0] } } }");
     cr_assert(k && fv_flat_verify(k) == 0);
     cr_expect(!fv_opencl_print(k, false, &b));
@@ -160,8 +165,11 @@ Test(opencl, programs_are_kept) {
     fv_opencl *d = fv_opencl_open(ctx);
     cr_assert(d, "%s", kit_error(ctx));
     for (int i = 0; i < 3; i++) {
-        fv_kernel *k = fv_kernel_parse(ctx, "twice", i < 2 ? "kernel a { in X : f32[n=8] out Y : f32[n=8] grid n:4<8 { s: Y[n] = X[n]*2.0 } }"
-                                                           : "kernel a { in X : f32[n=8] out Y : f32[n=8] grid n:4<8 { s: Y[n] = X[n]*3.0 } }");
+        fv_kernel *k = fv_kernel_parse(ctx, "twice", i < 2
+                                       ? "kernel a { in X : f32[n=8] out Y : f32[n=8] grid n:4<8 { s: Y[n] = "
+                                         "X[n]*2.0 } }"
+                                                           : "kernel a { in X : f32[n=8] out Y : f32[n=8] grid n:4<8 "
+                                                            "{ s: Y[n] = X[n]*3.0 } }");
         fv_flat_kernel *f = fv_flatten_opencl(k, NULL, fv_opencl_target(d));
         cr_assert(f && fv_opencl_run_kernel(d, f, data), "%s", kit_error(ctx));
         for (int j = 0; j < 8; j++) cr_expect(y[j] == x[j] * (i < 2 ? 2 : 3));
@@ -184,7 +192,9 @@ Test(opencl, too_large_a_group) {
     fv_ctx *ctx = fv_ctx_new();
     fv_opencl *d = fv_opencl_open(ctx);
     double x[8] = { 0 }, *data[] = { x };
-    fv_flat_kernel *k = fv_flat_parse(ctx, "v", "flat v { programs 1 group 100000000 tensor X out f32 [n 8*1] for group 0 g = 0 to 1 {"
+    fv_flat_kernel *k = fv_flat_parse(ctx, "v",
+                                      "flat v { programs 1 group 100000000 tensor X out f32 [n 8*1] for group 0 g = "
+                                      "0 to 1 {"
                                                 " for item t = 0 to 100000000 { if t < 8 { store X[t] = 1.0 } } } }");
     cr_assert(d && k && fv_flat_verify(k) == 0);
     cr_expect(!fv_opencl_run_kernel(d, k, data), "it ran");
@@ -193,7 +203,7 @@ Test(opencl, too_large_a_group) {
     fv_ctx_dispose(ctx);
 }
 
-/* -- As a backend ---------------------------------------------------------------------------------------------------------- */
+/* -- As a backend ------------------------------------------------------------------------------ */
 Test(opencl, backend) {
     fv_ctx *ctx = fv_ctx_new();
     golden g;
@@ -225,13 +235,15 @@ Test(opencl, backend) {
 Test(opencl, packing) {
     static const double v[] = { 0, -0.0, 1, -1.5, 65504, 65520, 1e-8, 6e-8, 6.1e-5, 0.1, 1e30, 2049, 2051 };
     enum { N = sizeof v / sizeof v[0] };
-    static const double half[] = { 0, -0.0, 1, -1.5, 65504, (double)INFINITY, 0, 0x1p-24, 0, 0.0999755859375, (double)INFINITY, 2048, 2052 };
+    static const double half[] = { 0, -0.0, 1, -1.5, 65504, (double)INFINITY, 0, 0x1p-24, 0, 0.0999755859375,
+            (double)INFINITY, 2048, 2052 };
     double back[N];
     unsigned char bytes[8 * N];
     fv_opencl_pack(FV_F16, v, N, bytes);
     fv_opencl_unpack(FV_F16, bytes, N, back);
     for (int i = 0; i < N; i++)
-        if (i != 8) cr_expect(back[i] == half[i] && signbit(back[i]) == signbit(half[i]), "%g as f16 is %.17g", v[i], back[i]);
+        if (i != 8) cr_expect(back[i] == half[i] && signbit(back[i]) == signbit(half[i]), "%g as f16 is %.17g", v[i],
+                              back[i]);
     cr_expect(fabs(back[8] - v[8]) <= 0x1p-25);
     fv_opencl_pack(FV_BF16, v, N, bytes);
     fv_opencl_unpack(FV_BF16, bytes, N, back);

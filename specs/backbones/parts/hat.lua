@@ -19,7 +19,7 @@ end
 local function hybrid(x, name, o)
   local y = layer_norm(x, name .. ".norm1", o.eps):store()
   local z = window_attention(y, name .. ".attn", { heads = o.heads, window = o.window, shift = o.shift, mask = o.mask,
-    keep = true, qkv_bias = o.qkv_bias, scale = o.scale })
+    whole = true, keep = true, qkv_bias = o.qkv_bias, scale = o.scale })
   x = x + z + o.conv_scale * channel_attention(y, name .. ".conv_block", o)
   return feed(x:store(), name, o)
 end

@@ -1,0 +1,27 @@
+# check: agrees where it should, names what declines, and notices a wrong number.
+. "$(dirname "$0")/kit.sh"
+expect 0 "$fovea" check neighborhood $small --set kernel=3 --set rel_pos_bias=true
+says out "cpu"
+says out "worst o[b="
+[ "$(grep -c agrees out)" -ge 2 ] || { cat out >&2; fail "box and offset take a neighbourhood"; }
+expect 0 "$fovea" check dense --shape b=1,head=2,m=20,kv=1,n=33,d=16 --set causal=true --rounds 3
+says out "declined: "
+says out "3 random passes"
+
+# Sums, products and moves of whole numbers must be exact.
+cat >exact.lua <<'L'
+local x = input("x", "b h w c")
+output("y", conv2d(x, "conv", { out = 5, kernel = 3, pad = 1, bias = true }):max"c", "b h w")
+L
+expect 0 "$fovea" check exact.lua --shape b=1,h=6,w=7,c=4
+says out "must be exact"
+
+# What is off by three tolerances is found, and the level is named; what is off by a third of one is not.
+FOVEA_CHECK_SPOIL=3
+export FOVEA_CHECK_SPOIL
+expect 1 "$fovea" check exact.lua --shape b=1,h=6,w=7,c=4
+says out "DISAGREES"
+says out "interpreted: tile program"
+FOVEA_CHECK_SPOIL=0.3
+expect 0 "$fovea" check dense --shape b=1,head=1,m=20,kv=1,n=33,d=16 --rounds 1
+unset FOVEA_CHECK_SPOIL

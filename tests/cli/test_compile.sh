@@ -1,0 +1,68 @@
+# compile: the example of the header compiles, needs nothing but the system's libraries, and gives the bits of `fovea run`.
+. "$(dirname "$0")/kit.sh"
+cc=${CC:-cc}
+command -v "$cc" >/dev/null && command -v objcopy >/dev/null || { echo "no C compiler here"; exit 0; }
+
+# example NAME: the program of NAME.h, linked with the object and with the library.
+example() {
+    sed -n '/^#if 0  \/\* An example/,/^#endif  \/\* end/p' "$1.h" | sed '1d;$d' >"$1_main.c"
+    expect 0 $cc -std=c11 -Wall -Wextra -Werror "$1_main.c" "$1.o" -lpthread -lm -o "$1_static"
+    expect 0 $cc -std=c11 "$1_main.c" "./$1.so" -lpthread -lm -o "$1_shared"
+}
+spec="neighborhood $small --set kernel=3 --set rel_pos_bias=true"
+expect 0 "$fovea" compile $spec -o na
+example na
+expect 0 "$fovea" run $spec --write-used used.safetensors --output want.safetensors
+expect 0 ./na_static used.safetensors used.safetensors got.safetensors
+expect 0 cmp want.safetensors got.safetensors
+expect 0 ./na_shared used.safetensors used.safetensors got2.safetensors
+expect 0 cmp want.safetensors got2.safetensors
+expect 1 ./na_static missing used.safetensors got.safetensors
+
+# Undefined symbols are libc's, libm's and pthread's; of the object's own, only the model's are strong.
+nm -D -u na.so | awk '{ print $2 }' | grep -v '@GLIBC' | grep -vE '^(_ITM_|__gmon_start__|__cxa_finalize)' >alien || true
+[ ! -s alien ] || fail "na.so needs $(cat alien)"
+nm na.o | awk '$2 ~ /[TDRB]/ { print $3 }' | grep -v '^na_' >strong || true
+[ ! -s strong ] || fail "na.o defines $(cat strong)"
+
+# A second model beside it in one program, with a prepared block; sizes in the header are exact.
+cat >net.lua <<'L'
+local x = input("x", "n c")
+local y = linear(x, "fc", "c=24")
+output("y", gelu(y), "n c")
+output("s", y:sum"c", "n")
+L
+expect 0 "$fovea" compile net.lua --shape n=7,c=12
+example net
+expect 0 "$fovea" run net.lua --shape n=7,c=12 --write-used used2.safetensors --output want2.safetensors
+expect 0 ./net_static used2.safetensors used2.safetensors got3.safetensors
+expect 0 cmp want2.safetensors got3.safetensors
+cat >both.c <<'C'
+#include "na.h"
+#include "net.h"
+#include <stdio.h>
+int main(void) {
+    fovea_error e;
+    fovea_workspace w;
+    for (int t = 1; t <= 4; t++) {
+        fovea_options o = {.threads = t};
+        if (fovea_workspace_measure(na_program(), &o, &w, &e) || w.total != NA_WORKSPACE_BYTES(t)) return 1;
+        if (fovea_workspace_measure(net_program(), &o, &w, &e) || w.total != NET_WORKSPACE_BYTES(t) || w.prepared != NET_PREPARED_BYTES) return 2;
+    }
+    return NET_OUTPUTS == 2 && NET_INPUTS == 1 && NET_INPUT_0_BYTES == 7 * 12 * 4 ? 0 : 3;
+}
+C
+expect 0 $cc -std=c11 both.c na.o net.o -lpthread -lm -o both
+expect 0 ./both
+
+# Failure leaves nothing; names and tools are checked.
+CC=/nonexistent/cc expect 1 "$fovea" compile $spec -o lost
+says err "CC names another"
+printf '#!/bin/sh\necho broken tool\nexit 3\n' >badcc
+chmod +x badcc
+CC=$work/badcc expect 1 "$fovea" compile $spec -o lost
+says err "broken tool"
+expect 1 "$fovea" compile $spec -o 1lost
+expect 1 "$fovea" compile $spec -o lost --dtype f8
+expect 1 "$fovea" compile $spec -o lost --target z80
+for f in lost.o lost.so lost.h 1lost.h; do [ ! -e $f ] || fail "$f was written"; done

@@ -1,0 +1,49 @@
+# show: every level has text; the pattern is what the definition says.
+. "$(dirname "$0")/kit.sh"
+spec="neighborhood $small --set kernel=3 --set dilation=2"
+expect 0 "$fovea" show $spec
+says out "graph"
+for level in plan kernel flat schedule declined cost; do
+    expect 0 "$fovea" show $spec --$level
+    [ -s out ] || fail "--$level is empty"
+done
+expect 0 "$fovea" show $spec --llvm --launch 0
+says out "define"
+expect 0 "$fovea" show $spec --asm --launch 0
+says out ".text"
+expect 0 "$fovea" show $spec --cost
+says out "multiply-accumulates"
+expect 0 "$fovea" show $spec --declined
+says out "chosen"
+
+expect 0 "$fovea" show $spec --pattern --query h=4,w=0
+cat >want <<'P'
+    ··········
+    ··········
+    █·█·█·····
+    ··········
+    ◉·█·█·····
+    ··········
+    █·█·█·····
+    ··········
+    ··········
+P
+grep '^    ' out >got
+expect 0 cmp want got
+says out "sees 9 of 9 keys"
+
+expect 0 "$fovea" show dense --shape b=1,head=1,m=4,kv=1,n=6,d=8 --set causal=true --pattern --query m=1
+cat >want <<'P'
+    ███···
+    ████··
+    █████·
+    ██████
+P
+grep '^    ' out >got
+expect 0 cmp want got
+says out "sees 4 of 6 keys"
+
+expect 0 "$fovea" show $spec --pattern -o p.png -o p.svg
+expect 0 "$fovea" show $spec --pattern -o p.png
+head -c 4 p.png | grep -q PNG || fail "p.png is no PNG"
+grep -q "<svg" p.svg || fail "p.svg is no SVG"
