@@ -86,7 +86,7 @@ bool fv_build_codes(fv_module *m) {
 
 fv_flat_kernel *fv_built_flat(fv_module *m, fv_built *c) {
     if (c->flat) return c->flat;
-    fv_flat_kernel *k = fv_flatten_cpu(c->launch->kernel, c->launch->schedule, m->machine.facts);
+    fv_flat_kernel *k = fv_flatten_chosen(c->launch->kernel, c->launch->schedule, m->machine.facts);
     if (!k) return NULL;
     c->scratch_bytes = k->scratch_bytes;
     c->programs = k->programs;

@@ -255,6 +255,9 @@ void fv_note(fv_ctx *c, fv_loc loc, const char *fmt, ...) {
 int fv_error_count(const fv_ctx *c) { return c->n_errors; }
 int fv_diag_count(const fv_ctx *c) { return c->n_diags; }
 const fv_diag *fv_diag_at(const fv_ctx *c, int i) { return &c->diags[i]; }
+void fv_diag_rewind(fv_ctx *c, int n) {
+    while (c->n_diags > n) c->n_errors -= !c->diags[--c->n_diags].is_note;
+}
 void fv_diag_clear(fv_ctx *c) { c->n_diags = c->n_errors = 0; }
 
 static void source_line(const char *file, int line, fv_buf *out) {

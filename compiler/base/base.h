@@ -81,6 +81,8 @@ void fv_note(fv_ctx *ctx, fv_loc loc, const char *fmt, ...) __attribute__((forma
 int fv_error_count(const fv_ctx *ctx);
 int fv_diag_count(const fv_ctx *ctx);
 const fv_diag *fv_diag_at(const fv_ctx *ctx, int i);
+/* Forgets what was recorded since the count was `n`: of a caller that tried something and goes another way. */
+void fv_diag_rewind(fv_ctx *ctx, int n);
 void fv_diag_clear(fv_ctx *ctx); /* forget all (a caller that tried something and recovered) */
 /* Writes "file:line: error[E0103]: text", the source line (read from the file when it can be), and the notes. */
 void fv_diag_render(const fv_ctx *ctx, fv_buf *out);

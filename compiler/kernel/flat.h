@@ -93,6 +93,9 @@ extern const fv_target fv_target_opencl; /* l1_bytes: local memory of a group; r
  * defaults. Returns NULL after recording SCHEDULE or KERNEL errors that say which limit refused it. */
 
 fv_flat_kernel *fv_flatten_cpu(const fv_kernel *k, const fv_schedule *s, const fv_target *t);
+/* The same for a schedule that nobody asked for: nests that do not fit the target's registers are taken out of it, in
+ * place, so that what is shown is what runs. */
+fv_flat_kernel *fv_flatten_chosen(const fv_kernel *k, fv_schedule *io_schedule, const fv_target *t);
 /* Tile to flat for OpenCL: items, private and local memory, barriers. */
 fv_flat_kernel *fv_flatten_opencl(const fv_kernel *k, const fv_schedule *s, const fv_target *t);
 /* Expands EXP, EXP2, LOG, LOG2, ERF, TANH, SIN, COS, RSQRT, POW, SAFE into arithmetic, RINT, SCALEF, MANTISSA and

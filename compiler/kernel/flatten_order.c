@@ -5,8 +5,8 @@
 
 enum { MAX_OPERANDS = 8, MAX_LOADS = 512, MAX_BODY = 2000, BROADCAST_ROWS = 8 };
 
-/* Registers left for broadcasts, masks and temporaries. Measured: 28 of 32 live; of 16, 4 x 3 products with one broadcast (15 live), 12 else. */
-static int spare(const fl *f, bool broadcasts) { return f->t->registers > 16 || !broadcasts ? 4 : 1; }
+/* Registers left for broadcasts, masks and temporaries. Measured: 28 of 32 live; 15 of 16, but 12 where a permutation has an operand of its own. */
+static int spare(const fl *f, bool maps) { return f->t->registers > 16 || maps ? 4 : 1; }
 
 typedef struct { bool vector, mapped; int64_t coef[FV_MAX_AXES]; bool odd[FV_MAX_AXES]; } operand;
 typedef struct {
@@ -98,11 +98,12 @@ bool fl_outside(fl *f, const fl_group *g) {
 }
 
 /* -- Counting registers ---------------------------------------------------------------------------------------------------- */
-typedef struct { int64_t points, acc, loads, live, rows; bool broadcasts; } tally;
+typedef struct { int64_t points, acc, loads, live, rows; bool maps; } tally;
 static tally count(const block *b) {
     tally t = {1, 1, 0, 0, 0, false};
     int64_t keep = 0;
-    int vectors = 0, maps = 0;
+    int vectors = 0;
+    bool maps = false;
     for (int j = 0; j < b->g->n_axes; j++) {
         t.points *= b->step[j];
         if (j < b->g->n_free) t.acc *= b->step[j];
@@ -114,7 +115,7 @@ static tally count(const block *b) {
         maps |= b->op[j].mapped;
         if (!vectors++ || n < keep) keep = n;
     }
-    t.broadcasts = vectors < 2;
+    t.maps = maps;
     t.live = t.acc + keep + (vectors > 1) + maps;         /* a broadcast is part of the product; a second vector is not */
     return t;
 }
@@ -144,7 +145,7 @@ typedef struct { block *b; double best; int64_t step[FV_MAX_AXES]; } search;
 static void judge(search *s) {
     block *b = s->b;
     tally t = count(b);
-    if (t.live > b->f->t->registers - spare(b->f, t.broadcasts) || t.rows > BROADCAST_ROWS * 2 || t.points > 256) return;
+    if (t.live > b->f->t->registers - spare(b->f, t.maps) || t.rows > BROADCAST_ROWS * 2 || t.points > 256) return;
     double score = (double)t.points / (double)(t.points + t.loads);
     for (int j = 0; j < b->g->n_axes; j++) {
         int64_t e = extent_of(b, j), n = (e + b->step[j] - 1) / b->step[j];
@@ -291,9 +292,9 @@ static bool check_size(fl *f, const fl_group *g, const fl_item *item, int n, fv_
         fl_refuse(f, "nest.%s unrolls %lld points, the limit is %d", fv_cstr(f->ctx, label), (long long)t.points, MAX_BODY);
         return false;
     }
-    if (b.n_operands && g->lane && t.live > f->t->registers - spare(f, t.broadcasts)) {
+    if (b.n_operands && g->lane && t.live > f->t->registers - spare(f, t.maps)) {
         fl_refuse(f, "nest.%s keeps %lld vectors live, %s has %d registers and %d are kept free", fv_cstr(f->ctx, label), (long long)t.live,
-                  f->t->name, f->t->registers, spare(f, t.broadcasts));
+                  f->t->name, f->t->registers, spare(f, t.maps));
         return false;
     }
     if (b.n_operands && t.live > f->out->max_live) f->out->max_live = (int)t.live;

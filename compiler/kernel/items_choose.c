@@ -176,7 +176,8 @@ static bool given(it *f, const fv_schedule *s, const fv_sched_entry *list) {
     for (int i = 0; i < names.n && f->n_ways < IT_MAX_WAYS; i++)
         f->way[f->n_ways++] = (it_way){ .n = 1, .axis = { names.axis[i] } };
     int64_t own = f->n_ways ? it_points(f, f->way[0].axis, f->way[0].n) : 64;
-    f->group = fv_schedule_int(s, FV_F_GROUP, (fv_str){ 0 }, own > IT_MAX_GROUP ? IT_MAX_GROUP : own);
+    f->group = fv_schedule_int(s, FV_F_GROUP, (fv_str){ 0 }, 0);
+    if (!f->group) f->group = own > IT_MAX_GROUP ? IT_MAX_GROUP : own;
     if (!good_group(f, f->group)) return false;
     it_place(f);
     return true;

@@ -287,6 +287,22 @@ static int64_t row_tile(int64_t extent, int64_t want) { /* about `want` rows, ba
     int64_t n = (extent + want - 1) / want;
     return (extent + n - 1) / n;
 }
+/* The innermost reduced axis of a depthwise product is unrolled where it is a short row of taps. */
+static bool unrolls_taps(const contraction *x, int weight, bool elementwise) {
+    return elementwise && weight >= 0 && x->n_over && x->over[x->n_over - 1].extent <= 7;
+}
+/* Rows of one register block: what the registers hold beside the vectors of the lanes; at most eight broadcasts share a
+ * cache set where rows are a power of two apart. */
+static int row_block(const contraction *x, int nv, int weight, bool elementwise) {
+    int spare = x->l->t->registers - 4;
+    if (elementwise) {
+        int taps = unrolls_taps(x, weight, elementwise) ? (int)x->over[x->n_over - 1].extent : 1;
+        int rows = spare - 1 - taps;
+        return rows < 2 ? 2 : rows > 14 ? 14 : rows;
+    }
+    if (x->l->t->registers < 32) return nv >= 2 ? 4 : 7;
+    return nv >= 4 ? 6 : nv >= 2 ? 8 : 14;
+}
 static fv_stmt *reduce_stmt(lower_kernel *k, contraction *x, const char *label, const fv_buffer *acc, fv_write w,
                             const fv_expr *e) {
     fv_stmt *s = lower_stmt(k, &k->body, x->p.n >= 2 ? FV_S_CONTRACT : FV_S_REDUCE, label);
@@ -356,8 +372,7 @@ void lower_emit_reduce(lower *l, const fv_node *anchor, const fv_node *final) {
     if (x.n_lane && !x.lane_reduced)
         lower_grid(&k, lane.axis, panel < lane.extent || weight >= 0 ? panel : lane.extent, lane.extent);
     for (int i = 0; i < x.n_point; i++) lower_grid(&k, x.point[i].name, 0, x.point[i].extent);
-    int m_block = nv >= 4 ? 6 : nv == 3 ? 8 : nv == 2 ? 8 : 14;
-    if (l->t->registers < 32) m_block = nv >= 3 ? 4 : nv == 2 ? 4 : 7;
+    int m_block = row_block(&x, nv, weight, elementwise);
     if (x.n_row) lower_grid(&k, row.axis, row_tile(row.extent, x.p.n > 1 ? 64 : 16), row.extent);
     for (int i = 0; i < x.n_over; i++) lower_axis(&k, x.over[i].name, x.over[i].extent);
 
@@ -368,7 +383,8 @@ void lower_emit_reduce(lower *l, const fv_node *anchor, const fv_node *final) {
     for (int i = 0; i < x.p.n; i++) {
         const fv_expr *e = lower_apply_fused(&k, &lane, x.p.factor[i]);
         if (i == weight && x.n_lane && !x.lane_reduced && fv_uses_axis(e, lane.axis)) {
-            x.p.factor[i] = pack(&x, &k, lower_apply_fused(&k, &row, e), &lane, panel);
+            const fv_expr *w = lower_filled(l, &k.facts, lower_apply_fused(&k, &row, e));
+            x.p.factor[i] = pack(&x, &k, w, &lane, panel);
             continue;
         }
         x.p.factor[i] = lower_bind(&k, lower_apply_fused(&k, &row, e));
@@ -405,7 +421,7 @@ void lower_emit_reduce(lower *l, const fv_node *anchor, const fv_node *final) {
         if (x.n_row) fv_buf_printf(&nest, ",%s/%d!", fv_cstr(c, row.axis), m_block);
         for (int i = 0; i < x.n_over; i++)
             fv_buf_printf(&nest, ",%s%s", fv_cstr(c, x.over[i].name),
-                          elementwise && weight >= 0 && i == x.n_over - 1 && x.over[i].extent <= 7 ? "!" : "");
+                          unrolls_taps(&x, weight, elementwise) && i == x.n_over - 1 ? "!" : "");
         fv_schedule_set_names(c, k.schedule, FV_F_NEST, fv_cstr(c, mm->label), nest.text);
         fv_buf_dispose(&nest);
     }

@@ -193,11 +193,6 @@ static lower_pair value_at(walk *w, const fv_value *v, const fv_expr *const *ind
     FV_ASSERT(false, "lower: a value that is neither stored nor a view or map");
     return (lower_pair){NULL, NULL};
 }
-lower_pair lower_value_at(lower *l, const fv_facts *f, const fv_value *v, const fv_expr *const *index) {
-    walk w = {.l = l, .f = f};
-    return value_at(&w, v, index);
-}
-
 static const fv_expr *join(fv_ctx *c, const fv_expr *cond, const fv_expr *a,
                            const fv_expr *b) { /* existence of where(cond, a, b) */
     if (!a && !b) return NULL;
@@ -246,6 +241,10 @@ static lower_pair simplified(lower *l, const fv_facts *f, lower_pair p) {
     if (fv_is_true(p.exists)) p.exists = NULL;
     return p;
 }
+lower_pair lower_value_at(lower *l, const fv_facts *f, const fv_value *v, const fv_expr *const *index) {
+    walk w = {.l = l, .f = f};
+    return simplified(l, f, value_at(&w, v, index));
+}
 lower_pair lower_expand(lower *l, const fv_facts *f, const fv_expr *e) {
     walk w = {.l = l, .f = f};
     return simplified(l, f, expand(&w, e));
@@ -254,7 +253,7 @@ lower_pair lower_expand(lower *l, const fv_facts *f, const fv_expr *e) {
 lower_pair lower_value_at_self(lower *l, const fv_facts *f, const fv_value *v) {
     const fv_expr *at[FV_MAX_AXES];
     for (int i = 0; i < v->obj.rank; i++) at[i] = fv_axis_ref(l->ctx, v->axis[i].name);
-    return simplified(l, f, lower_value_at(l, f, v, at));
+    return lower_value_at(l, f, v, at);
 }
 
 typedef struct {

@@ -51,6 +51,22 @@ lower_product lower_factors(lower *l, const fv_facts *f, const fv_expr *body) {
     split(l, f, body, &p);
     return p;
 }
+typedef struct {
+    lower *l;
+    const fv_facts *f;
+} fill_walk;
+static const fv_expr *fill_read(fv_ctx *c, const fv_expr *e, void *user) {
+    const fill_walk *w = user;
+    if (e->op != FV_X_READ || e->i || e->ref->kind != FV_OBJ_VALUE || !bounds_of(w->l, w->f, e)) return e;
+    const fv_expr *zero = e->type == FV_BOOL           ? fv_bool(c, false)
+                          : fv_type_is_float(e->type) ? fv_float(c, 0)
+                                                      : fv_int(c, 0);
+    return fv_read(c, e->ref, e->arg, e->n, zero);
+}
+const fv_expr *lower_filled(lower *l, const fv_facts *f, const fv_expr *e) {
+    fill_walk w = {l, f};
+    return fv_rewrite(l->ctx, e, fill_read, &w);
+}
 
 typedef struct {
     lower *l;

@@ -101,6 +101,26 @@ function lib.conv1d(x, name, o)
   return (lib.conv(x, name, r))
 end
 
+-- parallel(x, list, o): the sum of depthwise convolutions of x, each { conv =, bn =, kernel =, dilation = (1) } with its
+-- batch norm. They are one convolution, as large as the first: its kernel is made when weights are bound. Zeros outside,
+-- padding of half a kernel. o: out (a multiple of c: as many outputs of each channel side by side), stride, eps
+function lib.parallel(x, list, o)
+  o = lib.table_of("parallel", o)
+  local c, K, W, B = lib.tensor_of("parallel", x).c, list[1].kernel, nil, nil
+  local size = { c = c, ["o.c"] = (o.out or c) // c }
+  for _, f in ipairs(list) do
+    local D, inner = f.dilation or 1, { c = c, ["o.c"] = size["o.c"], ["k.h"] = f.kernel, ["k.w"] = f.kernel }
+    local function stored(s) return lib.param(f.bn .. s, "(c o.c)", size) end
+    local function tap(a) return lib.exact(lib.axis(a, K) - (K - D * (f.kernel - 1) - 1) // 2, D) end
+    local w = lib.param(f.conv .. ".weight", "(c o.c) 1 k.h k.w", inner)
+    w = w { ["k.h"] = tap "p.h", ["k.w"] = tap "p.w", border = "cut" }:otherwise(0.0)
+    local scale = stored ".weight" * lib.rsqrt(stored ".running_var" + (o.eps or 1e-5))
+    local bias = stored ".bias" - stored ".running_mean" * scale
+    W, B = W and W + w * scale or w * scale, B and B + bias or bias
+  end
+  local y = lib.convolve(x, W, "", "h=p.h w=p.w", { stride = o.stride, pad = K // 2 }) + B
+  return y:merge "c = c o.c"
+end
 -- The gradient of a convolution to its input: w "c' c ky kx", g has the outputs as c, like the old extents; o as conv2d
 function lib.conv_back(g, w, like, o)
   lib.tensor_of("conv_back", g)

@@ -35,4 +35,5 @@ local function gnconv(x, name, o)
 end
 
 if ... then return gnconv end
-output("output", gnconv(input("input", "b c h w"), "", { order = config.order or 3, filter = config.filter }), "b c h w")
+local x, o = input("input", "b c h w"), { order = config.order or 3, filter = config.filter }
+output("output", gnconv(x, "", o), "b c h w")

@@ -6,7 +6,7 @@ local function net(width, filter, more)
   for k, v in pairs(more or {}) do r[k] = v end
   return r
 end
-local gf = { 0, 0, 14, 7 }                               -- the map that a stored spectrum is for, on each level; 0: none
+local gf = { 0, 0, 14, 7 }                               -- the map that the stored spectrum of a level is for; 0: none
 local o = settings({
   tiny_7x7  = net(64, none),
   tiny_gf   = net(64, gf),

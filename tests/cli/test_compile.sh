@@ -15,14 +15,14 @@ example na
 expect 0 "$fovea" run $spec --write-used used.safetensors --output want.safetensors
 expect 0 ./na_static used.safetensors used.safetensors got.safetensors
 expect 0 cmp want.safetensors got.safetensors
-expect 0 ./na_shared used.safetensors used.safetensors got2.safetensors
+LD_LIBRARY_PATH=. expect 0 ./na_shared used.safetensors used.safetensors got2.safetensors
 expect 0 cmp want.safetensors got2.safetensors
 expect 1 ./na_static missing used.safetensors got.safetensors
 
 # Undefined symbols are libc's, libm's and pthread's; of the object's own, only the model's are strong.
 nm -D -u na.so | awk '{ print $2 }' | grep -v '@GLIBC' | grep -vE '^(_ITM_|__gmon_start__|__cxa_finalize)' >alien || true
 [ ! -s alien ] || fail "na.so needs $(cat alien)"
-nm na.o | awk '$2 ~ /[TDRB]/ { print $3 }' | grep -v '^na_' >strong || true
+nm na.o | awk '$2 ~ /^[TDRB]$/ { print $3 }' | grep -v '^na_' >strong || true
 [ ! -s strong ] || fail "na.o defines $(cat strong)"
 
 # A second model beside it in one program, with a prepared block; sizes in the header are exact.

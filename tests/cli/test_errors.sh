@@ -3,13 +3,13 @@
 expect 1 "$fovea"
 expect 0 "$fovea" --help
 expect 0 "$fovea" --version
-expect 1 "$fovea" shwo
+expect 1 "$fovea" shows
 says err "the nearest is show"
 expect 1 "$fovea" run
 says err "E0601"
 expect 1 "$fovea" run neighborhod $small
 says err "the nearest is neighborhood"
-expect 1 "$fovea" run neighborhood --shpae b=1
+expect 1 "$fovea" run neighborhood --shpe b=1
 says err "the nearest is --shape"
 expect 1 "$fovea" run neighborhood --shape b
 says err "E0601"

@@ -28,9 +28,9 @@ cat >want <<'P'
     ··········
     ··········
 P
+says out "sees 9 of 9 keys"
 grep '^    ' out >got
 expect 0 cmp want got
-says out "sees 9 of 9 keys"
 
 expect 0 "$fovea" show dense --shape b=1,head=1,m=4,kv=1,n=6,d=8 --set causal=true --pattern --query m=1
 cat >want <<'P'
@@ -39,11 +39,11 @@ cat >want <<'P'
     █████·
     ██████
 P
+says out "sees 4 of 6 keys"
 grep '^    ' out >got
 expect 0 cmp want got
-says out "sees 4 of 6 keys"
 
-expect 0 "$fovea" show $spec --pattern -o p.png -o p.svg
+expect 0 "$fovea" show $spec --pattern -o p.svg
 expect 0 "$fovea" show $spec --pattern -o p.png
 head -c 4 p.png | grep -q PNG || fail "p.png is no PNG"
 grep -q "<svg" p.svg || fail "p.svg is no SVG"

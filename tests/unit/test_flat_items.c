@@ -190,6 +190,20 @@ static void refuse(const char *schedule, int64_t local, int words, const char *w
     cr_expect(strstr(kit_error(ctx), want), "%s: %s", schedule, kit_error(ctx));
     fv_ctx_dispose(ctx);
 }
+/* A group size alone leaves the list of axes to the default. */
+Test(flat_items, group_alone) {
+    fv_ctx *ctx = fv_ctx_new();
+    fv_kernel *k = fv_kernel_parse(ctx, "extra", kit_extra[1]);
+    for (int64_t group = 1; group <= 256; group = group * 3 + 1) {
+        fv_schedule *s = fv_schedule_new(ctx, "");
+        fv_schedule_set_int(ctx, s, FV_F_GROUP, "", group);
+        fv_flat_kernel *f = fv_flatten_opencl(k, s, NULL);
+        cr_assert(f, "%s", kit_error(ctx));
+        cr_expect(f->group_size == group, "%lld items, not %lld", (long long)f->group_size, (long long)group);
+        cr_expect(fv_flat_verify(f) == 0, "%s", kit_error(ctx));
+    }
+    fv_ctx_dispose(ctx);
+}
 Test(flat_items, limits) {
     refuse("item=q", 48 << 10, 160, "201 private words an item are needed, the limit is 160");
     refuse("item=", 1000, 160, "25728 bytes of local memory are needed, the target has 1000");

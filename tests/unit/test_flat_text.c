@@ -94,10 +94,10 @@ Test(flat_text, cut_anywhere) {
 Test(flat_text, one_wrong_character) {
     static const char wrong[] = "?@<}[0x-";
     for (size_t n = 0; n + 1 < sizeof rich; n++)
-        for (const char *w = wrong; *w; w += 1 + n % 3) {
+        for (size_t i = n % 3; i + 1 < sizeof wrong; i += 3) {
             char text[sizeof rich];
             memcpy(text, rich, sizeof rich);
-            text[n] = *w;
+            text[n] = wrong[i];
             fv_ctx *ctx = fv_ctx_new();
             fv_flat_kernel *k = fv_flat_parse(ctx, "wrong", text);
             cr_expect((k != NULL) == (fv_error_count(ctx) == 0));

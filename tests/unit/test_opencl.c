@@ -63,8 +63,6 @@ static void run_plan(const char *path) {
     fv_interp_options o = { .f32 = true, .check_poison = true };
     fv_plan *p = fv_plan_parse(ctx, path, g.in);
     cr_assert(p && fv_plan_verify(p) == 0, "%s: %s", path, kit_error(ctx));
-    for (int which = 0; which < 2; which++)             /* schedules of these files are for CPUs */
-        for (int i = 0; i < p->n_launches[which]; i++) p->launch[which][i]->schedule = NULL;
     double **a = calloc((size_t)p->n_tensors, sizeof *a), **b = calloc((size_t)p->n_tensors, sizeof *b);
     for (int i = 0; i < p->n_tensors; i++) {
         const fv_plan_tensor *t = p->tensor[i];
@@ -203,6 +201,23 @@ Test(opencl, too_large_a_group) {
     fv_ctx_dispose(ctx);
 }
 
+/* The same for local memory. */
+Test(opencl, too_much_local_memory) {
+    need_device();
+    fv_ctx *ctx = fv_ctx_new();
+    fv_opencl *d = fv_opencl_open(ctx);
+    double x[8] = { 0 }, *data[] = { x };
+    fv_flat_kernel *k = fv_flat_parse(ctx, "v", "flat v { programs 1 scratch 268435456 group 8 tensor X out f32 [n 8*1]"
+                                                " for group 0 g = 0 to 1 { alloc l local f32[67108864] at 0"
+                                                " for item t = 0 to 8 { store l[t] = 1.0 store X[t] = load l[t] } } }");
+    cr_assert(d && k && fv_flat_verify(k) == 0);
+    cr_expect(!fv_opencl_run_kernel(d, k, data), "it ran");
+    cr_expect(strstr(kit_error(ctx), "bytes of local memory") || strstr(kit_error(ctx), "OpenCL"), "%s",
+              kit_error(ctx));
+    fv_opencl_close(d);
+    fv_ctx_dispose(ctx);
+}
+
 /* -- As a backend ------------------------------------------------------------------------------ */
 Test(opencl, backend) {
     fv_ctx *ctx = fv_ctx_new();
@@ -214,7 +229,6 @@ Test(opencl, backend) {
     cr_assert(golden_read(path, &g), "%s", path);
     fv_plan *p = fv_plan_parse(ctx, path, g.in);
     cr_assert(p, "%s", kit_error(ctx));
-    for (int i = 0; i < p->n_launches[1]; i++) p->launch[1][i]->schedule = NULL;
     fv_compile_options o = { 0 };
     fv_module *m = b->compile(ctx, p, &o);
     cr_assert(m, "%s", kit_error(ctx));

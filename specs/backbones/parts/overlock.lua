@@ -26,17 +26,13 @@ end
 -- a large depthwise kernel and its smaller and dilated companions
 local function dilated_reparam(x, name, K, o)
   if o.deploy then return conv2d(x, name .. ".lk_origin", { kernel = K, depthwise = true, bias = true }) end
-  local function branch(conv, bn, k, D)
-    local y = conv2d(x, name .. conv, { kernel = k, dilation = D, depthwise = true, bias = false })
-    return batch_norm(y, name .. bn, o.bn_eps)
-  end
-  local y = branch(".lk_origin", ".origin_bn", K, 1)
   if not branches[K] then error(("kernel_size is one of 7, 9, 11, 13, 15, 17, not %d"):format(K)) end
-  for _, b in ipairs(branches[K]) do
+  local list = { { conv = name .. ".lk_origin", bn = name .. ".origin_bn", kernel = K } }
+  for i, b in ipairs(branches[K]) do
     local id = ("_k%d_%d"):format(b[1], b[2])
-    y = y + branch(".dil_conv" .. id, ".dil_bn" .. id, b[1], b[2])
+    list[i + 1] = { conv = name .. ".dil_conv" .. id, bn = name .. ".dil_bn" .. id, kernel = b[1], dilation = b[2] }
   end
-  return y
+  return parallel(x, list, { eps = o.bn_eps })
 end
 local function excite(x, name)
   local reduced = math.max(x.c // 8, 16)
