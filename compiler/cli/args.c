@@ -6,7 +6,8 @@
 #include <string.h>
 
 static const cli_option *find(const cli_option *list, const char *name, size_t n) {
-    for (; list->name; list++) if (strlen(list->name) == n && !strncmp(list->name, name, n)) return list;
+    for (; list->name; list++)
+        if (strlen(list->name) == n && !strncmp(list->name, name, n)) return list;
     return NULL;
 }
 static bool unknown(fv_ctx *ctx, const char *command, const cli_option *options, const char *word) {
@@ -14,43 +15,66 @@ static bool unknown(fv_ctx *ctx, const char *command, const cli_option *options,
     int n = 0;
     for (const cli_option *o = options; o->name && n < 128; o++) names[n++] = o->name;
     const char *near = fv_nearest_name(word + strspn(word, "-"), names, n);
-    fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "%s has no option %s%s%s%s", command, word, near ? "; the nearest is --" : "", near ? near : "", near ? "" : "");
+    fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "%s has no option %s%s%s%s", command, word,
+             near ? "; the nearest is --" : "", near ? near : "", near ? "" : "");
+    return false;
+}
+static bool add_given(fv_ctx *ctx, cli_args *out, const cli_option *o, const char *value) {
+    if (out->n_given == CLI_MAX_WORDS) {
+        fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "more than %d options and their values", CLI_MAX_WORDS);
+        return false;
+    }
+    out->given[out->n_given++] = (cli_given){o, value};
+    return true;
+}
+static bool add_word(fv_ctx *ctx, cli_args *out, const char *word) {
+    if (out->n_words == CLI_MAX_WORDS) {
+        fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "more than %d words", CLI_MAX_WORDS);
+        return false;
+    }
+    out->word[out->n_words++] = word;
+    return true;
+}
+/* An option at argv[*i] with its value, which may be the next word. */
+static bool add_option(fv_ctx *ctx, cli_args *out, int argc, char **argv, int *i, const cli_option **found) {
+    const char *w = argv[*i], *name = w + (w[1] == '-' ? 2 : 1), *equals = strchr(name, '=');
+    const cli_option *o = find(out->options, name, equals ? (size_t)(equals - name) : strlen(name));
+    *found = o;
+    if (!o) return unknown(ctx, out->command, out->options, w);
+    if (o->kind == CLI_FLAG && equals) {
+        fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "--%s takes no value", o->name);
+        return false;
+    }
+    if (o->kind == CLI_FLAG) return add_given(ctx, out, o, "");
+    if (equals) return add_given(ctx, out, o, equals + 1);
+    if (*i + 1 < argc) return add_given(ctx, out, o, argv[++*i]);
+    fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "--%s needs a value: %s", o->name, o->argument);
     return false;
 }
 bool cli_parse(fv_ctx *ctx, const char *command, const cli_option *options, int argc, char **argv, cli_args *out) {
-    *out = (cli_args){.command = command, .options = options};
-    const cli_option *open = NULL;                      /* the option that a plain word belongs to */
+    out->command = command;
+    out->options = options;
+    out->n_given = out->n_words = 0;
+    const cli_option *last = NULL; /* words after --input belong to it */
     for (int i = 0; i < argc; i++) {
-        const char *w = argv[i];
-        if (w[0] != '-' || !w[1]) {
-            if (open && out->n_given < 256) { out->given[out->n_given++] = (cli_given){open, w}; if (strcmp(open->name, "input") != 0) open = NULL; continue; }
-            if (out->n_words < 256) out->word[out->n_words++] = w;
-            continue;
-        }
-        const char *name = w + (w[1] == '-' ? 2 : 1), *equals = strchr(name, '=');
-        const cli_option *o = find(options, name, equals ? (size_t)(equals - name) : strlen(name));
-        if (!o) return unknown(ctx, command, options, w);
-        open = NULL;
-        if (out->n_given == 256) { fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "too many options"); return false; }
-        if (o->kind == CLI_FLAG) {
-            if (equals) { fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "--%s takes no value", o->name); return false; }
-            out->given[out->n_given++] = (cli_given){o, ""};
-        } else if (equals) out->given[out->n_given++] = (cli_given){o, equals + 1};
-        else if (i + 1 < argc) {
-            out->given[out->n_given++] = (cli_given){o, argv[++i]};
-            if (!strcmp(o->name, "input")) open = o;
-        } else { fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "--%s needs a value: %s", o->name, o->argument); return false; }
+        bool option = argv[i][0] == '-' && argv[i][1];
+        if (option                                 ? !add_option(ctx, out, argc, argv, &i, &last)
+            : last && !strcmp(last->name, "input") ? !add_given(ctx, out, last, argv[i])
+                                                   : !add_word(ctx, out, argv[i]))
+            return false;
     }
     return true;
 }
 const char *cli_value(const cli_args *a, const char *name) {
-    for (int i = a->n_given - 1; i >= 0; i--) if (!strcmp(a->given[i].option->name, name)) return a->given[i].value;
+    for (int i = a->n_given - 1; i >= 0; i--)
+        if (!strcmp(a->given[i].option->name, name)) return a->given[i].value;
     return NULL;
 }
 bool cli_flag(const cli_args *a, const char *name) { return cli_value(a, name) != NULL; }
 int cli_values(const cli_args *a, const char *name, const char **out, int cap) {
     int n = 0;
-    for (int i = 0; i < a->n_given && n < cap; i++) if (!strcmp(a->given[i].option->name, name)) out[n++] = a->given[i].value;
+    for (int i = 0; i < a->n_given && n < cap; i++)
+        if (!strcmp(a->given[i].option->name, name)) out[n++] = a->given[i].value;
     return n;
 }
 bool cli_int(fv_ctx *ctx, const cli_args *a, const char *name, int64_t least, int64_t *io) {
@@ -60,7 +84,8 @@ bool cli_int(fv_ctx *ctx, const cli_args *a, const char *name, int64_t least, in
     errno = 0;
     long long n = strtoll(v, &end, 10);
     if (errno || end == v || *end || n < least) {
-        fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "--%s takes a whole number of at least %lld, not '%s'", name, (long long)least, v);
+        fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "--%s takes a whole number of at least %lld, not '%s'", name,
+                 (long long)least, v);
         return false;
     }
     *io = n;

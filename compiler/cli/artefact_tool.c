@@ -1,4 +1,5 @@
-/* Running the system's compiler and linker: see artefact.h. No shell is involved, so that no path can be taken for a command. */
+/* Running the system's compiler and linker: see artefact.h. No shell is involved, so that no path can be taken for a
+ * command. */
 #define _POSIX_C_SOURCE 200809L
 #include "cli/artefact.h"
 #include "io/file.h"
@@ -33,14 +34,18 @@ bool cli_run_tool(fv_ctx *ctx, char *const *argv, const char *log) {
     posix_spawn_file_actions_adddup2(&files, STDOUT_FILENO, STDERR_FILENO);
     int failed = posix_spawn(&child, argv[0], &files, NULL, argv, environ);
     posix_spawn_file_actions_destroy(&files);
-    if (failed) { fv_error(ctx, FV_E_FILE, (fv_loc){0}, "cannot run %s: %s", argv[0], strerror(failed)); return false; }
+    if (failed) {
+        fv_error(ctx, FV_E_FILE, (fv_loc){0}, "cannot run %s: %s", argv[0], strerror(failed));
+        return false;
+    }
     while (waitpid(child, &status, 0) < 0 && errno == EINTR) {}
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return true;
     fv_error(ctx, FV_E_FILE, (fv_loc){0}, "%s failed", argv[0]);
     fv_bytes text;
     if (fv_file_read(ctx, log, 1 << 16, &text)) {
         int lines = 0;
-        for (char *s = strtok((char *)text.data, "\n"); s && lines < 8; s = strtok(NULL, "\n"), lines++) fv_note(ctx, (fv_loc){0}, "%s", s);
+        for (char *s = strtok((char *)text.data, "\n"); s && lines < 8; s = strtok(NULL, "\n"), lines++)
+            fv_note(ctx, (fv_loc){0}, "%s", s);
         fv_bytes_dispose(&text);
     }
     return false;

@@ -1,14 +1,22 @@
-/* Lengths and exactness of a graph's values: see check_bound.h. Invariant: one pass in node order; a value's entry is final when its node has been passed. */
+/* Lengths and exactness of a graph's values: see check_bound.h. Invariant: one pass in node order; a value's entry is
+ * final when its node has been passed. */
 #include "cli/check_bound.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { SMALL = 3, MOST_EXPRESSION = 256 };               /* magnitude of whole-number leaves; larger bodies count as inexact */
+enum { SMALL = 3, MOST_EXPRESSION = 256 }; /* magnitude of whole-number leaves; larger bodies count as inexact */
 static const double EPS = 0x1p-24, EXACT_LIMIT = 16777216;
 
-typedef struct { double length, most; bool exact; } entry;
-typedef struct { const fv_graph *g; entry *of; double length; } walk;    /* of: by value id */
+typedef struct {
+    double length, most;
+    bool exact;
+} entry;
+typedef struct {
+    const fv_graph *g;
+    entry *of;
+    double length;
+} walk; /* of: by value id */
 
 static void longest(const fv_value *v, void *user) {
     walk *w = user;
@@ -29,7 +37,7 @@ static double points(const fv_axis *a, int n) {
     return p;
 }
 
-/* -- Exactness ---------------------------------------------------------------------------------------------------------------------- */
+/* -- Exactness ---- */
 /* The largest magnitude of e; HUGE_VAL: not known to be a whole number below the limit. */
 static double largest(const walk *w, const fv_expr *e) {
     double a, b, m = HUGE_VAL;
@@ -41,26 +49,38 @@ static double largest(const walk *w, const fv_expr *e) {
         m = x && x->exact ? x->most : HUGE_VAL;
         break;
     }
-    case FV_X_NEG: case FV_X_ABS: m = largest(w, e->arg[0]); break;
-    case FV_X_ADD: case FV_X_SUB: m = largest(w, e->arg[0]) + largest(w, e->arg[1]); break;
+    case FV_X_NEG:
+    case FV_X_ABS: m = largest(w, e->arg[0]); break;
+    case FV_X_ADD:
+    case FV_X_SUB: m = largest(w, e->arg[0]) + largest(w, e->arg[1]); break;
     case FV_X_MUL: m = largest(w, e->arg[0]) * largest(w, e->arg[1]); break;
-    case FV_X_MIN: case FV_X_MAX: a = largest(w, e->arg[0]); b = largest(w, e->arg[1]); m = a > b ? a : b; break;
+    case FV_X_MIN:
+    case FV_X_MAX:
+        a = largest(w, e->arg[0]);
+        b = largest(w, e->arg[1]);
+        m = a > b ? a : b;
+        break;
     case FV_X_WHERE:
         a = largest(w, e->arg[1]);
         b = largest(w, e->arg[2]);
         m = a > b ? a : b;
         if (largest(w, e->arg[0]) == HUGE_VAL) m = HUGE_VAL;
         break;
-    case FV_X_LT: case FV_X_LE: case FV_X_EQ: case FV_X_NE: case FV_X_AND: case FV_X_OR:
-        m = largest(w, e->arg[0]) < EXACT_LIMIT && largest(w, e->arg[1]) < EXACT_LIMIT ? 1 : HUGE_VAL;
-        break;
+    case FV_X_LT:
+    case FV_X_LE:
+    case FV_X_EQ:
+    case FV_X_NE:
+    case FV_X_AND:
+    case FV_X_OR: m = largest(w, e->arg[0]) < EXACT_LIMIT && largest(w, e->arg[1]) < EXACT_LIMIT ? 1 : HUGE_VAL; break;
     case FV_X_NOT: m = largest(w, e->arg[0]); break;
     default: break;
     }
-    if (m >= EXACT_LIMIT && !fv_type_is_float(e->type) && e->op != FV_X_READ) {      /* integer arithmetic on coordinates has no roundings */
+    if (m >= EXACT_LIMIT && !fv_type_is_float(e->type) &&
+        e->op != FV_X_READ) { /* integer arithmetic on coordinates has no roundings */
         fv_range r = fv_range_of(NULL, e);
         if (e->type == FV_BOOL) m = 1;
-        else if (r.lo > -(INT64_C(1) << 24) && r.hi < (INT64_C(1) << 24)) m = fmax(fabs((double)r.lo), fabs((double)r.hi));
+        else if (r.lo > -(INT64_C(1) << 24) && r.hi < (INT64_C(1) << 24))
+            m = fmax(fabs((double)r.lo), fabs((double)r.hi));
     }
     return m < EXACT_LIMIT ? m : HUGE_VAL;
 }
@@ -76,7 +96,7 @@ static void compute_exact(const walk *w, const fv_node *n, entry *out) {
     out->exact = m < EXACT_LIMIT;
 }
 
-/* -- Nodes ---------------------------------------------------------------------------------------------------------------------------- */
+/* -- Nodes ---- */
 static double own_length(const fv_node *n) {
     if (n->op == FV_NODE_COMPUTE) {
         const fv_compute_node *c = &n->u.compute;
@@ -96,7 +116,9 @@ static entry entry_of(const walk *w, const fv_node *n) {
     entry e = {.length = w->length + own_length(n), .most = SMALL, .exact = true};
     const entry *src = NULL;
     switch (n->op) {
-    case FV_NODE_INPUT: case FV_NODE_PARAM: case FV_NODE_STATE: break;
+    case FV_NODE_INPUT:
+    case FV_NODE_PARAM:
+    case FV_NODE_STATE: break;
     case FV_NODE_CONST:
         e.most = 0;
         for (int64_t i = 0; i < n->u.constant.count; i++) {
@@ -118,8 +140,15 @@ static entry entry_of(const walk *w, const fv_node *n) {
         }
         break;
     case FV_NODE_COMPUTE: compute_exact(w, n, &e); break;
-    case FV_NODE_TOPK: src = &w->of[n->u.topk.src->id]; e.exact = src->exact; e.most = src->most; break;
-    case FV_NODE_PLACEHOLDER: case FV_NODE_ATTEND: case FV_NODE_SCAN: case FV_NODE_COUNT: e.exact = false; break;
+    case FV_NODE_TOPK:
+        src = &w->of[n->u.topk.src->id];
+        e.exact = src->exact;
+        e.most = src->most;
+        break;
+    case FV_NODE_PLACEHOLDER:
+    case FV_NODE_ATTEND:
+    case FV_NODE_SCAN:
+    case FV_NODE_COUNT: e.exact = false; break;
     }
     return e;
 }

@@ -5,14 +5,19 @@
 
 /* For every output of the graph, in order.
  *
- * length: roundings that can add up on the way to the output, counted along the longest path: the square root of the number of terms of a sum (their errors have
- * no common sign), the number of operations of a map, sqrt(dot) + sqrt(keys) + 8 for an attend. The tolerance of an element is
- *     4 * length * eps * max|want|,   eps = 2^-24,
- * with the maximum over the whole output. Source of the square root: N. J. Higham, T. Mary, "A New Approach to Probabilistic Rounding Error Analysis", SIAM J.
- * Sci. Comput. 41(5), 2019; the factor 4 is their lambda, for which a violation has a probability below 1e-3 per element of the worst path.
+ * length: roundings that can add up on the way to the output, counted along the longest path: the square root of the
+ * number of terms of a sum (their errors have no common sign), the number of operations of a map, sqrt(dot) +
+ * sqrt(keys) + 8 for an attend. The tolerance of an element is 4 * length * eps * max|want|,   eps = 2^-24, with the
+ * maximum over the whole output. Source of the square root: N. J. Higham, T. Mary, "A New Approach to Probabilistic
+ * Rounding Error Analysis", SIAM J. Sci. Comput. 41(5), 2019; the factor 4 is their lambda, for which a violation has a
+ * probability below 1e-3 per element of the worst path.
  *
- * exact: with whole numbers in -3..3 in every input and parameter every intermediate is a whole number below 2^24: any order of f32 operations is exact. */
-typedef struct { double length; bool exact; } cli_bound;
+ * exact: with whole numbers in -3..3 in every input and parameter every intermediate is a whole number below 2^24: any
+ * order of f32 operations is exact. */
+typedef struct {
+    double length;
+    bool exact;
+} cli_bound;
 void cli_bounds(const fv_graph *g, cli_bound *out);
 double cli_tolerance(const cli_bound *b, double most);
 #endif

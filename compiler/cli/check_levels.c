@@ -1,4 +1,5 @@
-/* Executing a plan by interpreters or on a device: see check_levels.h. Invariant: every tensor has memory of its own, poisoned where the plan writes it. */
+/* Executing a plan by interpreters or on a device: see check_levels.h. Invariant: every tensor has memory of its own,
+ * poisoned where the plan writes it. */
 #include "cli/check_levels.h"
 #include "kernel/flat.h"
 #ifdef FOVEA_HAVE_OPENCL
@@ -12,7 +13,8 @@
 /* Visits a tensor's elements in row-major order: number and place in memory. */
 static void copy(const fv_plan_tensor *t, double *memory, const void *data, fovea_dtype type, const double *constant) {
     int64_t index[FV_MAX_AXES] = {0}, at = 0;
-    for (int d = 0; d < t->rank; d++) if (t->extent[d] == 0) return;
+    for (int d = 0; d < t->rank; d++)
+        if (t->extent[d] == 0) return;
     for (int64_t n = 0;; n++) {
         memory[at] = constant ? constant[n] : cli_element(data, type, n);
         int j = t->rank - 1;
@@ -28,9 +30,13 @@ static void copy(const fv_plan_tensor *t, double *memory, const void *data, fove
 static bool fill(fv_ctx *ctx, cli_session *s, const fv_plan_tensor *t, double *memory) {
     int64_t n = fv_plan_tensor_elements(t), count;
     for (int64_t j = 0; j < n; j++) memory[j] = (double)NAN;
-    if (t->kind == FV_MEM_CONST) { copy(t, memory, NULL, FOVEA_F32, t->data); return true; }
+    if (t->kind == FV_MEM_CONST) {
+        copy(t, memory, NULL, FOVEA_F32, t->data);
+        return true;
+    }
     if (t->kind != FV_MEM_INPUT && t->kind != FV_MEM_PARAM) return true;
-    const fv_node *leaf = cli_find_leaf(s->spec.graph, t->kind == FV_MEM_INPUT ? FV_NODE_INPUT : FV_NODE_PARAM, fv_cstr(ctx, t->name));
+    const fv_node *leaf =
+        cli_find_leaf(s->spec.graph, t->kind == FV_MEM_INPUT ? FV_NODE_INPUT : FV_NODE_PARAM, fv_cstr(ctx, t->name));
     fovea_dtype type = t->type == FV_I32 ? FOVEA_I32 : t->type == FV_BOOL ? FOVEA_BOOL : FOVEA_F32;
     const void *data = leaf ? cli_leaf(ctx, s, leaf, type, &count) : NULL;
     if (data) copy(t, memory, data, type, NULL);
@@ -41,7 +47,8 @@ static bool launch(const fv_compiled *c, const fv_launch *l, double **memory, bo
     double **data = malloc(sizeof *data * (size_t)(l->n_args + 1));
     fv_flat_kernel *f = flat ? fv_flatten_cpu(l->kernel, l->schedule, c->target) : NULL;
     for (int j = 0; data && j < l->n_args; j++) data[j] = memory[l->arg[j]];
-    bool fine = data && (flat ? f && fv_flat_interpret(f, data, 0, f->programs, 1) : fv_kernel_interpret(l->kernel, data, &o));
+    bool fine =
+        data && (flat ? f && fv_flat_interpret(f, data, 0, f->programs, 1) : fv_kernel_interpret(l->kernel, data, &o));
     free(data);
     return fine;
 }
@@ -55,7 +62,8 @@ static bool execute(fv_ctx *ctx, const fv_compiled *c, double **memory, cli_exec
 #endif
     }
     for (int w = 0; w < 2; w++)
-        for (int i = 0; i < c->plan->n_launches[w]; i++) if (!launch(c, c->plan->launch[w][i], memory, by == CLI_BY_FLAT)) return false;
+        for (int i = 0; i < c->plan->n_launches[w]; i++)
+            if (!launch(c, c->plan->launch[w][i], memory, by == CLI_BY_FLAT)) return false;
     return true;
 }
 static bool take_outputs(fv_ctx *ctx, const fv_graph *g, const fv_plan *p, double **memory, double **out) {
@@ -66,7 +74,11 @@ static bool take_outputs(fv_ctx *ctx, const fv_graph *g, const fv_plan *p, doubl
             out[o] = malloc(sizeof **out * (size_t)(n + 1));
             if (out[o]) memcpy(out[o], memory[t], sizeof **out * (size_t)n);
         }
-        if (!out[o]) { fv_error(ctx, FV_E_RUN, (fv_loc){0}, "the plan does not compute the output %s", fv_cstr(ctx, g->output[o].name)); return false; }
+        if (!out[o]) {
+            fv_error(ctx, FV_E_RUN, (fv_loc){0}, "the plan does not compute the output %s",
+                     fv_cstr(ctx, g->output[o].name));
+            return false;
+        }
     }
     return true;
 }
@@ -82,11 +94,15 @@ bool cli_plan_outputs(fv_ctx *ctx, cli_session *s, const fv_compiled *c, cli_exe
     fine = fine && execute(ctx, c, memory, by) && take_outputs(ctx, s->spec.graph, p, memory, out);
     for (int t = 0; memory && t < p->n_tensors; t++) free(memory[t]);
     free(memory);
-    for (int o = 0; o < s->spec.graph->n_outputs && !fine; o++) { free(out[o]); out[o] = NULL; }
+    for (int o = 0; o < s->spec.graph->n_outputs && !fine; o++) {
+        free(out[o]);
+        out[o] = NULL;
+    }
     return fine;
 }
 double cli_plan_work(const fv_plan *p) {
     double work = 0;
-    for (int w = 0; w < 2; w++) for (int i = 0; i < p->n_launches[w]; i++) work += p->launch[w][i]->flops;
+    for (int w = 0; w < 2; w++)
+        for (int i = 0; i < p->n_launches[w]; i++) work += p->launch[w][i]->flops;
     return work;
 }

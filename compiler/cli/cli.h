@@ -1,4 +1,5 @@
-/* The command line: what its files share. One command is one file; the table of commands is in main.c. Only these files print. */
+/* The command line: what its files share. One command is one file; the table of commands is in main.c. Only these files
+ * print. */
 #ifndef FV_CLI_H
 #define FV_CLI_H
 #include "base/base.h"
@@ -8,25 +9,33 @@
 #include "runtime/safetensors.h"
 
 enum { CLI_OK = 0, CLI_USER = 1, CLI_INTERNAL = 2 };
+enum { CLI_MAX_WORDS = 8192 };
 
-/* -- Arguments: tables of options ---------------------------------------------------------------------------------------------- */
-typedef enum { CLI_FLAG, CLI_VALUE, CLI_LIST } cli_option_kind;         /* LIST: may be given again, values collected */
-typedef struct { const char *name, *argument, *help; cli_option_kind kind; } cli_option;   /* name without dashes; "-o" style single letters allowed */
-typedef struct { const cli_option *option; const char *value; } cli_given;
+/* -- Arguments: tables of options
+ * ---------------------------------------------------------------------------------------------- */
+typedef enum { CLI_FLAG, CLI_VALUE, CLI_LIST } cli_option_kind; /* LIST: may be given again, values collected */
+typedef struct {
+    const char *name, *argument, *help;
+    cli_option_kind kind;
+} cli_option; /* name without dashes; "-o" style single letters allowed */
+typedef struct {
+    const cli_option *option;
+    const char *value;
+} cli_given;
 typedef struct {
     const char *command;
-    const cli_option *options;                          /* terminated by a NULL name */
+    const cli_option *options; /* terminated by a NULL name */
     int n_given;
-    cli_given given[256];
+    cli_given given[CLI_MAX_WORDS];
     int n_words;
-    const char *word[256];                              /* what is not an option, in order */
+    const char *word[CLI_MAX_WORDS]; /* what is not an option, in order */
 } cli_args;
 /* false after recording a USAGE error (with the nearest option). `--name=value` and `--name value` are the same. */
 bool cli_parse(fv_ctx *ctx, const char *command, const cli_option *options, int argc, char **argv, cli_args *out);
-const char *cli_value(const cli_args *a, const char *name);            /* the last given, or NULL */
+const char *cli_value(const cli_args *a, const char *name); /* the last given, or NULL */
 bool cli_flag(const cli_args *a, const char *name);
 int cli_values(const cli_args *a, const char *name, const char **out, int cap);
-bool cli_int(fv_ctx *ctx, const cli_args *a, const char *name, int64_t least, int64_t *io);   /* unchanged if not given */
+bool cli_int(fv_ctx *ctx, const cli_args *a, const char *name, int64_t least, int64_t *io); /* unchanged if not given */
 /* Values take the words that follow them up to the next option (several pictures after --input). */
 int cli_input_words(const cli_args *a, const char **out, int cap);
 
@@ -35,17 +44,22 @@ typedef struct {
     const cli_option *options;
     int (*run)(fv_ctx *ctx, const cli_args *a);
 } cli_command;
-extern const cli_command *const cli_commands[];          /* NULL-terminated */
+extern const cli_command *const cli_commands[]; /* NULL-terminated */
 
-/* -- A spec and what it is given --------------------------------------------------------------------------------------------------- */
-typedef struct { const fv_node *node; fovea_dtype dtype; void *data; } cli_leaf_data;
+/* -- A spec and what it is given
+ * --------------------------------------------------------------------------------------------------- */
 typedef struct {
-    const char *name;                                   /* as given on the command line */
-    const char *path, *variant;                         /* the Lua file; NULL or the part after ':' */
+    const fv_node *node;
+    fovea_dtype dtype;
+    void *data;
+} cli_leaf_data;
+typedef struct {
+    const char *name;           /* as given on the command line */
+    const char *path, *variant; /* the Lua file; NULL or the part after ':' */
     fv_spec spec;
-    fv_weights *weights;                                /* NULL: none given */
+    fv_weights *weights; /* NULL: none given */
     int n_inputs;
-    fovea_stored input[64];                             /* tensors given as inputs, by name; data owned by `keep` */
+    fovea_stored input[64]; /* tensors given as inputs, by name; data owned by `keep` */
     void *keep[64];
     int n_keep;
     fovea_safetensors *input_file;
@@ -53,47 +67,50 @@ typedef struct {
     const char *picture[4096];
     bool seeded;
     int64_t seed;
-    bool whole_numbers;                                 /* seeded floats are small integers: sums of them are exact */
+    bool whole_numbers; /* seeded floats are small integers: sums of them are exact */
     double trace_seconds;
     int n_leaves, cap_leaves;
-    cli_leaf_data *leaf;                                /* what cli_leaf gave; owned */
+    cli_leaf_data *leaf; /* what cli_leaf gave; owned */
 } cli_session;
 /* Options common to run, check, show, bench and compile: --config --set --weights --input --shape --seed. */
 extern const cli_option cli_session_options[];
-#define CLI_SESSION_OPTIONS \
-    {"config", "C.json", "the table `config` that the spec reads, as a JSON object", CLI_VALUE}, \
-    {"set", "k=v", "a value of `config`, over that of --config; may be repeated", CLI_LIST}, \
-    {"weights", "W.safetensors", "parameters by their checkpoint names; without: seeded numbers", CLI_VALUE}, \
-    {"input", "FILES", "inputs: a safetensors file, .npy files, or PNG and JPEG pictures", CLI_LIST}, \
-    {"shape", "b=1,h=56", "extents that the spec's inputs leave open, by axis", CLI_LIST}, \
-    {"seed", "S", "seed of the numbers made where no weights or inputs are given (default 1)", CLI_VALUE}
+#define CLI_SESSION_OPTIONS                                                                                            \
+    {"config", "C.json", "the table `config` that the spec reads, as a JSON object", CLI_VALUE},                       \
+        {"set", "k=v", "a value of `config`, over that of --config; may be repeated", CLI_LIST},                       \
+        {"weights", "W.safetensors", "parameters by their checkpoint names; without: seeded numbers", CLI_VALUE},      \
+        {"input", "FILES", "inputs: a safetensors file, .npy files, or PNG and JPEG pictures", CLI_LIST},              \
+        {"shape", "b=1,h=56", "extents that the spec's inputs leave open, by axis", CLI_LIST}, {                       \
+        "seed", "S", "seed of the numbers made where no weights or inputs are given (default 1)", CLI_VALUE            \
+    }
 
 /* Finds the spec, reads weights and inputs, traces the graph. false after recording errors. Dispose it in any case. */
 bool cli_session_open(fv_ctx *ctx, const cli_args *a, const char *name, cli_session *s);
 /* The same, with options as words of a command line. */
 bool cli_session_words(fv_ctx *ctx, const char *spec, int argc, char **argv, cli_session *s);
 void cli_session_close(cli_session *s);
-/* The file of a spec: a path, or a name under specs/ (specs, specs/attention, specs/backbones). NULL after recording UNKNOWN with the nearest names. */
+/* The file of a spec: a path, or a name under specs/ (specs, specs/attention, specs/backbones). NULL after recording
+ * UNKNOWN with the nearest names. */
 const char *cli_spec_path(fv_ctx *ctx, const char *name);
 const char *cli_spec_dir(void);
 
-/* Elements of an input or param as the model wants them (f32, i32, bool), from the session's files or its seed; owned by the session until it is closed or told
- * to forget (another seed). NULL after recording errors. */
+/* Elements of an input or param as the model wants them (f32, i32, bool), from the session's files or its seed; owned
+ * by the session until it is closed or told to forget (another seed). NULL after recording errors. */
 const void *cli_leaf(fv_ctx *ctx, cli_session *s, const fv_node *leaf, fovea_dtype dtype, int64_t *count);
 void cli_session_forget(cli_session *s);
-int64_t cli_leaf_shape(const fv_node *leaf, int64_t *shape);            /* stored extents; returns their product */
+int64_t cli_leaf_shape(const fv_node *leaf, int64_t *shape); /* stored extents; returns their product */
 const fv_node *cli_find_leaf(const fv_graph *g, fv_node_op op, const char *name);
-const fovea_stored *cli_given_input(const cli_session *s, const char *name);   /* NULL: none of this name */
+const fovea_stored *cli_given_input(const cli_session *s, const char *name); /* NULL: none of this name */
 /* Binds weights (or seeded numbers) to a loaded model; arrays stay owned by the session. */
 bool cli_bind(fv_ctx *ctx, cli_session *s, const fv_compiled *c, fovea_model *m);
 const char *cli_seed_rule(fv_ctx *ctx, const char *name, int rank, const int64_t *shape);
 
-/* -- Talking ------------------------------------------------------------------------------------------------------------------------ */
+/* -- Talking ---- */
 /* "…" on a terminal while something lasts; nothing otherwise. */
 void cli_progress(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void cli_progress_done(void);
-bool cli_runtime_error(fv_ctx *ctx, fv_code code, const fovea_error *e);   /* records it; always false */
+bool cli_runtime_error(fv_ctx *ctx, fv_code code, const fovea_error *e); /* records it; always false */
 const char *cli_cache_dir(fv_ctx *ctx);
 
-extern const cli_command cli_run, cli_check, cli_show, cli_compile, cli_bench, cli_devices, cli_doctor, cli_explain, cli_demo;
+extern const cli_command cli_run, cli_check, cli_show, cli_compile, cli_bench, cli_devices, cli_doctor, cli_explain,
+    cli_demo;
 #endif

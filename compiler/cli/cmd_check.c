@@ -1,5 +1,5 @@
-/* fovea check: the graph and every kernel against their laws, and every backend and strategy against the f64 reference. Invariant: what declines is named with its
- * reason; only a disagreement, a fault or an error makes the exit code 1. */
+/* fovea check: the graph and every kernel against their laws, and every backend and strategy against the f64 reference.
+ * Invariant: what declines is named with its reason; only a disagreement, a fault or an error makes the exit code 1. */
 #include "cli/check_bound.h"
 #include "cli/check_levels.h"
 #include "cli/live.h"
@@ -9,16 +9,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { INTERPRETED_MOST = 100000000 };                   /* operations of a plan that is interpreted to find the level of a fault */
+enum { INTERPRETED_MOST = 100000000 }; /* operations of a plan that is interpreted to find the level of a fault */
 
-typedef struct { double ratio, got, want, error, tolerance; int output; int64_t at, seed; bool whole; } worst;
+typedef struct {
+    double ratio, got, want, error, tolerance;
+    int output;
+    int64_t at, seed;
+    bool whole;
+} worst;
 typedef struct {
     const fv_backend *backend;
-    const char *strategy;                               /* NULL: the graph has no attend */
-    const char *declined, *fault;                       /* both NULL: it takes part; fault: it does not, and should */
+    const char *strategy;         /* NULL: the graph has no attend */
+    const char *declined, *fault; /* both NULL: it takes part; fault: it does not, and should */
     cli_live live;
     worst worst;
-    bool differs, unstable, chosen;                     /* from the reference; between numbers of threads; by the heuristic */
+    bool differs, unstable, chosen; /* from the reference; between numbers of threads; by the heuristic */
 } variant;
 typedef struct {
     fv_ctx *ctx;
@@ -32,9 +37,10 @@ typedef struct {
     bool exact_pass;
 } check;
 
-/* -- What is checked ------------------------------------------------------------------------------------------------------------------- */
+/* -- What is checked ---- */
 static bool has_attend(const fv_graph *g) {
-    for (int i = 0; i < g->n_nodes; i++) if (g->node[i]->op == FV_NODE_ATTEND) return true;
+    for (int i = 0; i < g->n_nodes; i++)
+        if (g->node[i]->op == FV_NODE_ATTEND) return true;
     return false;
 }
 static int flat_faults(fv_compiled *c, int *kernels) {
@@ -42,10 +48,11 @@ static int flat_faults(fv_compiled *c, int *kernels) {
     for (int w = 0; w < 2; w++)
         for (int i = 0; i < c->plan->n_launches[w]; i++) {
             const fv_launch *l = c->plan->launch[w][i];
-            if (l->code < seen) continue;               /* codes are dense and in order of first use */
+            if (l->code < seen) continue; /* codes are dense and in order of first use */
             seen = l->code + 1;
             ++*kernels;
-            fv_flat_kernel *f = strcmp(c->backend->name, "cpu") ? NULL : fv_flatten_cpu(l->kernel, l->schedule, c->target);
+            fv_flat_kernel *f =
+                strcmp(c->backend->name, "cpu") ? NULL : fv_flatten_cpu(l->kernel, l->schedule, c->target);
             if (f) faults += fv_flat_verify(f);
         }
     return faults;
@@ -59,7 +66,9 @@ static const char *why_declined(fv_ctx *ctx, const variant *v) {
 static const char *diagnosis(fv_ctx *ctx) {
     const fv_diag *d = fv_diag_count(ctx) ? fv_diag_at(ctx, 0) : NULL;
     if (!d) return "no reason was recorded";
-    return d->loc.line ? fv_printf(ctx, "E%04d at %s:%d: %s", (int)d->code, fv_cstr(ctx, d->loc.file), d->loc.line, d->text) : fv_printf(ctx, "E%04d: %s", (int)d->code, d->text);
+    return d->loc.line
+               ? fv_printf(ctx, "E%04d at %s:%d: %s", (int)d->code, fv_cstr(ctx, d->loc.file), d->loc.line, d->text)
+               : fv_printf(ctx, "E%04d: %s", (int)d->code, d->text);
 }
 static bool refused(fv_ctx *ctx) {
     int n = fv_diag_count(ctx);
@@ -69,7 +78,9 @@ static bool refused(fv_ctx *ctx) {
     }
     return n > 0;
 }
-static const char *target_of(const check *k, const fv_backend *b) { return strcmp(b->name, "cpu") ? NULL : cli_value(k->args, "target"); }
+static const char *target_of(const check *k, const fv_backend *b) {
+    return strcmp(b->name, "cpu") ? NULL : cli_value(k->args, "target");
+}
 static void prepare(check *k, const fv_backend *b, const char *strategy) {
     if (k->n == (int)(sizeof k->v / sizeof *k->v)) return;
     variant *v = &k->v[k->n++];
@@ -78,7 +89,11 @@ static void prepare(check *k, const fv_backend *b, const char *strategy) {
     if (b->available && !b->available(&why)) v->declined = fv_strdup(k->ctx, why.len ? why.text : "not here");
     fv_buf_dispose(&why);
     if (v->declined) return;
-    fv_driver_options o = {.backend = b->name, .target = target_of(k, b), .cache_dir = cli_cache_dir(k->ctx), .attend_strategy = strategy, .verify = true};
+    fv_driver_options o = {.backend = b->name,
+                           .target = target_of(k, b),
+                           .cache_dir = cli_cache_dir(k->ctx),
+                           .attend_strategy = strategy,
+                           .verify = true};
     cli_progress("compiling for %s%s%s", b->name, strategy ? ", " : "", strategy ? strategy : "");
     if (!fv_compile(k->ctx, k->s.spec.graph, (fv_str){0}, &o, &v->live.compiled)) {
         if (refused(k->ctx)) v->declined = why_declined(k->ctx, v);
@@ -92,7 +107,9 @@ static void mark_chosen(check *k, const fv_backend *b) {
     if (fv_compile_plan(k->ctx, k->s.spec.graph, (fv_str){0}, &o, &c))
         for (int i = 0; i < c.lower.n_considered; i++)
             for (int j = 0; c.lower.considered[i].chosen && j < k->n; j++)
-                if (k->v[j].backend == b && k->v[j].strategy && !strcmp(k->v[j].strategy, c.lower.considered[i].strategy)) k->v[j].chosen = true;
+                if (k->v[j].backend == b && k->v[j].strategy &&
+                    !strcmp(k->v[j].strategy, c.lower.considered[i].strategy))
+                    k->v[j].chosen = true;
     fv_diag_clear(k->ctx);
     fv_compiled_dispose(&c);
 }
@@ -105,9 +122,11 @@ static void prepare_all(check *k) {
     }
 }
 
-/* -- One pass over all of them --------------------------------------------------------------------------------------------------------------- */
+/* -- One pass over all of them ---- */
 /* Element i of an output: of the model's memory, or of numbers read back. */
-static double element(const variant *v, int32_t at, const double *numbers, int64_t i) { return numbers ? numbers[i] : cli_element(v->live.out[at].data, v->live.output[at]->dtype, i); }
+static double element(const variant *v, int32_t at, const double *numbers, int64_t i) {
+    return numbers ? numbers[i] : cli_element(v->live.out[at].data, v->live.output[at]->dtype, i);
+}
 static void compare(check *k, variant *v, int output, const double *numbers) {
     const fv_output *o = &k->s.spec.graph->output[output];
     int32_t at = numbers ? 0 : fovea_model_output_index(v->live.model, fv_cstr(k->ctx, o->name));
@@ -115,7 +134,8 @@ static void compare(check *k, variant *v, int output, const double *numbers) {
     const double *want = k->want[output];
     bool real = fv_type_is_float(o->value->obj.type), exact = k->s.whole_numbers && k->bound[output].exact;
     double most = 0;
-    for (int64_t i = 0; i < n; i++) if (isfinite(want[i])) most = fmax(most, fabs(want[i]));
+    for (int64_t i = 0; i < n; i++)
+        if (isfinite(want[i])) most = fmax(most, fabs(want[i]));
     double tolerance = real && !exact ? cli_tolerance(&k->bound[output], most) : 0;
     for (int64_t i = 0; at >= 0 && i < n; i++) {
         double got = element(v, at, numbers, i), error = fabs(got - want[i]);
@@ -131,7 +151,10 @@ static bool run_on_device(check *k, variant *v) {
     int n = k->s.spec.graph->n_outputs;
     double **got = FV_NEWN(k->ctx, double *, n + 1);
     if (!cli_plan_outputs(k->ctx, &k->s, &v->live.compiled, CLI_BY_OPENCL, got)) return false;
-    for (int o = 0; o < n; o++) { compare(k, v, o, got[o]); free(got[o]); }
+    for (int o = 0; o < n; o++) {
+        compare(k, v, o, got[o]);
+        free(got[o]);
+    }
     return true;
 }
 /* With one thread, poisoned memory and guards; then with two threads, whose bits must be the same. */
@@ -143,7 +166,10 @@ static bool run_variant(check *k, variant *v) {
     for (int o = 0; o < k->s.spec.graph->n_outputs; o++) compare(k, v, o, NULL);
     void *first[CLI_MAX_OUTPUTS];
     int n = l->n_out;
-    for (int i = 0; i < n; i++) { first[i] = l->out[i].data; l->out[i].data = NULL; }
+    for (int i = 0; i < n; i++) {
+        first[i] = l->out[i].data;
+        l->out[i].data = NULL;
+    }
     cli_live_unload(l);
     bool fine = cli_live_load(k->ctx, &k->s, &two, false, l) && cli_live_run(k->ctx, l);
     for (int i = 0; i < n; i++) {
@@ -153,7 +179,8 @@ static bool run_variant(check *k, variant *v) {
     cli_live_unload(l);
     return fine;
 }
-/* FOVEA_CHECK_SPOIL=X: the middle element of the first output is asked to be X tolerances away from what it is, so that one can see check notice it. */
+/* FOVEA_CHECK_SPOIL=X: the middle element of the first output is asked to be X tolerances away from what it is, so that
+ * one can see check notice it. */
 static void spoil(check *k) {
     const char *x = getenv("FOVEA_CHECK_SPOIL");
     int64_t shape[FV_MAX_AXES], n = cli_output_shape(&k->s.spec.graph->output[0], shape);
@@ -171,14 +198,15 @@ static bool pass(check *k, int64_t seed, bool whole) {
     if (fine) spoil(k);
     for (int i = 0; i < k->n && fine; i++) {
         if (k->v[i].declined || k->v[i].fault) continue;
-        cli_progress("running %s, seed %lld", k->v[i].strategy ? k->v[i].strategy : k->v[i].backend->name, (long long)seed);
+        cli_progress("running %s, seed %lld", k->v[i].strategy ? k->v[i].strategy : k->v[i].backend->name,
+                     (long long)seed);
         fine = run_variant(k, &k->v[i]);
     }
     for (int o = 0; o < g->n_outputs; o++) free(k->want[o]);
     return fine;
 }
 
-/* -- The report ---------------------------------------------------------------------------------------------------------------------------------- */
+/* -- The report ---- */
 static const char *place(const check *k, const worst *w) {
     const fv_output *o = &k->s.spec.graph->output[w->output];
     int64_t shape[FV_MAX_AXES], at = w->at, in[FV_MAX_AXES] = {0};
@@ -194,7 +222,8 @@ static const char *place(const check *k, const worst *w) {
         }
     }
     fv_buf_printf(&b, "%s[", fv_cstr(k->ctx, o->name));
-    for (int a = 0; a < o->value->obj.rank; a++) fv_buf_printf(&b, "%s%s=%lld", a ? " " : "", fv_cstr(k->ctx, o->value->axis[a].name), (long long)in[a]);
+    for (int a = 0; a < o->value->obj.rank; a++)
+        fv_buf_printf(&b, "%s%s=%lld", a ? " " : "", fv_cstr(k->ctx, o->value->axis[a].name), (long long)in[a]);
     fv_buf_puts(&b, "]");
     const char *text = fv_strdup(k->ctx, b.text);
     fv_buf_dispose(&b);
@@ -213,7 +242,10 @@ static void level(check *k, variant *v) {
     const worst *w = &v->worst;
     double tile, flat;
     if (!v->differs || strcmp(v->backend->name, "cpu") != 0) return;
-    if (cli_plan_work(v->live.compiled.plan) > INTERPRETED_MOST) { printf("  %-24s too large to interpret: a smaller --shape would say which level is wrong\n", ""); return; }
+    if (cli_plan_work(v->live.compiled.plan) > INTERPRETED_MOST) {
+        printf("  %-24s too large to interpret: a smaller --shape would say which level is wrong\n", "");
+        return;
+    }
     k->s.seed = w->seed;
     k->s.whole_numbers = w->whole;
     cli_session_forget(&k->s);
@@ -222,7 +254,10 @@ static void level(check *k, variant *v) {
     cli_progress_done();
     if (fine) {
         bool up = fabs(tile - w->want) > fabs(tile - w->got), down = fabs(flat - w->want) > fabs(flat - w->got);
-        printf("  %-24s interpreted: tile program %.9g, flat program %.9g: the fault is in %s\n", "", tile, flat, up ? "lowering (or the reference)" : down ? "flattening" : "the code generator");
+        printf("  %-24s interpreted: tile program %.9g, flat program %.9g: the fault is in %s\n", "", tile, flat,
+               up     ? "lowering (or the reference)"
+               : down ? "flattening"
+                      : "the code generator");
     } else printf("  %-24s interpreting failed: %s\n", "", diagnosis(k->ctx));
     fv_diag_clear(k->ctx);
 }
@@ -231,16 +266,25 @@ static bool report(check *k) {
     for (int i = 0; i < k->n; i++) {
         variant *v = &k->v[i];
         char name[96];
-        snprintf(name, sizeof name, "%s%s%s%s%s", v->backend->name, v->live.compiled.target ? " " : "", v->live.compiled.target ? v->live.compiled.target->name : "",
-                 v->strategy ? ", " : "", v->strategy ? v->strategy : "");
-        if (v->declined) { printf("  %-24s declined: %s\n", name, v->declined); continue; }
-        if (v->fault) { printf("  %-24s FAULT: %s\n", name, v->fault); fine = false; continue; }
+        snprintf(name, sizeof name, "%s%s%s%s%s", v->backend->name, v->live.compiled.target ? " " : "",
+                 v->live.compiled.target ? v->live.compiled.target->name : "", v->strategy ? ", " : "",
+                 v->strategy ? v->strategy : "");
+        if (v->declined) {
+            printf("  %-24s declined: %s\n", name, v->declined);
+            continue;
+        }
+        if (v->fault) {
+            printf("  %-24s FAULT: %s\n", name, v->fault);
+            fine = false;
+            continue;
+        }
         bool bad = v->differs || v->unstable;
         fine = fine && !bad;
         printf("  %-24s %s%s", name, bad ? "DISAGREES" : "agrees", v->chosen ? " (what compile would take)" : "");
         const worst *w = &v->worst;
-        if (w->seed >= 0) printf("\n  %-24s worst %s: got %.9g, want %.9g, error %.3g of %.3g allowed%s (seed %lld)", "", place(k, w), w->got, w->want, w->error, w->tolerance,
-                                 w->whole ? ", whole numbers" : "", (long long)w->seed);
+        if (w->seed >= 0)
+            printf("\n  %-24s worst %s: got %.9g, want %.9g, error %.3g of %.3g allowed%s (seed %lld)", "", place(k, w),
+                   w->got, w->want, w->error, w->tolerance, w->whole ? ", whole numbers" : "", (long long)w->seed);
         printf("\n");
         level(k, v);
         if (v->unstable) printf("  %-24s one and two threads give different bits\n", "");
@@ -253,12 +297,19 @@ static int run(fv_ctx *ctx, const cli_args *a) {
     k.ctx = ctx;
     k.args = a;
     int64_t rounds = 2;
-    if (a->n_words != 1) { fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "check takes one spec, %d given; see fovea check --help", a->n_words); return CLI_USER; }
-    bool fine = cli_int(ctx, a, "rounds", 1, &rounds) && cli_session_open(ctx, a, a->word[0], &k.s) && fv_graph_verify(k.s.spec.graph) == 0;
+    if (a->n_words != 1) {
+        fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "check takes one spec, %d given; see fovea check --help", a->n_words);
+        return CLI_USER;
+    }
+    bool fine = cli_int(ctx, a, "rounds", 1, &rounds) && cli_session_open(ctx, a, a->word[0], &k.s) &&
+                fv_graph_verify(k.s.spec.graph) == 0;
     if (fine) prepare_all(&k);
     bool given = k.s.n_inputs > 0, agrees = false;
     int taking_part = 0;
-    for (int i = 0; i < k.n; i++) { taking_part += !k.v[i].declined && !k.v[i].fault; k.v[i].worst.seed = -1; }
+    for (int i = 0; i < k.n; i++) {
+        taking_part += !k.v[i].declined && !k.v[i].fault;
+        k.v[i].worst.seed = -1;
+    }
     if (fine) {
         const fv_graph *g = k.s.spec.graph;
         int64_t first = k.s.seed;
@@ -270,10 +321,15 @@ static int run(fv_ctx *ctx, const cli_args *a) {
         for (int64_t r = 0; r < (given ? 1 : rounds) && fine && taking_part; r++) fine = pass(&k, first + r, false);
         if (fine && !given && taking_part) fine = pass(&k, first, true);
         cli_progress_done();
-        printf("%s: graph of %d nodes and %d kernels verified; %lld random pass%s%s\n", k.s.name, g->n_nodes, k.kernels, (long long)(given ? 1 : rounds), given || rounds == 1 ? "" : "es",
-               given ? "" : exact == g->n_outputs ? ", one of whole numbers that must be exact" : exact ? ", one of whole numbers (some outputs must be exact)" : ", one of whole numbers");
+        printf("%s: graph of %d nodes and %d kernels verified; %lld random pass%s%s\n", k.s.name, g->n_nodes, k.kernels,
+               (long long)(given ? 1 : rounds), given || rounds == 1 ? "" : "es",
+               given                   ? ""
+               : exact == g->n_outputs ? ", one of whole numbers that must be exact"
+               : exact                 ? ", one of whole numbers (some outputs must be exact)"
+                                       : ", one of whole numbers");
         agrees = report(&k);
-        if (!taking_part && agrees) fv_error(ctx, FV_E_DECLINED, (fv_loc){0}, "nothing could be compared: no backend takes this spec");
+        if (!taking_part && agrees)
+            fv_error(ctx, FV_E_DECLINED, (fv_loc){0}, "nothing could be compared: no backend takes this spec");
     }
     for (int i = 0; i < k.n; i++) cli_live_close(&k.v[i].live);
     cli_session_close(&k.s);
@@ -284,4 +340,5 @@ static const cli_option options[] = {
     {"rounds", "N", "passes with random numbers, of seeds S, S + 1 … (default 2)", CLI_VALUE},
     {"target", "NAME", "code for another processor than this one's best: avx2, sse2 …", CLI_VALUE},
     {NULL, NULL, NULL, CLI_FLAG}};
-const cli_command cli_check = {"check", "check SPEC|BACKBONE[:VARIANT] [options]", "compare every backend and strategy with the exact reference", options, run};
+const cli_command cli_check = {"check", "check SPEC|BACKBONE[:VARIANT] [options]",
+                               "compare every backend and strategy with the exact reference", options, run};

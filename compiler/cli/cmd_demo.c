@@ -1,4 +1,5 @@
-/* fovea demo: a small trained DiNAT on handwritten digits, then a published backbone on a photograph. Invariant: every number printed was measured in this run. */
+/* fovea demo: a small trained DiNAT on handwritten digits, then a published backbone on a photograph. Invariant: every
+ * number printed was measured in this run. */
 #include "cli/bench.h"
 #include "cli/pictures.h"
 
@@ -8,7 +9,13 @@
 #include <string.h>
 
 enum { MOST_PICTURES = 4096, SHOWN = 3, TOP = 3 };
-typedef struct { fv_ctx *ctx; const char *data; int threads; int n; const char *file[MOST_PICTURES]; } demo;
+typedef struct {
+    fv_ctx *ctx;
+    const char *data;
+    int threads;
+    int n;
+    const char *file[MOST_PICTURES];
+} demo;
 
 static int by_text(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
 /* NNNN_L.png: the label is the digit behind the underscore. */
@@ -19,9 +26,10 @@ static int label_of(const char *path) {
 static bool list_pictures(demo *d) {
     const char *folder = fv_printf(d->ctx, "%s/digits/held-out", d->data);
     DIR *dir = opendir(folder);
-    for (struct dirent *e; dir && (e = readdir(dir)) && d->n < MOST_PICTURES; ) {
+    for (struct dirent *e; dir && (e = readdir(dir)) && d->n < MOST_PICTURES;) {
         size_t n = strlen(e->d_name);
-        if (n > 4 && !strcmp(e->d_name + n - 4, ".png") && label_of(e->d_name) >= 0) d->file[d->n++] = fv_printf(d->ctx, "%s/%s", folder, e->d_name);
+        if (n > 4 && !strcmp(e->d_name + n - 4, ".png") && label_of(e->d_name) >= 0)
+            d->file[d->n++] = fv_printf(d->ctx, "%s/%s", folder, e->d_name);
     }
     if (dir) closedir(dir);
     qsort(d->file, (size_t)d->n, sizeof *d->file, by_text);
@@ -38,8 +46,10 @@ static double param_count(const cli_live *l) {
 }
 static void say_compiled(const cli_session *s, const cli_live *l, const char *what) {
     const fv_compile_stats *t = &l->compiled.stats;
-    printf("%s: %.0f parameters; traced in %.0f ms, lowered in %.0f ms, %d kernels compiled and %d from the cache in %.0f ms, weights prepared in %.0f ms\n", what, param_count(l), 1e3 * s->trace_seconds,
-           1e3 * l->compiled.lower_seconds, t->compiled, t->from_cache, 1e3 * l->compiled.compile_seconds, 1e3 * l->prepare_seconds);
+    printf("%s: %.0f parameters; traced in %.0f ms, lowered in %.0f ms, %d kernels compiled and %d from the cache in "
+           "%.0f ms, weights prepared in %.0f ms\n",
+           what, param_count(l), 1e3 * s->trace_seconds, 1e3 * l->compiled.lower_seconds, t->compiled, t->from_cache,
+           1e3 * l->compiled.compile_seconds, 1e3 * l->prepare_seconds);
 }
 /* One picture through the model: its scores are in l->out[0]. */
 static bool classify(demo *d, cli_live *l, const cli_preprocess *p, const char *path, float *x, double *seconds) {
@@ -51,7 +61,10 @@ static bool classify(demo *d, cli_live *l, const cli_preprocess *p, const char *
 }
 static bool ready(demo *d, cli_session *s, cli_live *l, cli_preprocess *p, float **x) {
     const fovea_array *in = fovea_model_input(l->model, 0);
-    if (!in || l->n_out < 1 || l->output[0]->rank < 1) { fv_error(d->ctx, FV_E_INPUT, (fv_loc){0}, "%s does not take one picture and give scores", s->name); return false; }
+    if (!in || l->n_out < 1 || l->output[0]->rank < 1) {
+        fv_error(d->ctx, FV_E_INPUT, (fv_loc){0}, "%s does not take one picture and give scores", s->name);
+        return false;
+    }
     *x = aligned_alloc(64, ((size_t)in->bytes + 127) / 64 * 64);
     l->in[0] = fovea_tensor(*x, in->dtype, in->rank, (int64_t *)(uintptr_t)in->shape);
     l->n_in = 1;
@@ -64,7 +77,10 @@ static void say_best(demo *d, const cli_live *l, const char *const *labels, int 
     cli_best(l->out[0].data, n, top, best, share);
     const char *slash = strrchr(path, '/');
     printf("  %-14s", slash ? slash + 1 : path);
-    for (int k = 0; k < top; k++) printf("  %s %.1f %%", best[k] < n_labels ? labels[best[k]] : fv_printf(d->ctx, "class %lld", (long long)best[k]), 100 * share[k]);
+    for (int k = 0; k < top; k++)
+        printf("  %s %.1f %%",
+               best[k] < n_labels ? labels[best[k]] : fv_printf(d->ctx, "class %lld", (long long)best[k]),
+               100 * share[k]);
     printf("\n");
 }
 
@@ -86,8 +102,11 @@ static bool digits_run(demo *d, cli_session *s, cli_live *l) {
         right += best == label_of(d->file[i]);
     }
     double all = fv_now() - begin;
-    if (fine) printf("%d of %d held-out pictures right: %.1f %%; %.0f pictures/s in the network, %.0f pictures/s with decoding and resizing (%d thread%s)\n", right, d->n, 100.0 * right / d->n, d->n / network,
-                     d->n / all, fovea_model_threads(l->model), fovea_model_threads(l->model) == 1 ? "" : "s");
+    if (fine)
+        printf("%d of %d held-out pictures right: %.1f %%; %.0f pictures/s in the network, %.0f pictures/s with "
+               "decoding and resizing (%d thread%s)\n",
+               right, d->n, 100.0 * right / d->n, d->n / network, d->n / all, fovea_model_threads(l->model),
+               fovea_model_threads(l->model) == 1 ? "" : "s");
     for (int i = 0; i < SHOWN && fine; i++) {
         double seconds;
         const char *path = d->file[(int64_t)d->n * i / SHOWN];
@@ -105,7 +124,8 @@ static bool open_model(demo *d, cli_session *s, cli_live *l) {
 static bool digits(demo *d) {
     static cli_session s;
     cli_live l = {0};
-    char *argv[] = {"--config", fv_printf(d->ctx, "%s/digits/config.json", d->data), "--weights", fv_printf(d->ctx, "%s/digits/dinat_digits.safetensors", d->data)};
+    char *argv[] = {"--config", fv_printf(d->ctx, "%s/digits/config.json", d->data), "--weights",
+                    fv_printf(d->ctx, "%s/digits/dinat_digits.safetensors", d->data)};
     cli_measured m;
     bool fine = list_pictures(d) && cli_session_words(d->ctx, "dinat", 4, argv, &s) && open_model(d, &s, &l);
     cli_progress_done();
@@ -114,7 +134,10 @@ static bool digits(demo *d) {
     cli_live_close(&l);
     cli_measure_options o = {.threads = d->threads, .seconds = 0.5};
     fine = fine && cli_measure(d->ctx, &s, &o, &m);
-    if (fine) { printf("\n"); cli_measured_table(&m); }
+    if (fine) {
+        printf("\n");
+        cli_measured_table(&m);
+    }
     cli_session_close(&s);
     return fine;
 }
@@ -129,14 +152,20 @@ static bool photo(demo *d) {
     const char *path = fv_printf(d->ctx, "%s/photo/china.jpg", d->data);
     bool fine = cli_session_words(d->ctx, "nat:mini", 2, argv, &s) && open_model(d, &s, &l);
     cli_progress_done();
-    if (fine) { printf("\n"); say_compiled(&s, &l, "nat:mini at 224 x 224 (seeded weights: the classes mean nothing)"); }
+    if (fine) {
+        printf("\n");
+        say_compiled(&s, &l, "nat:mini at 224 x 224 (seeded weights: the classes mean nothing)");
+    }
     fine = fine && ready(d, &s, &l, &p, &x);
     const char *const *labels = fine ? cli_labels(d->ctx, &s, &n_labels) : NULL;
     for (int i = 0; i < 5 && fine; i++) {
         fine = classify(d, &l, &p, path, x, &seconds);
         if (i == 0 || seconds < best) best = seconds;
     }
-    if (fine) { printf("  %.1f ms per picture (best of 5, %d threads)\n", 1e3 * best, fovea_model_threads(l.model)); say_best(d, &l, labels, n_labels, path); }
+    if (fine) {
+        printf("  %.1f ms per picture (best of 5, %d threads)\n", 1e3 * best, fovea_model_threads(l.model));
+        say_best(d, &l, labels, n_labels, path);
+    }
     free(x);
     cli_live_close(&l);
     cli_session_close(&s);
@@ -147,7 +176,10 @@ static int run(fv_ctx *ctx, const cli_args *a) {
     int64_t threads = 0;
     d.ctx = ctx;
     d.data = cli_value(a, "data") ? cli_value(a, "data") : FOVEA_SOURCE_DIR "/tests/data";
-    if (a->n_words) { fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "demo takes no argument"); return CLI_USER; }
+    if (a->n_words) {
+        fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "demo takes no argument");
+        return CLI_USER;
+    }
     if (!cli_int(ctx, a, "threads", 1, &threads)) return CLI_USER;
     d.threads = (int)threads;
     return digits(&d) && photo(&d) ? CLI_OK : CLI_USER;
@@ -156,4 +188,5 @@ static const cli_option options[] = {
     {"threads", "N", "threads; default: what affinity and quota allow", CLI_VALUE},
     {"data", "DIR", "the folder with digits/ and photo/ (default: tests/data of the source tree)", CLI_VALUE},
     {NULL, NULL, NULL, CLI_FLAG}};
-const cli_command cli_demo = {"demo", "demo [options]", "a trained network on handwritten digits, a backbone on a photograph", options, run};
+const cli_command cli_demo = {"demo", "demo [options]",
+                              "a trained network on handwritten digits, a backbone on a photograph", options, run};

@@ -1,4 +1,5 @@
-/* fovea devices: the backends of this build and what they find here. fovea doctor: the machine, measured, and what will be used. */
+/* fovea devices: the backends of this build and what they find here. fovea doctor: the machine, measured, and what will
+ * be used. */
 #include "cli/artefact.h"
 #include "cli/host.h"
 
@@ -15,7 +16,8 @@ static bool say_backends(void) {
         printf("%-10s %-10s %s: %s\n", b->name, here ? "here" : "not here", b->summary, why.len ? why.text : "ready");
         fv_buf_dispose(&why);
     }
-    printf("%-10s %-10s %s\n", "reference", "here", "the f64 evaluator that the others are compared with (slow on purpose)");
+    printf("%-10s %-10s %s\n", "reference", "here",
+           "the f64 evaluator that the others are compared with (slow on purpose)");
 #ifndef FOVEA_HAVE_LLVM
     printf("%-10s %-10s %s\n", "cpu", "left out", "this build was configured with FOVEA_LLVM=OFF");
 #endif
@@ -25,7 +27,10 @@ static bool say_backends(void) {
     return any;
 }
 static int devices(fv_ctx *ctx, const cli_args *a) {
-    if (a->n_words) { fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "devices takes no argument"); return CLI_USER; }
+    if (a->n_words) {
+        fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "devices takes no argument");
+        return CLI_USER;
+    }
     say_backends();
     return CLI_OK;
 }
@@ -39,8 +44,11 @@ static void say_threads(const cli_host *h) {
     printf("processors   %d online, %d by affinity, ", h->online, h->affinity);
     if (h->quota) printf("%d by the control group's quota\n", h->quota);
     else printf("no quota\n");
-    const char *why = h->quota && h->quota < h->affinity ? "the quota" : h->affinity < h->online ? "the affinity mask" : "all processors";
-    printf("threads      %d will be used (%s)%s; --threads overrides it\n", h->threads, why, h->smt ? ", some of which share a core" : "");
+    const char *why = h->quota && h->quota < h->affinity ? "the quota"
+                      : h->affinity < h->online          ? "the affinity mask"
+                                                         : "all processors";
+    printf("threads      %d will be used (%s)%s; --threads overrides it\n", h->threads, why,
+           h->smt ? ", some of which share a core" : "");
 }
 static void say_memory(const cli_host *h) {
     char l1[24], l2[24], l3[24];
@@ -48,35 +56,52 @@ static void say_memory(const cli_host *h) {
     size_text(h->cache[2], l2);
     size_text(h->cache[3], l3);
     printf("caches       L1 data %s, L2 %s, L3 %s\n", l1, l2, l3);
-    if (h->memory_bytes) printf("memory       %.1f GiB, %.1f GiB available\n", (double)h->memory_bytes / (1 << 30), (double)h->available_bytes / (1 << 30));
+    if (h->memory_bytes)
+        printf("memory       %.1f GiB, %.1f GiB available\n", (double)h->memory_bytes / (1 << 30),
+               (double)h->available_bytes / (1 << 30));
 }
 static int doctor(fv_ctx *ctx, const cli_args *a) {
-    if (a->n_words) { fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "doctor takes no argument"); return CLI_USER; }
+    if (a->n_words) {
+        fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "doctor takes no argument");
+        return CLI_USER;
+    }
     cli_host h;
     cli_host_read(&h);
     printf("processor    %s\n", *h.processor ? h.processor : "unknown");
     say_threads(&h);
     say_memory(&h);
     if (*h.governor) printf("governor     %s\n", h.governor);
-    if (h.load >= 0) printf("load         %.2f runnable on average%s\n", h.load, h.load > 0.5 * h.online ? ": others are busy here, times will vary" : "");
+    if (h.load >= 0)
+        printf("load         %.2f runnable on average%s\n", h.load,
+               h.load > 0.5 * h.online ? ": others are busy here, times will vary" : "");
     printf("\n");
     bool any = say_backends();
     cli_progress("measuring");
-    double peak = cli_peak(NULL), ymm = h.avx512 ? cli_peak("avx2") : 0, bandwidth = peak > 0 ? cli_bandwidth() : 0, noise = cli_timing_noise();
+    double peak = cli_peak(NULL), ymm = h.avx512 ? cli_peak("avx2") : 0, bandwidth = peak > 0 ? cli_bandwidth() : 0,
+           noise = cli_timing_noise();
     cli_progress_done();
     printf("\n");
-    if (peak > 0) printf("peak         %.1f GFLOP/s of f32 multiply-adds on one thread%s\n", peak, h.avx512 ? " (AVX-512)" : "");
+    if (peak > 0)
+        printf("peak         %.1f GFLOP/s of f32 multiply-adds on one thread%s\n", peak, h.avx512 ? " (AVX-512)" : "");
     if (ymm > 0) printf("             %.1f GFLOP/s with AVX2\n", ymm);
-    if (bandwidth > 0) printf("read         %.1f GB/s from memory on one thread; %.0f operations per byte to be bound by arithmetic\n", bandwidth, peak / bandwidth);
+    if (bandwidth > 0)
+        printf("read         %.1f GB/s from memory on one thread; %.0f operations per byte to be bound by arithmetic\n",
+               bandwidth, peak / bandwidth);
     printf("noise        %.1f %%: by how much the mean time of a fixed loop exceeds its least%s\n", 100 * noise,
            noise > 0.1 ? "; compare minima, not medians" : "");
     const char *cache = cli_cache_dir(ctx);
     printf("cache        %s\n", cache ? cache : "none (FOVEA_CACHE is empty)");
     printf("specs        %s\n", cli_spec_dir());
-    printf("compiler     %s\n", cli_find_program(ctx, getenv("CC") && *getenv("CC") ? getenv("CC") : "cc") ? "a C compiler is here: fovea compile can link libraries" : "no C compiler: fovea compile needs one to link");
-    printf("\n%s\n", peak > 0 ? "models run on the cpu backend" : any ? "models run on another backend than the cpu" : "only the reference runs here");
+    printf("compiler     %s\n", cli_find_program(ctx, getenv("CC") && *getenv("CC") ? getenv("CC") : "cc")
+                                    ? "a C compiler is here: fovea compile can link libraries"
+                                    : "no C compiler: fovea compile needs one to link");
+    printf("\n%s\n", peak > 0 ? "models run on the cpu backend"
+                     : any    ? "models run on another backend than the cpu"
+                              : "only the reference runs here");
     return CLI_OK;
 }
 static const cli_option options[] = {{NULL, NULL, NULL, CLI_FLAG}};
-const cli_command cli_devices = {"devices", "devices", "the backends of this build and what they find here", options, devices};
-const cli_command cli_doctor = {"doctor", "doctor", "what this machine is, what it does at best, what will be used and why", options, doctor};
+const cli_command cli_devices = {"devices", "devices", "the backends of this build and what they find here", options,
+                                 devices};
+const cli_command cli_doctor = {
+    "doctor", "doctor", "what this machine is, what it does at best, what will be used and why", options, doctor};

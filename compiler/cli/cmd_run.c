@@ -6,13 +6,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct { int n; fovea_stored tensor[CLI_MAX_OUTPUTS]; } answers;
+typedef struct {
+    int n;
+    fovea_stored tensor[CLI_MAX_OUTPUTS];
+} answers;
 
 /* Numbers of every output, as f64 in stored order, become answers; they are freed. */
 static bool take_numbers(fv_ctx *ctx, const fv_graph *g, double **results, answers *out) {
     for (int i = 0; i < g->n_outputs; i++) {
         bool f = fv_type_is_float(g->output[i].value->obj.type);
-        fovea_stored t = {.name = fv_cstr(ctx, g->output[i].name), .storage = f ? FOVEA_ST_F32 : FOVEA_ST_I32, .rank = g->output[i].stored.rank};
+        fovea_stored t = {.name = fv_cstr(ctx, g->output[i].name),
+                          .storage = f ? FOVEA_ST_F32 : FOVEA_ST_I32,
+                          .rank = g->output[i].stored.rank};
         t.count = cli_output_shape(&g->output[i], t.shape);
         char *data = fv_alloc(ctx, (size_t)t.count * 4 + 4);
         for (int64_t j = 0; j < t.count; j++)
@@ -30,14 +35,23 @@ static bool run_reference(fv_ctx *ctx, cli_session *s, answers *out) {
 }
 static bool run_opencl(fv_ctx *ctx, const cli_args *a, cli_session *s, cli_live *l, answers *out) {
     double **results = FV_NEWN(ctx, double *, s->spec.graph->n_outputs + 1);
-    fv_driver_options o = {.backend = "opencl", .attend_strategy = cli_value(a, "attend"), .verify = cli_flag(a, "verify")};
-    if (s->n_pictures) { fv_error(ctx, FV_E_BACKEND, (fv_loc){0}, "pictures are run by the cpu backend; give the opencl one tensors"); return false; }
+    fv_driver_options o = {
+        .backend = "opencl", .attend_strategy = cli_value(a, "attend"), .verify = cli_flag(a, "verify")};
+    if (s->n_pictures) {
+        fv_error(ctx, FV_E_BACKEND, (fv_loc){0}, "pictures are run by the cpu backend; give the opencl one tensors");
+        return false;
+    }
     cli_progress("compiling %s", s->name);
-    return fv_compile(ctx, s->spec.graph, (fv_str){0}, &o, &l->compiled) && cli_plan_outputs(ctx, s, &l->compiled, CLI_BY_OPENCL, results) && take_numbers(ctx, s->spec.graph, results, out);
+    return fv_compile(ctx, s->spec.graph, (fv_str){0}, &o, &l->compiled) &&
+           cli_plan_outputs(ctx, s, &l->compiled, CLI_BY_OPENCL, results) &&
+           take_numbers(ctx, s->spec.graph, results, out);
 }
 static bool run_compiled(fv_ctx *ctx, const cli_args *a, cli_session *s, cli_live *l, answers *out, int top) {
-    fv_driver_options o = {.backend = cli_value(a, "backend"), .target = cli_value(a, "target"), .cache_dir = cli_cache_dir(ctx),
-                           .attend_strategy = cli_value(a, "attend"), .verify = cli_flag(a, "verify")};
+    fv_driver_options o = {.backend = cli_value(a, "backend"),
+                           .target = cli_value(a, "target"),
+                           .cache_dir = cli_cache_dir(ctx),
+                           .attend_strategy = cli_value(a, "attend"),
+                           .verify = cli_flag(a, "verify")};
     int64_t threads = 0;
     if (!cli_int(ctx, a, "threads", 1, &threads)) return false;
     fovea_options ro = {.threads = (int32_t)threads, .check = cli_flag(a, "verify")};
@@ -48,8 +62,15 @@ static bool run_compiled(fv_ctx *ctx, const cli_args *a, cli_session *s, cli_liv
     for (int i = 0; i < l->n_out; i++) {
         const fovea_array *x = l->output[i];
         fovea_stored *t = &out->tensor[out->n++];
-        *t = (fovea_stored){.name = x->name, .storage = fovea_storage_of(x->dtype), .rank = x->rank, .count = 1, .data = l->out[i].data};
-        for (int d = 0; d < x->rank; d++) { t->shape[d] = x->shape[d]; t->count *= x->shape[d]; }
+        *t = (fovea_stored){.name = x->name,
+                            .storage = fovea_storage_of(x->dtype),
+                            .rank = x->rank,
+                            .count = 1,
+                            .data = l->out[i].data};
+        for (int d = 0; d < x->rank; d++) {
+            t->shape[d] = x->shape[d];
+            t->count *= x->shape[d];
+        }
     }
     return true;
 }
@@ -58,7 +79,8 @@ static bool write_answers(fv_ctx *ctx, const char *path, const answers *out) {
     size_t n = strlen(path);
     if (n > 4 && !strcmp(path + n - 4, ".npy")) {
         if (out->n == 1) return fv_npy_write(ctx, path, &out->tensor[0]);
-        fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "%d outputs do not fit into one .npy file; write a .safetensors file", out->n);
+        fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "%d outputs do not fit into one .npy file; write a .safetensors file",
+                 out->n);
         return false;
     }
     fovea_error e;
@@ -70,7 +92,10 @@ static bool write_used(fv_ctx *ctx, const char *path, const cli_session *s) {
     fovea_stored *list = FV_NEWN(ctx, fovea_stored, s->n_leaves + 1);
     for (int i = 0; i < s->n_leaves; i++) {
         const fv_node *n = s->leaf[i].node;
-        list[i] = (fovea_stored){.name = fv_cstr(ctx, n->u.leaf.name), .storage = fovea_storage_of(s->leaf[i].dtype), .rank = n->u.leaf.stored.rank, .data = s->leaf[i].data};
+        list[i] = (fovea_stored){.name = fv_cstr(ctx, n->u.leaf.name),
+                                 .storage = fovea_storage_of(s->leaf[i].dtype),
+                                 .rank = n->u.leaf.stored.rank,
+                                 .data = s->leaf[i].data};
         cli_leaf_shape(n, list[i].shape);
     }
     fovea_error e;
@@ -83,7 +108,9 @@ static void say(const answers *out) {
         printf("%-16s %s[", t->name, fovea_storage_name(t->storage));
         for (int d = 0; d < t->rank; d++) printf("%s%lld", d ? ", " : "", (long long)t->shape[d]);
         printf("]");
-        fovea_dtype type = t->storage == FOVEA_ST_F32 ? FOVEA_F32 : t->storage == FOVEA_ST_BOOL ? FOVEA_BOOL : FOVEA_I32;
+        fovea_dtype type = t->storage == FOVEA_ST_F32    ? FOVEA_F32
+                           : t->storage == FOVEA_ST_BOOL ? FOVEA_BOOL
+                                                         : FOVEA_I32;
         double least = 0, most = 0, sum = 0;
         for (int64_t j = 0; j < t->count; j++) {
             double v = cli_element(t->data, type, j);
@@ -97,15 +124,22 @@ static void say(const answers *out) {
 }
 
 static int run(fv_ctx *ctx, const cli_args *a) {
-    if (a->n_words != 1) { fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "run takes one spec, %d given; see fovea run --help", a->n_words); return CLI_USER; }
+    if (a->n_words != 1) {
+        fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "run takes one spec, %d given; see fovea run --help", a->n_words);
+        return CLI_USER;
+    }
     static cli_session s;
     static answers out;
     static cli_live live;
     int64_t top = 5;
     bool fine = cli_int(ctx, a, "topk", 1, &top) && cli_session_open(ctx, a, a->word[0], &s);
     const char *backend = cli_value(a, "backend"), *output = cli_value(a, "output"), *used = cli_value(a, "write-used");
-    bool reference = backend && !strcmp(backend, "reference"), opencl = backend && !strcmp(backend, "opencl") && fv_backend_find("opencl");
-    if (fine) fine = reference ? run_reference(ctx, &s, &out) : opencl ? run_opencl(ctx, a, &s, &live, &out) : run_compiled(ctx, a, &s, &live, &out, (int)top);
+    bool reference = backend && !strcmp(backend, "reference"),
+         opencl = backend && !strcmp(backend, "opencl") && fv_backend_find("opencl");
+    if (fine)
+        fine = reference ? run_reference(ctx, &s, &out)
+               : opencl  ? run_opencl(ctx, a, &s, &live, &out)
+                         : run_compiled(ctx, a, &s, &live, &out, (int)top);
     cli_progress_done();
     if (fine && used) fine = write_used(ctx, used, &s);
     if (fine && output && !s.n_pictures) fine = write_answers(ctx, output, &out);
@@ -125,4 +159,5 @@ static const cli_option options[] = {
     {"attend", "STRATEGY", "force a strategy of attend: box or offset", CLI_VALUE},
     {"verify", NULL, "verify every kernel between the levels and guard bytes after each launch", CLI_FLAG},
     {NULL, NULL, NULL, CLI_FLAG}};
-const cli_command cli_run = {"run", "run SPEC|BACKBONE[:VARIANT] [options]", "run a spec or a backbone on inputs or pictures", options, run};
+const cli_command cli_run = {"run", "run SPEC|BACKBONE[:VARIANT] [options]",
+                             "run a spec or a backbone on inputs or pictures", options, run};

@@ -5,7 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct { fv_ctx *ctx; const cli_args *a; cli_session *s; fv_compiled c; int64_t launch; } show;
+typedef struct {
+    fv_ctx *ctx;
+    const cli_args *a;
+    cli_session *s;
+    fv_compiled c;
+    int64_t launch;
+} show;
 
 static void put(fv_buf *b) {
     if (b->text) fputs(b->text, stdout);
@@ -63,7 +69,8 @@ static bool stage_text(show *x, const fv_launch *l, int w, int i, void *user) {
     const char *stage = user;
     (void)l;
     bool fine = x->c.backend->text && x->c.backend->text(x->c.module, w, i, stage, &b);
-    if (!fine && !fv_error_count(x->ctx)) fv_error(x->ctx, FV_E_BACKEND, (fv_loc){0}, "backend '%s' has no stage '%s'", x->c.backend->name, stage);
+    if (!fine && !fv_error_count(x->ctx))
+        fv_error(x->ctx, FV_E_BACKEND, (fv_loc){0}, "backend '%s' has no stage '%s'", x->c.backend->name, stage);
     if (b.len && b.text[b.len - 1] != '\n') fv_buf_puts(&b, "\n");
     put(&b);
     return fine;
@@ -77,46 +84,65 @@ static void declined(show *x) {
     if (!x->c.lower.n_considered) printf("no choice between strategies was made\n");
 }
 
-/* -- Cost --------------------------------------------------------------------------------------------------------------------------------- */
+/* -- Cost ---- */
 static void cost(show *x) {
     fv_cost g;
     fv_graph_cost(x->s->spec.graph, &g);
-    printf("by definition: %.0f parameters, %.4g multiply-accumulates, %.4g other operations\n", g.params, g.macs, g.maps);
+    printf("by definition: %.0f parameters, %.4g multiply-accumulates, %.4g other operations\n", g.params, g.macs,
+           g.maps);
     const fv_plan *p = x->c.plan;
     double flops = 0, bytes = 0;
     printf("%-7s %-8s %-18s %12s %12s %9s  %s\n", "launch", "stage", "kernel", "flops", "bytes", "flop/byte", "from");
     for (int64_t n = 0; n < launches(p); n++) {
         int w, i;
         const fv_launch *l = launch_at(p, n, &w, &i);
-        printf("%-7lld %-8s %-18s %12.4g %12.4g %9.3g", (long long)n, w ? "run" : "prepare", fv_cstr(x->ctx, l->kernel->name), l->flops, l->bytes, l->bytes > 0 ? l->flops / l->bytes : 0);
+        printf("%-7lld %-8s %-18s %12.4g %12.4g %9.3g", (long long)n, w ? "run" : "prepare",
+               fv_cstr(x->ctx, l->kernel->name), l->flops, l->bytes, l->bytes > 0 ? l->flops / l->bytes : 0);
         if (l->loc.line) printf("  %s:%d", fv_cstr(x->ctx, l->loc.file), l->loc.line);
         printf("\n");
-        if (w) { flops += l->flops; bytes += l->bytes; }
+        if (w) {
+            flops += l->flops;
+            bytes += l->bytes;
+        }
     }
     printf("%-7s %-8s %-18s %12.4g %12.4g %9.3g\n", "total", "run", "", flops, bytes, bytes > 0 ? flops / bytes : 0);
-    printf("memory: %lld bytes worked in by a run, %lld bytes prepared once per weights\n", (long long)p->arena_bytes, (long long)p->prepared_bytes);
+    printf("memory: %lld bytes worked in by a run, %lld bytes prepared once per weights\n", (long long)p->arena_bytes,
+           (long long)p->prepared_bytes);
 }
 
-static const char *const stages[] = {"flat", "llvm", "asm"};
+static const char *const stages[] = {"flat", "llvm", "asm", "opencl"};
 static bool needs_plan(const cli_args *a) {
-    static const char *const names[] = {"plan", "kernel", "schedule", "declined", "cost", "flat", "llvm", "asm"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) if (cli_flag(a, names[i])) return true;
+    static const char *const names[] = {"plan", "kernel", "schedule", "declined", "cost",
+                                        "flat", "llvm",   "asm",      "opencl"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (cli_flag(a, names[i])) return true;
     return false;
 }
 static bool show_levels(show *x) {
     const cli_args *a = x->a;
-    bool text = cli_flag(a, "flat") || cli_flag(a, "llvm") || cli_flag(a, "asm");
-    fv_driver_options o = {.backend = cli_value(a, "backend"), .target = cli_value(a, "target"), .attend_strategy = cli_value(a, "attend"), .keep_text = true};
+    bool text = cli_flag(a, "flat") || cli_flag(a, "llvm") || cli_flag(a, "asm") || cli_flag(a, "opencl");
+    const char *backend = cli_value(a, "backend");
+    if (!backend && cli_flag(a, "opencl")) backend = "opencl";
+    fv_driver_options o = {.backend = backend,
+                           .target = cli_value(a, "target"),
+                           .attend_strategy = cli_value(a, "attend"),
+                           .keep_text = true};
     if (text) cli_progress("compiling %s", x->s->name);
-    bool fine = text ? fv_compile(x->ctx, x->s->spec.graph, (fv_str){0}, &o, &x->c) : fv_compile_plan(x->ctx, x->s->spec.graph, (fv_str){0}, &o, &x->c);
+    bool fine = text ? fv_compile(x->ctx, x->s->spec.graph, (fv_str){0}, &o, &x->c)
+                     : fv_compile_plan(x->ctx, x->s->spec.graph, (fv_str){0}, &o, &x->c);
     cli_progress_done();
     if (!fine && cli_flag(a, "declined")) declined(x);
     if (!fine) return false;
     if (x->launch >= launches(x->c.plan)) {
-        fv_error(x->ctx, FV_E_USAGE, (fv_loc){0}, "--launch %lld: the plan has launches 0 to %lld", (long long)x->launch, (long long)launches(x->c.plan) - 1);
+        fv_error(x->ctx, FV_E_USAGE, (fv_loc){0}, "--launch %lld: the plan has launches 0 to %lld",
+                 (long long)x->launch, (long long)launches(x->c.plan) - 1);
         return false;
     }
-    if (cli_flag(a, "plan")) { fv_buf b = {0}; fv_plan_print(x->c.plan, &b, false); put(&b); }
+    if (cli_flag(a, "plan")) {
+        fv_buf b = {0};
+        fv_plan_print(x->c.plan, &b, false);
+        put(&b);
+    }
     if (cli_flag(a, "declined")) declined(x);
     if (cli_flag(a, "cost")) cost(x);
     if (cli_flag(a, "schedule")) each(x, schedule_text, NULL);
@@ -128,7 +154,10 @@ static bool show_levels(show *x) {
 static int run(fv_ctx *ctx, const cli_args *a) {
     static cli_session s;
     show x = {.ctx = ctx, .a = a, .s = &s, .launch = -1};
-    if (a->n_words != 1) { fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "show takes one spec, %d given; see fovea show --help", a->n_words); return CLI_USER; }
+    if (a->n_words != 1) {
+        fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "show takes one spec, %d given; see fovea show --help", a->n_words);
+        return CLI_USER;
+    }
     bool fine = cli_int(ctx, a, "launch", 0, &x.launch) && cli_session_open(ctx, a, a->word[0], &s);
     bool pattern = cli_flag(a, "pattern"), levels = needs_plan(a);
     if (fine && (cli_flag(a, "graph") || (!pattern && !levels))) show_graph(&x);
@@ -146,6 +175,7 @@ static const cli_option options[] = {
     {"flat", NULL, "loops and vectors", CLI_FLAG},
     {"llvm", NULL, "LLVM IR", CLI_FLAG},
     {"asm", NULL, "assembly of the target", CLI_FLAG},
+    {"opencl", NULL, "OpenCL C (implies --backend opencl)", CLI_FLAG},
     {"schedule", NULL, "the schedule of every kernel", CLI_FLAG},
     {"declined", NULL, "which strategies were considered, and why they were not taken", CLI_FLAG},
     {"pattern", NULL, "which keys a query sees, drawn", CLI_FLAG},
@@ -157,4 +187,5 @@ static const cli_option options[] = {
     {"target", "NAME", "code for another processor: avx2, sse2, neon, TRIPLE:FEATURES", CLI_VALUE},
     {"attend", "STRATEGY", "force a strategy of attend: box or offset", CLI_VALUE},
     {NULL, NULL, NULL, CLI_FLAG}};
-const cli_command cli_show = {"show", "show SPEC|BACKBONE[:VARIANT] [--graph|--plan|--kernel|…] [options]", "the text of every level, cost and pattern", options, run};
+const cli_command cli_show = {"show", "show SPEC|BACKBONE[:VARIANT] [--graph|--plan|--kernel|…] [options]",
+                              "the text of every level, cost and pattern", options, run};

@@ -73,7 +73,8 @@ void cli_host_read(cli_host *h) {
     caches(h);
     memory(h);
     h->smt = first_line("/sys/devices/system/cpu/smt/active", text, sizeof text) && *text == '1';
-    if (!first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", h->governor, sizeof h->governor)) h->governor[0] = 0;
+    if (!first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", h->governor, sizeof h->governor))
+        h->governor[0] = 0;
     if (first_line("/proc/loadavg", text, sizeof text)) h->load = atof(text);
 }
 

@@ -1,5 +1,5 @@
-/* The numbers of inputs and parameters: from the files given, or made from the session's seed. Invariant: a leaf is read or made once per session and dtype, and
- * every user of it sees the same memory. */
+/* The numbers of inputs and parameters: from the files given, or made from the session's seed. Invariant: a leaf is
+ * read or made once per session and dtype, and every user of it sees the same memory. */
 #include "cli/cli.h"
 #include "io/seed.h"
 
@@ -7,7 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool ends(const char *s, const char *tail) { size_t a = strlen(s), b = strlen(tail); return a >= b && !strcmp(s + a - b, tail); }
+static bool ends(const char *s, const char *tail) {
+    size_t a = strlen(s), b = strlen(tail);
+    return a >= b && !strcmp(s + a - b, tail);
+}
 
 /* Rank two and more: normal with the fan-in's deviation; norms around one; variances positive; the rest small. */
 const char *cli_seed_rule(fv_ctx *ctx, const char *name, int rank, const int64_t *shape) {
@@ -22,7 +25,8 @@ int64_t cli_leaf_shape(const fv_node *leaf, int64_t *shape) {
     int64_t n = 1;
     for (int d = 0; d < leaf->u.leaf.stored.rank; d++) {
         shape[d] = 1;
-        for (int j = 0; j < leaf->u.leaf.stored.dim[d].n; j++) shape[d] *= v->axis[leaf->u.leaf.stored.dim[d].axis[j]].extent;
+        for (int j = 0; j < leaf->u.leaf.stored.dim[d].n; j++)
+            shape[d] *= v->axis[leaf->u.leaf.stored.dim[d].axis[j]].extent;
         n *= shape[d];
     }
     return n;
@@ -30,12 +34,14 @@ int64_t cli_leaf_shape(const fv_node *leaf, int64_t *shape) {
 static const char *rule_text(fv_ctx *ctx, const cli_session *s, const fv_node *leaf, bool real, const int64_t *shape) {
     const char *name = fv_cstr(ctx, leaf->u.leaf.name);
     const fv_obj *o = &leaf->result[0]->obj;
-    if (leaf->op != FV_NODE_PARAM && o->ranged) return fv_printf(ctx, "ints:%lld:%lld", (long long)o->lo, (long long)o->hi + 1);
+    if (leaf->op != FV_NODE_PARAM && o->ranged)
+        return fv_printf(ctx, "ints:%lld:%lld", (long long)o->lo, (long long)o->hi + 1);
     if (s->whole_numbers && real) return ends(name, "running_var") ? "ints:1:4" : "ints:-2:3";
     if (leaf->op == FV_NODE_PARAM) return cli_seed_rule(ctx, name, leaf->u.leaf.stored.rank, shape);
     return real ? "normal:1" : "ints:0:2";
 }
-static bool fill(fv_ctx *ctx, cli_session *s, const fv_node *leaf, fovea_dtype dtype, const int64_t *shape, int64_t count, void *out) {
+static bool fill(fv_ctx *ctx, cli_session *s, const fv_node *leaf, fovea_dtype dtype, const int64_t *shape,
+                 int64_t count, void *out) {
     const char *name = fv_cstr(ctx, leaf->u.leaf.name);
     int rank = leaf->u.leaf.stored.rank;
     bool param = leaf->op == FV_NODE_PARAM;
@@ -46,7 +52,9 @@ static bool fill(fv_ctx *ctx, cli_session *s, const fv_node *leaf, fovea_dtype d
         for (int i = 0; fits && i < rank; i++) fits = t->shape[i] == shape[i];
         int64_t bad;
         if (fits && fovea_stored_convert(t, dtype, out, &bad)) return true;
-        fv_error(ctx, code, leaf->loc, fits ? "%s: an element cannot be converted" : "%s does not have the shape that the spec gives it", name);
+        fv_error(ctx, code, leaf->loc,
+                 fits ? "%s: an element cannot be converted" : "%s does not have the shape that the spec gives it",
+                 name);
         return false;
     }
     if (param ? s->weights != NULL : s->n_inputs > 0) {
@@ -55,19 +63,25 @@ static bool fill(fv_ctx *ctx, cli_session *s, const fv_node *leaf, fovea_dtype d
     }
     fv_rule rule;
     const char *text = rule_text(ctx, s, leaf, dtype == FOVEA_F32, shape);
-    return fv_rule_parse(ctx, leaf->loc, text, &rule) && fv_seed_fill(&rule, name, (uint64_t)s->seed, fovea_storage_of(dtype), count, out);
+    return fv_rule_parse(ctx, leaf->loc, text, &rule) &&
+           fv_seed_fill(&rule, name, (uint64_t)s->seed, fovea_storage_of(dtype), count, out);
 }
 const void *cli_leaf(fv_ctx *ctx, cli_session *s, const fv_node *leaf, fovea_dtype dtype, int64_t *count) {
     int64_t shape[FV_MAX_AXES];
     *count = cli_leaf_shape(leaf, shape);
-    for (int i = 0; i < s->n_leaves; i++) if (s->leaf[i].node == leaf && s->leaf[i].dtype == dtype) return s->leaf[i].data;
+    for (int i = 0; i < s->n_leaves; i++)
+        if (s->leaf[i].node == leaf && s->leaf[i].dtype == dtype) return s->leaf[i].data;
     void *data = calloc((size_t)(*count > 0 ? *count : 1) + 16, (size_t)fovea_dtype_size(dtype));
     if (s->n_leaves == s->cap_leaves) {
         int cap = s->cap_leaves ? 2 * s->cap_leaves : 64;
         void *grown = realloc(s->leaf, sizeof *s->leaf * (size_t)cap);
-        if (grown) { s->leaf = grown; s->cap_leaves = cap; }
+        if (grown) {
+            s->leaf = grown;
+            s->cap_leaves = cap;
+        }
     }
-    if (!data || s->n_leaves == s->cap_leaves) fv_error(ctx, FV_E_RUN, leaf->loc, "not enough memory for %s", fv_cstr(ctx, leaf->u.leaf.name));
+    if (!data || s->n_leaves == s->cap_leaves)
+        fv_error(ctx, FV_E_RUN, leaf->loc, "not enough memory for %s", fv_cstr(ctx, leaf->u.leaf.name));
     else if (fill(ctx, s, leaf, dtype, shape, *count, data)) {
         s->leaf[s->n_leaves++] = (cli_leaf_data){leaf, dtype, data};
         return data;
@@ -82,7 +96,9 @@ const fv_node *cli_find_leaf(const fv_graph *g, fv_node_op op, const char *name)
 }
 bool cli_bind(fv_ctx *ctx, cli_session *s, const fv_compiled *c, fovea_model *m) {
     fovea_error e;
-    if (s->weights) return fovea_model_bind_file(m, fv_weights_file(s->weights), &e) ? cli_runtime_error(ctx, FV_E_WEIGHTS, &e) : true;
+    if (s->weights)
+        return fovea_model_bind_file(m, fv_weights_file(s->weights), &e) ? cli_runtime_error(ctx, FV_E_WEIGHTS, &e)
+                                                                         : true;
     fovea_named_tensor *list = FV_NEWN(ctx, fovea_named_tensor, c->program.n_arrays + 1);
     int32_t n = 0;
     for (const fovea_array *a; (a = fovea_model_param(m, n)); n++) {
@@ -90,7 +106,8 @@ bool cli_bind(fv_ctx *ctx, cli_session *s, const fv_compiled *c, fovea_model *m)
         int64_t count;
         const void *data = leaf ? cli_leaf(ctx, s, leaf, a->dtype, &count) : NULL;
         if (!data) return false;
-        list[n] = (fovea_named_tensor){a->name, fovea_tensor((void *)(uintptr_t)data, a->dtype, a->rank, (int64_t *)(uintptr_t)a->shape)};
+        list[n] = (fovea_named_tensor){
+            a->name, fovea_tensor((void *)(uintptr_t)data, a->dtype, a->rank, (int64_t *)(uintptr_t)a->shape)};
     }
     return fovea_model_bind(m, list, n, &e) ? cli_runtime_error(ctx, FV_E_WEIGHTS, &e) : true;
 }

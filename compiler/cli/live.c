@@ -7,7 +7,10 @@
 
 static bool add_inputs(fv_ctx *ctx, cli_session *s, cli_live *l) {
     for (const fovea_array *x; (x = fovea_model_input(l->model, l->n_in)); l->n_in++) {
-        if (l->n_in == CLI_MAX_INPUTS) { fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "more than %d inputs", CLI_MAX_INPUTS); return false; }
+        if (l->n_in == CLI_MAX_INPUTS) {
+            fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "more than %d inputs", CLI_MAX_INPUTS);
+            return false;
+        }
         const fv_node *leaf = cli_find_leaf(s->spec.graph, FV_NODE_INPUT, x->name);
         int64_t count;
         const void *data = leaf ? cli_leaf(ctx, s, leaf, x->dtype, &count) : NULL;
@@ -20,7 +23,10 @@ static bool add_inputs(fv_ctx *ctx, cli_session *s, cli_live *l) {
 static bool add_outputs(fv_ctx *ctx, cli_live *l) {
     for (const fovea_array *x; (x = fovea_model_output(l->model, l->n_out)); l->n_out++) {
         void *data = l->n_out < CLI_MAX_OUTPUTS ? aligned_alloc(64, ((size_t)x->bytes + 127) / 64 * 64) : NULL;
-        if (!data) { fv_error(ctx, FV_E_RUN, (fv_loc){0}, "not enough memory for the output %s", x->name); return false; }
+        if (!data) {
+            fv_error(ctx, FV_E_RUN, (fv_loc){0}, "not enough memory for the output %s", x->name);
+            return false;
+        }
         l->output[l->n_out] = x;
         l->out[l->n_out] = fovea_tensor(data, x->dtype, x->rank, (int64_t *)(uintptr_t)x->shape);
     }
@@ -30,7 +36,8 @@ bool cli_live_load(fv_ctx *ctx, cli_session *s, const fovea_options *run, bool p
     fovea_error e;
     for (int i = 0; i < l->compiled.program.n_run; i++)
         if (!l->compiled.program.run[i].kernel) {
-            fv_error(ctx, FV_E_BACKEND, (fv_loc){0}, "code of backend '%s' for '%s' cannot run in this process", l->compiled.backend->name, l->compiled.target->name);
+            fv_error(ctx, FV_E_BACKEND, (fv_loc){0}, "code of backend '%s' for '%s' cannot run in this process",
+                     l->compiled.backend->name, l->compiled.target->name);
             return false;
         }
     if (fovea_model_load(&l->compiled.program, run, &l->model, &e)) return cli_runtime_error(ctx, FV_E_RUN, &e);
@@ -40,14 +47,16 @@ bool cli_live_load(fv_ctx *ctx, cli_session *s, const fovea_options *run, bool p
     l->prepare_seconds = fv_now() - begin;
     return (pictures || add_inputs(ctx, s, l)) && add_outputs(ctx, l);
 }
-bool cli_live_open(fv_ctx *ctx, cli_session *s, const fv_driver_options *o, const fovea_options *run, bool pictures, cli_live *out) {
+bool cli_live_open(fv_ctx *ctx, cli_session *s, const fv_driver_options *o, const fovea_options *run, bool pictures,
+                   cli_live *out) {
     *out = (cli_live){0};
     cli_progress("compiling %s", s->name);
     return fv_compile(ctx, s->spec.graph, (fv_str){0}, o, &out->compiled) && cli_live_load(ctx, s, run, pictures, out);
 }
 bool cli_live_run(fv_ctx *ctx, cli_live *l) {
     fovea_error e;
-    return fovea_model_run(l->model, l->in, l->n_in, l->out, l->n_out, &e) ? cli_runtime_error(ctx, FV_E_RUN, &e) : true;
+    return fovea_model_run(l->model, l->in, l->n_in, l->out, l->n_out, &e) ? cli_runtime_error(ctx, FV_E_RUN, &e)
+                                                                           : true;
 }
 void cli_live_unload(cli_live *l) {
     fovea_model_dispose(l->model);
@@ -60,8 +69,11 @@ void cli_live_close(cli_live *l) {
     fv_compiled_dispose(&l->compiled);
 }
 
-/* -- The reference ------------------------------------------------------------------------------------------------------------------ */
-typedef struct { fv_ctx *ctx; cli_session *s; } source;
+/* -- The reference ---- */
+typedef struct {
+    fv_ctx *ctx;
+    cli_session *s;
+} source;
 static bool reference_leaf(void *user, const fv_node *leaf, double *out, int64_t count) {
     source *u = user;
     int64_t n;
@@ -70,7 +82,10 @@ static bool reference_leaf(void *user, const fv_node *leaf, double *out, int64_t
     for (int64_t i = 0; data && i < count && i < n; i++) out[i] = cli_element(data, t, i);
     return data != NULL;
 }
-static void reference_progress(int done, int total, void *user) { (void)user; cli_progress("reference: node %d of %d", done, total); }
+static void reference_progress(int done, int total, void *user) {
+    (void)user;
+    cli_progress("reference: node %d of %d", done, total);
+}
 bool cli_reference(fv_ctx *ctx, cli_session *s, double **results) {
     source u = {ctx, s};
     return fv_reference_run(s->spec.graph, (fv_str){0}, reference_leaf, &u, results, reference_progress, NULL);
@@ -89,9 +104,15 @@ double cli_element(const void *data, fovea_dtype t, int64_t i) {
     case FOVEA_F64: return ((const double *)data)[i];
     case FOVEA_I32: return ((const int32_t *)data)[i];
     case FOVEA_I64: return (double)((const int64_t *)data)[i];
-    case FOVEA_BOOL: case FOVEA_U8: return ((const unsigned char *)data)[i];
+    case FOVEA_BOOL:
+    case FOVEA_U8: return ((const unsigned char *)data)[i];
     case FOVEA_F16: return fovea_f16_to_double(((const uint16_t *)data)[i]);
-    case FOVEA_BF16: { uint32_t bits = (uint32_t)((const uint16_t *)data)[i] << 16; float f; memcpy(&f, &bits, 4); return (double)f; }
+    case FOVEA_BF16: {
+        uint32_t bits = (uint32_t)((const uint16_t *)data)[i] << 16;
+        float f;
+        memcpy(&f, &bits, 4);
+        return (double)f;
+    }
     case FOVEA_F32: break;
     }
     return (double)((const float *)data)[i];

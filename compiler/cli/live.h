@@ -1,4 +1,5 @@
-/* A spec compiled and ready to run: its model, its inputs filled, room for its outputs. And the same outputs by the reference. */
+/* A spec compiled and ready to run: its model, its inputs filled, room for its outputs. And the same outputs by the
+ * reference. */
 #ifndef FV_CLI_LIVE_H
 #define FV_CLI_LIVE_H
 #include "cli/cli.h"
@@ -10,21 +11,23 @@ typedef struct {
     fovea_model *model;
     int32_t n_in, n_out;
     const fovea_array *input[CLI_MAX_INPUTS], *output[CLI_MAX_OUTPUTS];
-    DLTensor in[CLI_MAX_INPUTS], out[CLI_MAX_OUTPUTS];  /* inputs: the session's memory; outputs: this object's */
+    DLTensor in[CLI_MAX_INPUTS], out[CLI_MAX_OUTPUTS]; /* inputs: the session's memory; outputs: this object's */
     double prepare_seconds;
 } cli_live;
 
-/* Compiles, loads, binds; inputs from the session unless `pictures`. false after recording errors. Close it in any case. */
-bool cli_live_open(fv_ctx *ctx, cli_session *s, const fv_driver_options *o, const fovea_options *run, bool pictures, cli_live *out);
+/* Compiles, loads, binds; inputs from the session unless `pictures`. false after recording errors. Close it in any
+ * case. */
+bool cli_live_open(fv_ctx *ctx, cli_session *s, const fv_driver_options *o, const fovea_options *run, bool pictures,
+                   cli_live *out);
 /* A model over a program that is compiled already. */
 bool cli_live_load(fv_ctx *ctx, cli_session *s, const fovea_options *run, bool pictures, cli_live *io);
 bool cli_live_run(fv_ctx *ctx, cli_live *l);
-void cli_live_unload(cli_live *l);                       /* the model and its tensors; the program stays */
+void cli_live_unload(cli_live *l); /* the model and its tensors; the program stays */
 void cli_live_close(cli_live *l);
 
 /* Outputs of the graph in their stored order, f64; results[i] is malloc'ed. false after recording errors. */
 bool cli_reference(fv_ctx *ctx, cli_session *s, double **results);
-int64_t cli_output_shape(const fv_output *o, int64_t *shape);   /* stored extents; returns their product */
+int64_t cli_output_shape(const fv_output *o, int64_t *shape); /* stored extents; returns their product */
 /* Element i of an array. */
 double cli_element(const void *data, fovea_dtype t, int64_t i);
 #endif

@@ -26,7 +26,7 @@ static void take_peak(const cli_measure_options *o, cli_measured *m) {
 }
 static void remove_folder(fv_ctx *ctx, const char *path) {
     DIR *d = opendir(path);
-    for (struct dirent *e; d && (e = readdir(d)); )
+    for (struct dirent *e; d && (e = readdir(d));)
         if (strcmp(e->d_name, ".") && strcmp(e->d_name, "..")) unlink(fv_printf(ctx, "%s/%s", path, e->d_name));
     if (d) closedir(d);
     rmdir(path);
@@ -35,7 +35,10 @@ static void remove_folder(fv_ctx *ctx, const char *path) {
 static bool compile_times(fv_ctx *ctx, cli_session *s, fv_driver_options d, cli_measured *m) {
     const char *tmp = getenv("TMPDIR");
     char *folder = fv_printf(ctx, "%s/fovea-bench-XXXXXX", tmp && *tmp ? tmp : "/tmp");
-    if (!mkdtemp(folder)) { fv_error(ctx, FV_E_FILE, (fv_loc){0}, "cannot make a folder for the cache: %s", folder); return false; }
+    if (!mkdtemp(folder)) {
+        fv_error(ctx, FV_E_FILE, (fv_loc){0}, "cannot make a folder for the cache: %s", folder);
+        return false;
+    }
     bool fine = true;
     d.cache_dir = folder;
     for (int i = 0; i < 2 && fine; i++) {
@@ -56,7 +59,8 @@ static void weigh_attends(fv_ctx *ctx, cli_session *s, const fv_plan *p, cli_tim
         if (!l->schedule || strncmp(fv_cstr(ctx, l->schedule->strategy), "attend", 6) != 0) continue;
         const fv_graph *g = s->spec.graph;
         for (int j = 0, n = g->n_nodes; j < n; j++)
-            if (g->node[j]->op == FV_NODE_ATTEND && g->node[j]->loc.line == l->loc.line && fv_str_eq(g->node[j]->loc.file, l->loc.file)) {
+            if (g->node[j]->op == FV_NODE_ATTEND && g->node[j]->loc.line == l->loc.line &&
+                fv_str_eq(g->node[j]->loc.file, l->loc.file)) {
                 kernel[i].flops *= cli_pattern_density(ctx, s, g->node[j]);
                 break;
             }
@@ -72,7 +76,10 @@ static bool time_runs(fv_ctx *ctx, const cli_measure_options *o, cli_live *l, cl
     fovea_model_profile(l->model, ns);
     while (fine && runs < MOST_RUNS) {
         double now = fv_now() - begin;
-        if (now >= next) { take_peak(o, m); next += o->seconds / PEAKS; }
+        if (now >= next) {
+            take_peak(o, m);
+            next += o->seconds / PEAKS;
+        }
         if (runs >= FEWEST_RUNS && now >= o->seconds) break;
         double start = fv_now();
         fine = cli_live_run(ctx, l);
@@ -94,15 +101,20 @@ static void describe(fv_ctx *ctx, cli_session *s, const cli_live *l, cli_measure
     const fovea_program *p = &l->compiled.program;
     m->kernel = FV_NEWN(ctx, cli_timed, p->n_run + 1);
     m->n = p->n_run;
-    size_t skip = strlen(cli_spec_dir());               /* specs are named by their place under the folder of specs */
+    size_t skip = strlen(cli_spec_dir()); /* specs are named by their place under the folder of specs */
     for (int i = 0; i < p->n_run; i++) {
         const char *where = p->run[i].where;
         if (!strncmp(where, cli_spec_dir(), skip) && where[skip] == '/') where += skip + 1;
-        m->kernel[i] = (cli_timed){.label = p->run[i].label, .where = where, .flops = p->run[i].flops, .bytes = p->run[i].bytes};
+        m->kernel[i] =
+            (cli_timed){.label = p->run[i].label, .where = where, .flops = p->run[i].flops, .bytes = p->run[i].bytes};
     }
     weigh_attends(ctx, s, l->compiled.plan, m->kernel);
-    for (int i = 0; i < p->n_run; i++) { m->total.flops += m->kernel[i].flops; m->total.bytes += m->kernel[i].bytes; }
-    for (int i = 0; i < p->n_arrays; i++) if (p->arrays[i].place == FOVEA_PARAM) m->params += p->arrays[i].bytes;
+    for (int i = 0; i < p->n_run; i++) {
+        m->total.flops += m->kernel[i].flops;
+        m->total.bytes += m->kernel[i].bytes;
+    }
+    for (int i = 0; i < p->n_arrays; i++)
+        if (p->arrays[i].place == FOVEA_PARAM) m->params += p->arrays[i].bytes;
     m->arena = p->arena_bytes;
     m->prepared = p->prepared_bytes;
     m->code = l->compiled.stats.code_bytes;
@@ -112,7 +124,8 @@ static void describe(fv_ctx *ctx, cli_session *s, const cli_live *l, cli_measure
 }
 bool cli_measure(fv_ctx *ctx, cli_session *s, const cli_measure_options *o, cli_measured *m) {
     *m = (cli_measured){.name = s->name, .trace = s->trace_seconds};
-    fv_driver_options d = {.backend = o->backend, .target = o->target, .cache_dir = cli_cache_dir(ctx), .attend_strategy = o->attend};
+    fv_driver_options d = {
+        .backend = o->backend, .target = o->target, .cache_dir = cli_cache_dir(ctx), .attend_strategy = o->attend};
     fovea_options run = {.threads = (int32_t)o->threads};
     cli_live l;
     if (o->compile_times && !compile_times(ctx, s, d, m)) return false;

@@ -4,27 +4,32 @@
 #include "cli/host.h"
 #include "cli/live.h"
 
-typedef struct { const char *label, *where; double flops, bytes, min, median; } cli_timed;   /* seconds */
 typedef struct {
-    const char *name, *target;                          /* target: the facts' name */
+    const char *label, *where;
+    double flops, bytes, min, median;
+} cli_timed; /* seconds */
+typedef struct {
+    const char *name, *target; /* target: the facts' name */
     int threads, n;
-    cli_timed *kernel;                                  /* launches of a run, in order */
+    cli_timed *kernel; /* launches of a run, in order */
     cli_timed total;
-    double peak;                                        /* GFLOP/s of f32 multiply-adds of ONE thread: the best of those taken between the runs; 0: unknown */
+    double peak; /* GFLOP/s of f32 multiply-adds of ONE thread: the best of those taken between the runs; 0: unknown */
     int peaks, runs;
-    double trace, cold, cached, prepare;                /* seconds; cold and cached: lowering and code generation, without and with a full cache */
+    double trace, cold, cached,
+        prepare; /* seconds; cold and cached: lowering and code generation, without and with a full cache */
     int compiled, from_cache;
-    int64_t arena, prepared, params, code;              /* bytes */
+    int64_t arena, prepared, params, code; /* bytes */
 } cli_measured;
 
 typedef struct {
     const char *backend, *target, *attend;
-    int threads;                                        /* 0: as many as a model takes by default */
-    double seconds;                                     /* of timed runs */
+    int threads;    /* 0: as many as a model takes by default */
+    double seconds; /* of timed runs */
     bool compile_times;
 } cli_measure_options;
 
-/* Useful operations are multiply-adds and additions of pairs that exist: launches of attends are weighted by the part of their pairs that the pattern keeps. */
+/* Useful operations are multiply-adds and additions of pairs that exist: launches of attends are weighted by the part
+ * of their pairs that the pattern keeps. */
 bool cli_measure(fv_ctx *ctx, cli_session *s, const cli_measure_options *o, cli_measured *out);
 /* A table of all kernels and a total, in Markdown. */
 void cli_measured_table(const cli_measured *m);

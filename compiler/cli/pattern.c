@@ -1,5 +1,6 @@
-/* The pattern of an attend: the chain of reads from a key back to the tensor it comes from is composed into one index per axis of that tensor and one condition of
- * existence; the reference evaluates both for every pair. Invariant: nothing here looks at a name beyond telling axes apart. */
+/* The pattern of an attend: the chain of reads from a key back to the tensor it comes from is composed into one index
+ * per axis of that tensor and one condition of existence; the reference evaluates both for every pair. Invariant:
+ * nothing here looks at a name beyond telling axes apart. */
 #include "cli/pattern.h"
 #include "cli/live.h"
 #include "backends/reference/reference.h"
@@ -12,8 +13,8 @@ typedef struct {
     fv_ctx *c;
     fv_graph *g;
     const fv_value *source;
-    const fv_expr *index[FV_MAX_AXES];                  /* by axis of source, over the axes of the value that the chain began with */
-    const fv_expr *exists, *inside;                     /* NULL: always */
+    const fv_expr *index[FV_MAX_AXES]; /* by axis of source, over the axes of the value that the chain began with */
+    const fv_expr *exists, *inside;    /* NULL: always */
 } chain;
 
 static const fv_expr *between(fv_ctx *c, const fv_expr *e, int64_t extent) {
@@ -38,7 +39,8 @@ static const fv_expr *bordered(chain *x, const fv_read_node *r, const fv_expr *e
     return e;
 }
 static void bindings(const chain *x, fv_binding *b) {
-    for (int i = 0; i < x->source->obj.rank; i++) b[i] = (fv_binding){fv_axis_ref(x->c, x->source->axis[i].name), x->index[i]};
+    for (int i = 0; i < x->source->obj.rank; i++)
+        b[i] = (fv_binding){fv_axis_ref(x->c, x->source->axis[i].name), x->index[i]};
 }
 static void through_read(chain *x, const fv_read_node *r) {
     fv_binding b[FV_MAX_AXES];
@@ -46,21 +48,27 @@ static void through_read(chain *x, const fv_read_node *r) {
     int n = x->source->obj.rank;
     bindings(x, b);
     if (r->only) x->exists = fv_and(x->c, x->exists, fv_to_bool(x->c, fv_subst(x->c, r->only, b, n)));
-    for (int j = 0; j < r->src->obj.rank; j++) next[j] = bordered(x, r, fv_subst(x->c, r->index[j], b, n), r->src->axis[j].extent);
+    for (int j = 0; j < r->src->obj.rank; j++)
+        next[j] = bordered(x, r, fv_subst(x->c, r->index[j], b, n), r->src->axis[j].extent);
     memcpy(x->index, next, sizeof next);
     x->source = r->src;
 }
 /* A map over one tensor of the same axes (a bias, a norm's scale) moves no element. */
-typedef struct { const fv_value *of, *found; } same_axes;
+typedef struct {
+    const fv_value *of, *found;
+} same_axes;
 static void find_same(const fv_value *v, void *user) {
     same_axes *s = user;
     if (v->obj.rank != s->of->obj.rank || s->found) return;
-    for (int i = 0; i < v->obj.rank; i++) if (fv_value_axis(s->of, v->axis[i].name) < 0) return;
+    for (int i = 0; i < v->obj.rank; i++)
+        if (fv_value_axis(s->of, v->axis[i].name) < 0) return;
     s->found = v;
 }
 static bool through_map(chain *x) {
     const fv_node *n = x->source->node;
-    if (n->op != FV_NODE_COMPUTE || n->u.compute.monoid != FV_MONOID_NONE || n->u.compute.otherwise || n->u.compute.only) return false;
+    if (n->op != FV_NODE_COMPUTE || n->u.compute.monoid != FV_MONOID_NONE || n->u.compute.otherwise ||
+        n->u.compute.only)
+        return false;
     same_axes s = {x->source, NULL};
     fv_expr_values(n->u.compute.body, find_same, &s);
     if (!s.found || s.found->node->op != FV_NODE_READ) return false;
@@ -82,9 +90,11 @@ static chain follow(fv_graph *g, const fv_value *v) {
 static const fv_expr *source_exists(chain *x) {
     fv_value *v = (fv_value *)(uintptr_t)x->source;
     if (!v->partial) return NULL;
-    const fv_expr *self = fv_value_at_self(x->c, v), *zero = fv_type_is_float(v->obj.type) ? fv_float(x->c, 0) : fv_int(x->c, 0);
+    const fv_expr *self = fv_value_at_self(x->c, v),
+                  *zero = fv_type_is_float(v->obj.type) ? fv_float(x->c, 0) : fv_int(x->c, 0);
     const fv_expr *one = fv_op3(x->c, FV_X_WHERE, fv_op2(x->c, FV_X_LT, self, zero), fv_int(x->c, 1), fv_int(x->c, 2));
-    fv_value *e = fv_graph_compute(x->g, v->node->loc, FV_MONOID_NONE, v->axis, v->obj.rank, NULL, 0, one, NULL, fv_int(x->c, 0));
+    fv_value *e =
+        fv_graph_compute(x->g, v->node->loc, FV_MONOID_NONE, v->axis, v->obj.rank, NULL, 0, one, NULL, fv_int(x->c, 0));
     if (!e) return NULL;
     const fv_expr *at[FV_MAX_AXES];
     for (int i = 0; i < e->obj.rank; i++) at[i] = x->index[fv_value_axis(v, e->axis[i].name)];
@@ -94,19 +104,29 @@ static const fv_expr *only_holds(fv_graph *g, fv_value *only) {
     fv_ctx *c = g->ctx;
     fv_value *v = only;
     const fv_expr *self = fv_to_bool(c, fv_value_at_self(c, only));
-    if (only->partial) v = fv_graph_compute(g, only->node->loc, FV_MONOID_NONE, only->axis, only->obj.rank, NULL, 0, self, NULL, fv_bool(c, false));
+    if (only->partial)
+        v = fv_graph_compute(g, only->node->loc, FV_MONOID_NONE, only->axis, only->obj.rank, NULL, 0, self, NULL,
+                             fv_bool(c, false));
     return v ? fv_to_bool(c, fv_value_at_self(c, v)) : NULL;
 }
 
-/* -- Which query axes matter ---------------------------------------------------------------------------------------------------------------- */
-typedef struct { chain key; const fv_expr *exists; const fv_attend_set *set; fv_axis q[FV_MAX_AXES]; int n_q; bool batch[FV_MAX_AXES]; } parts;
+/* -- Which query axes matter ---- */
+typedef struct {
+    chain key;
+    const fv_expr *exists;
+    const fv_attend_set *set;
+    fv_axis q[FV_MAX_AXES];
+    int n_q;
+    bool batch[FV_MAX_AXES];
+} parts;
 
 static void query_axes(const fv_attend_node *a, parts *p) {
     const fv_value *lead = a->q ? a->q : a->set[0].s;
     for (int i = 0; i < lead->obj.rank; i++) {
         const fv_axis *x = &lead->axis[i];
         bool other = fv_axis_find(a->dot, a->n_dot, x->name) >= 0;
-        for (int s = 0; s < a->n_sets; s++) other = other || fv_axis_find(a->set[s].over, a->set[s].n_over, x->name) >= 0;
+        for (int s = 0; s < a->n_sets; s++)
+            other = other || fv_axis_find(a->set[s].over, a->set[s].n_over, x->name) >= 0;
         if (!other) p->q[p->n_q++] = *x;
     }
 }
@@ -123,10 +143,12 @@ static void find_batch(parts *p) {
         p->batch[i] = !inside;
         kept += !p->batch[i];
     }
-    for (int pass = 0, best = -1; !kept && pass < 1; pass++) {              /* every query sees the same keys: the longest free axis is drawn */
+    for (int pass = 0, best = -1; !kept && pass < 1;
+         pass++) { /* every query sees the same keys: the longest free axis is drawn */
         for (int i = 0; i < p->n_q; i++) {
             bool used = false;
-            for (int j = 0; j < p->key.source->obj.rank; j++) used = used || fv_uses(p->key.index[j], fv_axis_ref(p->key.c, p->q[i].name));
+            for (int j = 0; j < p->key.source->obj.rank; j++)
+                used = used || fv_uses(p->key.index[j], fv_axis_ref(p->key.c, p->q[i].name));
             if (!used && (best < 0 || p->q[i].extent >= p->q[best].extent)) best = i;
         }
         if (best >= 0) p->batch[best] = false;
@@ -145,11 +167,15 @@ static bool given_query(fv_ctx *c, const cli_args *a, const parts *p, int64_t *a
             long long v = eq ? strtoll(eq + 1, &end, 10) : -1;
             int axis = -1;
             if (eq) *eq = 0;
-            for (int j = 0; j < p->n_q; j++) if (!strcmp(fv_cstr(c, p->q[j].name), s)) axis = j;
+            for (int j = 0; j < p->n_q; j++)
+                if (!strcmp(fv_cstr(c, p->q[j].name), s)) axis = j;
             if (axis < 0 || !end || *end || v < 0 || v >= p->q[axis].extent) {
                 fv_buf b = {0};
-                for (int j = 0; j < p->n_q; j++) fv_buf_printf(&b, "%s%s=0..%lld", j ? ", " : "", fv_cstr(c, p->q[j].name), (long long)p->q[j].extent - 1);
-                fv_error(c, FV_E_USAGE, (fv_loc){0}, "--query: '%s' names no query; axes of this attend: %s", list[i], b.text ? b.text : "none");
+                for (int j = 0; j < p->n_q; j++)
+                    fv_buf_printf(&b, "%s%s=0..%lld", j ? ", " : "", fv_cstr(c, p->q[j].name),
+                                  (long long)p->q[j].extent - 1);
+                fv_error(c, FV_E_USAGE, (fv_loc){0}, "--query: '%s' names no query; axes of this attend: %s", list[i],
+                         b.text ? b.text : "none");
                 fv_buf_dispose(&b);
                 return false;
             }
@@ -158,8 +184,11 @@ static bool given_query(fv_ctx *c, const cli_args *a, const parts *p, int64_t *a
     return true;
 }
 
-/* -- Evaluation --------------------------------------------------------------------------------------------------------------------------------- */
-typedef struct { fv_ctx *ctx; cli_session *s; } source;
+/* -- Evaluation ---- */
+typedef struct {
+    fv_ctx *ctx;
+    cli_session *s;
+} source;
 static bool leaf_data(void *user, const fv_node *leaf, double *out, int64_t count) {
     source *u = user;
     int64_t n;
@@ -168,7 +197,8 @@ static bool leaf_data(void *user, const fv_node *leaf, double *out, int64_t coun
     for (int64_t i = 0; data && i < count && i < n; i++) out[i] = cli_element(data, t, i);
     return data != NULL;
 }
-static bool evaluate(cli_session *s, fv_graph *g, fv_loc loc, const fv_axis *axis, int n, const fv_expr *body, double **out) {
+static bool evaluate(cli_session *s, fv_graph *g, fv_loc loc, const fv_axis *axis, int n, const fv_expr *body,
+                     double **out) {
     static int number;
     fv_ctx *c = g->ctx;
     fv_str entry = fv_internf(c, "pattern.%d", number++);
@@ -183,7 +213,8 @@ static bool evaluate(cli_session *s, fv_graph *g, fv_loc loc, const fv_axis *axi
     *out = results[g->n_outputs - 1];
     return *out != NULL;
 }
-/* Where the chosen query stands: its own chain of reads, evaluated; an axis of the map that its source lacks stays unknown. */
+/* Where the chosen query stands: its own chain of reads, evaluated; an axis of the map that its source lacks stays
+ * unknown. */
 static void place_query(fv_graph *g, const fv_attend_node *a, const parts *p, const int64_t *at, cli_pattern_set *out) {
     for (int i = 0; i < out->n_map; i++) out->at[i] = -1;
     if (!a->q) return;
@@ -193,13 +224,17 @@ static void place_query(fv_graph *g, const fv_attend_node *a, const parts *p, co
     for (int i = 0; i < out->n_map; i++) {
         int j = fv_value_axis(x.source, out->map[i].name);
         int64_t v;
-        if (j >= 0 && x.source->axis[j].extent == out->map[i].extent && fv_is_int(fv_subst(x.c, x.index[j], b, p->n_q), &v)) out->at[i] = v;
+        if (j >= 0 && x.source->axis[j].extent == out->map[i].extent &&
+            fv_is_int(fv_subst(x.c, x.index[j], b, p->n_q), &v))
+            out->at[i] = v;
     }
     bool any = false;
     for (int i = 0; i < out->n_map; i++) any = any || out->at[i] >= 0;
-    if (!any && out->n_map == 1 && out->n_query == 1 && out->map[0].extent == out->query[0].extent) out->at[0] = out->chosen[0];
+    if (!any && out->n_map == 1 && out->n_query == 1 && out->map[0].extent == out->query[0].extent)
+        out->at[0] = out->chosen[0];
 }
-static bool pattern_of(fv_ctx *c, const cli_args *args, cli_session *s, const fv_node *attend, int number, cli_pattern_set *out) {
+static bool pattern_of(fv_ctx *c, const cli_args *args, cli_session *s, const fv_node *attend, int number,
+                       cli_pattern_set *out) {
     fv_graph *g = s->spec.graph;
     const fv_attend_node *a = &attend->u.attend;
     const fv_attend_set *set = &a->set[number];
@@ -215,16 +250,24 @@ static bool pattern_of(fv_ctx *c, const cli_args *args, cli_session *s, const fv
     int64_t at[FV_MAX_AXES];
     if (!given_query(c, args, &p, at)) return false;
     const fv_node *leaf = p.key.source->node;
-    out->source = leaf->op == FV_NODE_INPUT || leaf->op == FV_NODE_PARAM ? fv_printf(c, "%s", fv_cstr(c, leaf->u.leaf.name)) : fv_printf(c, "a tensor made at %s:%d", fv_cstr(c, leaf->loc.file), leaf->loc.line);
+    out->source = leaf->op == FV_NODE_INPUT || leaf->op == FV_NODE_PARAM
+                      ? fv_printf(c, "%s", fv_cstr(c, leaf->u.leaf.name))
+                      : fv_printf(c, "a tensor made at %s:%d", fv_cstr(c, leaf->loc.file), leaf->loc.line);
     for (int i = 0; i < p.n_q; i++)
-        if (!p.batch[i]) { out->chosen[out->n_query] = at[i]; out->query[out->n_query++] = p.q[i]; out->n_queries *= p.q[i].extent; }
+        if (!p.batch[i]) {
+            out->chosen[out->n_query] = at[i];
+            out->query[out->n_query++] = p.q[i];
+            out->n_queries *= p.q[i].extent;
+        }
     for (int i = 0; i < set->n_over; i++) out->n_keys *= set->over[i].extent;
     /* The map: axes of the source that differ between keys or between the queries drawn. */
     const fv_expr *code = fv_int(c, 0);
     for (int j = 0; j < p.key.source->obj.rank; j++) {
         bool moves = false;
-        for (int i = 0; i < set->n_over; i++) moves = moves || fv_uses(p.key.index[j], fv_axis_ref(c, set->over[i].name));
-        for (int i = 0; i < out->n_query; i++) moves = moves || fv_uses(p.key.index[j], fv_axis_ref(c, out->query[i].name));
+        for (int i = 0; i < set->n_over; i++)
+            moves = moves || fv_uses(p.key.index[j], fv_axis_ref(c, set->over[i].name));
+        for (int i = 0; i < out->n_query; i++)
+            moves = moves || fv_uses(p.key.index[j], fv_axis_ref(c, out->query[i].name));
         if (!moves) continue;
         out->map[out->n_map++] = p.key.source->axis[j];
         out->n_cells *= p.key.source->axis[j].extent;
@@ -269,7 +312,8 @@ double cli_pattern_density(fv_ctx *ctx, cli_session *s, const fv_node *attend) {
     double all = 0, exist = 0;
     for (int k = 0; k < attend->u.attend.n_sets; k++) {
         const fv_attend_set *set = &attend->u.attend.set[k];
-        bool partial = set->only || (set->k && set->k->partial) || (set->v && set->v->partial) || (set->s && set->s->partial);
+        bool partial =
+            set->only || (set->k && set->k->partial) || (set->v && set->v->partial) || (set->s && set->s->partial);
         cli_pattern_set p;
         double keys = 1, part = 1;
         for (int i = 0; i < set->n_over; i++) keys *= (double)set->over[i].extent;
@@ -292,8 +336,13 @@ static void blocks_text(fv_ctx *c, const fv_plan *plan, const cli_pattern_set *p
     if (!strategy) return;
     printf("  computed by %s", strategy);
     for (int i = 0; i < n; i++) {
-        if (b[i].skipped) { skipped++; continue; }
-        if (shown++ < 12) printf("%s %s %lld..%lld", shown == 1 ? "; goes through" : ",", fv_cstr(c, b[i].axis), (long long)b[i].lo, (long long)b[i].hi);
+        if (b[i].skipped) {
+            skipped++;
+            continue;
+        }
+        if (shown++ < 12)
+            printf("%s %s %lld..%lld", shown == 1 ? "; goes through" : ",", fv_cstr(c, b[i].axis), (long long)b[i].lo,
+                   (long long)b[i].hi);
     }
     if (shown > 12) printf(" … (%d blocks)", shown);
     if (skipped) printf("; %d blocks skipped", skipped);
@@ -304,13 +353,14 @@ bool cli_pattern(fv_ctx *ctx, const cli_args *a, cli_session *s) {
     int attends = 0, n = g->n_nodes;
     fv_driver_options o = {.target = cli_value(a, "target"), .attend_strategy = cli_value(a, "attend")};
     fv_compiled plan = {0};
-    if (!fv_compile_plan(ctx, g, (fv_str){0}, &o, &plan)) fv_diag_clear(ctx);   /* not lowered yet: the pattern is still the graph's */
+    if (!fv_compile_plan(ctx, g, (fv_str){0}, &o, &plan))
+        fv_diag_clear(ctx); /* not lowered yet: the pattern is still the graph's */
     const char *picture = cli_value(a, "o");
     bool fine = true;
     for (int i = 0; i < n && fine; i++) {
         if (g->node[i]->op != FV_NODE_ATTEND) continue;
         const fv_node *attend = g->node[i];
-        if (attends++ && picture) continue;             /* one picture: of the first */
+        if (attends++ && picture) continue; /* one picture: of the first */
         for (int k = 0; k < attend->u.attend.n_sets && fine; k++) {
             cli_pattern_set p;
             fine = pattern_of(ctx, a, s, attend, k, &p);
@@ -324,6 +374,9 @@ bool cli_pattern(fv_ctx *ctx, const cli_args *a, cli_session *s) {
         }
     }
     fv_compiled_dispose(&plan);
-    if (!attends) { fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "%s has no attend: there is no pattern to draw", s->name); return false; }
+    if (!attends) {
+        fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "%s has no attend: there is no pattern to draw", s->name);
+        return false;
+    }
     return fine;
 }

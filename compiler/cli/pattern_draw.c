@@ -10,7 +10,10 @@ enum { COLUMNS = 112, PICTURE_SIDE = 1024, SLICES = 8 };
 static const char *const shade[] = {"·", "░", "▒", "▓", "█"};
 
 /* A plane of numbers 0..1 (how much of a cell is seen) with one marked cell (-1: none). */
-typedef struct { int64_t rows, columns, mark_row, mark_column; double *seen; } plane;
+typedef struct {
+    int64_t rows, columns, mark_row, mark_column;
+    double *seen;
+} plane;
 
 static void draw_text(const plane *p, int64_t columns) {
     int64_t f = (p->columns + columns - 1) / columns;
@@ -47,7 +50,10 @@ static bool matrix(const cli_pattern_set *p, plane *out) {
 }
 /* The last two axes of the map, at `slice` of the ones before. */
 static plane map_slice(const cli_pattern_set *p, const int *counts, int64_t slice) {
-    plane x = {.rows = p->n_map > 1 ? p->map[p->n_map - 2].extent : 1, .columns = p->n_map ? p->map[p->n_map - 1].extent : 1, .mark_row = -1, .mark_column = -1};
+    plane x = {.rows = p->n_map > 1 ? p->map[p->n_map - 2].extent : 1,
+               .columns = p->n_map ? p->map[p->n_map - 1].extent : 1,
+               .mark_row = -1,
+               .mark_column = -1};
     int64_t n = x.rows * x.columns, at = 0;
     x.seen = calloc((size_t)n + 1, sizeof(double));
     for (int64_t i = 0; x.seen && i < n; i++) x.seen[i] = counts[slice * n + i] > 0;
@@ -59,7 +65,9 @@ static plane map_slice(const cli_pattern_set *p, const int *counts, int64_t slic
     return x;
 }
 static void axes_text(fv_ctx *ctx, const fv_axis *a, const int64_t *at, int n) {
-    for (int i = 0; i < n; i++) printf("%s%s%s%lld", i ? " " : "", fv_cstr(ctx, a[i].name), at ? "=" : ":", (long long)(at ? at[i] : a[i].extent));
+    for (int i = 0; i < n; i++)
+        printf("%s%s%s%lld", i ? " " : "", fv_cstr(ctx, a[i].name), at ? "=" : ":",
+               (long long)(at ? at[i] : a[i].extent));
 }
 void cli_pattern_text(fv_ctx *ctx, const cli_pattern_set *p) {
     int *counts = calloc((size_t)p->n_cells + 1, sizeof(int));
@@ -67,11 +75,13 @@ void cli_pattern_text(fv_ctx *ctx, const cli_pattern_set *p) {
     if (!counts) return;
     exist = cli_pattern_counts(p, counts, &outside);
     for (int64_t i = 0; i < p->n_cells; i++) distinct += counts[i] > 0;
-    printf("attend at %s:%d, key set %d: keys from %s (", fv_cstr(ctx, p->attend->loc.file), p->attend->loc.line, p->number + 1, p->source);
+    printf("attend at %s:%d, key set %d: keys from %s (", fv_cstr(ctx, p->attend->loc.file), p->attend->loc.line,
+           p->number + 1, p->source);
     axes_text(ctx, p->map, NULL, p->n_map);
     printf(")\n  query ");
     axes_text(ctx, p->query, p->chosen, p->n_query);
-    printf(" sees %lld of %lld keys: %lld of %lld places of the map", (long long)exist, (long long)p->n_keys, (long long)distinct, (long long)p->n_cells);
+    printf(" sees %lld of %lld keys: %lld of %lld places of the map", (long long)exist, (long long)p->n_keys,
+           (long long)distinct, (long long)p->n_cells);
     if (outside) printf(", %lld outside of it", (long long)outside);
     printf("\n");
     plane m;
@@ -96,18 +106,24 @@ void cli_pattern_text(fv_ctx *ctx, const cli_pattern_set *p) {
     free(counts);
 }
 
-/* -- Pictures ------------------------------------------------------------------------------------------------------------------------------- */
-static const unsigned char seen_colour[3] = {31, 92, 153}, mark_colour[3] = {214, 69, 45}, none_colour[3] = {236, 238, 240};
+/* -- Pictures ---- */
+static const unsigned char seen_colour[3] = {31, 92, 153}, mark_colour[3] = {214, 69, 45},
+                           none_colour[3] = {236, 238, 240};
 static bool draw_png(fv_ctx *ctx, const plane *p, const char *path) {
     int64_t side = p->rows > p->columns ? p->rows : p->columns, f = side ? PICTURE_SIDE / side : 1;
     if (f < 1) f = 1;
     fv_picture out = {0};
     const char *why = fv_picture_alloc(&out, (uint64_t)(p->columns * f), (uint64_t)(p->rows * f));
-    if (why) { fv_error(ctx, FV_E_PICTURE, (fv_loc){0}, "%s: %s", path, why); return false; }
+    if (why) {
+        fv_error(ctx, FV_E_PICTURE, (fv_loc){0}, "%s: %s", path, why);
+        return false;
+    }
     for (int64_t y = 0; y < p->rows * f; y++)
         for (int64_t x = 0; x < p->columns * f; x++) {
             int64_t r = y / f, c = x / f;
-            const unsigned char *colour = r == p->mark_row && c == p->mark_column ? mark_colour : p->seen[r * p->columns + c] > 0 ? seen_colour : none_colour;
+            const unsigned char *colour = r == p->mark_row && c == p->mark_column ? mark_colour
+                                          : p->seen[r * p->columns + c] > 0       ? seen_colour
+                                                                                  : none_colour;
             bool line = f >= 6 && (y % f == 0 || x % f == 0);
             for (int k = 0; k < 3; k++) out.rgb[(y * p->columns * f + x) * 3 + k] = line ? 255 : colour[k];
         }
@@ -117,11 +133,14 @@ static bool draw_png(fv_ctx *ctx, const plane *p, const char *path) {
 }
 static void svg_run(fv_buf *b, const plane *p, int64_t r, int64_t c, int64_t n, const unsigned char *colour) {
     (void)p;
-    fv_buf_printf(b, "<rect x=\"%lld\" y=\"%lld\" width=\"%lld\" height=\"1\" fill=\"#%02x%02x%02x\"/>\n", (long long)c, (long long)r, (long long)n, colour[0], colour[1], colour[2]);
+    fv_buf_printf(b, "<rect x=\"%lld\" y=\"%lld\" width=\"%lld\" height=\"1\" fill=\"#%02x%02x%02x\"/>\n", (long long)c,
+                  (long long)r, (long long)n, colour[0], colour[1], colour[2]);
 }
 static bool draw_svg(fv_ctx *ctx, const plane *p, const char *path) {
     fv_buf b = {0};
-    fv_buf_printf(&b, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %lld %lld\" shape-rendering=\"crispEdges\">\n<rect width=\"100%%\" height=\"100%%\" fill=\"#eceef0\"/>\n",
+    fv_buf_printf(&b,
+                  "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %lld %lld\" "
+                  "shape-rendering=\"crispEdges\">\n<rect width=\"100%%\" height=\"100%%\" fill=\"#eceef0\"/>\n",
                   (long long)p->columns, (long long)p->rows);
     for (int64_t r = 0; r < p->rows; r++)
         for (int64_t c = 0, n; c < p->columns; c += n) {
@@ -138,7 +157,10 @@ static bool draw_svg(fv_ctx *ctx, const plane *p, const char *path) {
 bool cli_pattern_picture(fv_ctx *ctx, const cli_pattern_set *p, const char *path) {
     size_t n = strlen(path);
     bool svg = n > 4 && !strcmp(path + n - 4, ".svg"), png = n > 4 && !strcmp(path + n - 4, ".png");
-    if (!svg && !png) { fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "-o %s: pictures are written as .png or .svg", path); return false; }
+    if (!svg && !png) {
+        fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "-o %s: pictures are written as .png or .svg", path);
+        return false;
+    }
     plane x;
     if (!matrix(p, &x)) {
         int *counts = calloc((size_t)p->n_cells + 1, sizeof(int));

@@ -1,5 +1,5 @@
-/* A spec and what it is given: config, weights, inputs, extents, seed. Invariant: what cli_session_open took is given back by cli_session_close, whatever
- * failed in between. */
+/* A spec and what it is given: config, weights, inputs, extents, seed. Invariant: what cli_session_open took is given
+ * back by cli_session_close, whatever failed in between. */
 #include "cli/cli.h"
 #include "io/file.h"
 #include "io/json.h"
@@ -7,11 +7,26 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MOST_EXTRA = 16 }; /* unused tensors that a message lists */
+
 static fv_type type_of(fovea_storage s) {
     switch (s) {
-    case FOVEA_ST_F8_E5M2: case FOVEA_ST_F8_E4M3: case FOVEA_ST_F16: case FOVEA_ST_BF16: case FOVEA_ST_F32: case FOVEA_ST_F64: return FV_F32;
+    case FOVEA_ST_F8_E5M2:
+    case FOVEA_ST_F8_E4M3:
+    case FOVEA_ST_F16:
+    case FOVEA_ST_BF16:
+    case FOVEA_ST_F32:
+    case FOVEA_ST_F64: return FV_F32;
     case FOVEA_ST_BOOL: return FV_BOOL;
-    case FOVEA_ST_U8: case FOVEA_ST_I8: case FOVEA_ST_U16: case FOVEA_ST_I16: case FOVEA_ST_U32: case FOVEA_ST_I32: case FOVEA_ST_U64: case FOVEA_ST_I64: case FOVEA_ST_COUNT: break;
+    case FOVEA_ST_U8:
+    case FOVEA_ST_I8:
+    case FOVEA_ST_U16:
+    case FOVEA_ST_I16:
+    case FOVEA_ST_U32:
+    case FOVEA_ST_I32:
+    case FOVEA_ST_U64:
+    case FOVEA_ST_I64:
+    case FOVEA_ST_COUNT: break;
     }
     return FV_I32;
 }
@@ -22,33 +37,47 @@ static bool shape_info(const fovea_stored *t, const char *name, fv_shape_info *o
     return true;
 }
 const fovea_stored *cli_given_input(const cli_session *s, const char *name) {
-    for (int i = 0; i < s->n_inputs; i++) if (!*s->input[i].name || !strcmp(s->input[i].name, name)) return &s->input[i];
+    for (int i = 0; i < s->n_inputs; i++)
+        if (!*s->input[i].name || !strcmp(s->input[i].name, name)) return &s->input[i];
     return NULL;
 }
-static bool input_shape(void *user, const char *name, fv_shape_info *out) { return shape_info(cli_given_input(user, name), name, out); }
+static bool input_shape(void *user, const char *name, fv_shape_info *out) {
+    return shape_info(cli_given_input(user, name), name, out);
+}
 static bool param_shape(void *user, const char *name, fv_shape_info *out) {
     const cli_session *s = user;
     return shape_info(fv_weights_find(s->weights, name), name, out);
 }
 
-static bool ends(const char *s, const char *tail) { size_t a = strlen(s), b = strlen(tail); return a >= b && !strcmp(s + a - b, tail); }
+static bool ends(const char *s, const char *tail) {
+    size_t a = strlen(s), b = strlen(tail);
+    return a >= b && !strcmp(s + a - b, tail);
+}
 static bool read_input(fv_ctx *ctx, cli_session *s, const char *path) {
     if (ends(path, ".safetensors")) {
         fovea_error e;
-        if (s->input_file) { fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "one safetensors file of inputs can be given"); return false; }
-        if (fovea_safetensors_open(path, &s->input_file, &e)) return cli_runtime_error(ctx, e.status == FOVEA_E_FILE ? FV_E_FILE : FV_E_FORMAT, &e);
-        for (int32_t i = 0; i < fovea_safetensors_count(s->input_file) && s->n_inputs < 64; i++) s->input[s->n_inputs++] = *fovea_safetensors_at(s->input_file, i);
+        if (s->input_file) {
+            fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "one safetensors file of inputs can be given");
+            return false;
+        }
+        if (fovea_safetensors_open(path, &s->input_file, &e))
+            return cli_runtime_error(ctx, e.status == FOVEA_E_FILE ? FV_E_FILE : FV_E_FORMAT, &e);
+        for (int32_t i = 0; i < fovea_safetensors_count(s->input_file) && s->n_inputs < 64; i++)
+            s->input[s->n_inputs++] = *fovea_safetensors_at(s->input_file, i);
         return true;
     }
     if (ends(path, ".npy")) {
         fv_npy *a = FV_NEW(ctx, fv_npy);
         if (!fv_npy_read(ctx, path, a) || s->n_keep == 64) return false;
         s->keep[s->n_keep++] = a;
-        a->t.name = "";                                 /* any input of the spec */
+        a->t.name = ""; /* any input of the spec */
         s->input[s->n_inputs++] = a->t;
         return true;
     }
-    if (s->n_pictures == 4096) { fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "at most 4096 pictures"); return false; }
+    if (s->n_pictures == 4096) {
+        fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "at most 4096 pictures");
+        return false;
+    }
     s->picture[s->n_pictures++] = path;
     return true;
 }
@@ -65,7 +94,11 @@ static bool read_shapes(fv_ctx *ctx, const cli_args *a, const char ***names, int
             if (next) *next++ = 0;
             char *eq = strchr(p, '='), *end = NULL;
             long long v = eq ? strtoll(eq + 1, &end, 10) : 0;
-            if (!eq || eq == p || *end || v < 1 || *n == 64) { fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "--shape takes axis=extent, separated by commas; '%s' is not that", p); return false; }
+            if (!eq || eq == p || *end || v < 1 || *n == 64) {
+                fv_error(ctx, FV_E_USAGE, (fv_loc){0},
+                         "--shape takes axis=extent, separated by commas; '%s' is not that", p);
+                return false;
+            }
             *eq = 0;
             (*names)[*n] = p;
             (*values)[(*n)++] = v;
@@ -79,7 +112,10 @@ static bool read_sets(fv_ctx *ctx, const cli_args *a, const char ***keys, const 
     *values = FV_NEWN(ctx, const char *, 128);
     for (int i = 0; i < *n; i++) {
         char *k = fv_strdup(ctx, list[i]), *eq = strchr(k, '=');
-        if (!eq || eq == k) { fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "--set takes name=value, not '%s'", list[i]); return false; }
+        if (!eq || eq == k) {
+            fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "--set takes name=value, not '%s'", list[i]);
+            return false;
+        }
         *eq = 0;
         (*keys)[i] = k;
         (*values)[i] = eq + 1;
@@ -87,7 +123,7 @@ static bool read_sets(fv_ctx *ctx, const cli_args *a, const char ***keys, const 
     return true;
 }
 
-/* -- Weights against what the spec declares -------------------------------------------------------------------------------------------- */
+/* -- Weights against what the spec declares ---- */
 static bool check_weights(fv_ctx *ctx, const cli_session *s, const fv_spec *spec) {
     const fv_graph *g = spec->graph;
     bool *live = FV_NEWN(ctx, bool, g->n_nodes + 1);
@@ -101,10 +137,15 @@ static bool check_weights(fv_ctx *ctx, const cli_session *s, const fv_spec *spec
         cli_leaf_shape(leaf, shape);
         wanted[n++] = (fv_wanted){fv_cstr(ctx, leaf->u.leaf.name), leaf->u.leaf.stored.rank, shape, leaf->loc};
     }
-    return fv_weights_check(ctx, s->weights, wanted, n, NULL);
+    fv_weights_report r;
+    if (fv_weights_check(ctx, s->weights, wanted, n, &r)) return true;
+    for (int i = 0; i < r.n_extra && i < MOST_EXTRA; i++)
+        fv_note(ctx, (fv_loc){0}, "stored and not used: \"%s\"", r.extra[i]);
+    if (r.n_extra > MOST_EXTRA) fv_note(ctx, (fv_loc){0}, "… and %d more that are not used", r.n_extra - MOST_EXTRA);
+    return false;
 }
-/* The trace stopped at the first tensor that did not fit. Traced once more without weights, the spec names all that it wants; where it cannot be (its extents
- * come from the weights), the first error stands alone. */
+/* The trace stopped at the first tensor that did not fit. Traced once more without weights, the spec names all that it
+ * wants; where it cannot be (its extents come from the weights), the first error stands alone. */
 static void list_weights(fv_ctx *ctx, const cli_session *s, fv_spec_options o) {
     bool about = false;
     for (int i = 0; i < fv_diag_count(ctx); i++) about = about || fv_diag_at(ctx, i)->code == FV_E_PARAM;
@@ -128,7 +169,10 @@ static void list_weights(fv_ctx *ctx, const cli_session *s, fv_spec_options o) {
 bool cli_session_open(fv_ctx *ctx, const cli_args *a, const char *name, cli_session *s) {
     *s = (cli_session){.name = name, .seed = 1};
     char *file = fv_strdup(ctx, name), *colon = strrchr(file, ':');
-    if (colon) { *colon = 0; s->variant = colon + 1; }
+    if (colon) {
+        *colon = 0;
+        s->variant = colon + 1;
+    }
     s->path = cli_spec_path(ctx, file);
     if (!s->path || !cli_int(ctx, a, "seed", 0, &s->seed)) return false;
     fv_spec_options o = {.user = s, .spec_dir = cli_spec_dir()};
@@ -144,7 +188,8 @@ bool cli_session_open(fv_ctx *ctx, const cli_args *a, const char *name, cli_sess
     }
     const char **names, **keys, **values;
     int64_t *extents;
-    if (!read_shapes(ctx, a, &names, &extents, &o.n_shapes) || !read_sets(ctx, a, &keys, &values, &o.n_sets)) return false;
+    if (!read_shapes(ctx, a, &names, &extents, &o.n_shapes) || !read_sets(ctx, a, &keys, &values, &o.n_sets))
+        return false;
     o.shape_name = names;
     o.shape_value = extents;
     o.set_key = keys;
@@ -159,7 +204,8 @@ bool cli_session_open(fv_ctx *ctx, const cli_args *a, const char *name, cli_sess
     }
     const char *inputs[4096];
     int n = cli_values(a, "input", inputs, 4096);
-    for (int i = 0; i < n; i++) if (!read_input(ctx, s, inputs[i])) return false;
+    for (int i = 0; i < n; i++)
+        if (!read_input(ctx, s, inputs[i])) return false;
     if (s->n_inputs) o.input_shape = input_shape;
     double begin = fv_now();
     bool fine = fv_spec_load(ctx, s->path, s->variant, &o, &s->spec);

@@ -17,9 +17,13 @@ static int names_of(fv_ctx *ctx, const char **out, int cap) {
     int n = 0;
     for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
         DIR *d = opendir(fv_printf(ctx, "%s/%s", cli_spec_dir(), folders[i]));
-        for (struct dirent *e; d && (e = readdir(d)) && n < cap; ) {
+        for (struct dirent *e; d && (e = readdir(d)) && n < cap;) {
             size_t len = strlen(e->d_name);
-            if (len > 4 && !strcmp(e->d_name + len - 4, ".lua")) { char *name = fv_strdup(ctx, e->d_name); name[len - 4] = 0; out[n++] = name; }
+            if (len > 4 && !strcmp(e->d_name + len - 4, ".lua")) {
+                char *name = fv_strdup(ctx, e->d_name);
+                name[len - 4] = 0;
+                out[n++] = name;
+            }
         }
         if (d) closedir(d);
     }
@@ -41,6 +45,7 @@ const char *cli_spec_path(fv_ctx *ctx, const char *name) {
     const char *names[512];
     int n = names_of(ctx, names, 512);
     const char *near = fv_nearest_name(name, names, n);
-    fv_error(ctx, FV_E_UNKNOWN, (fv_loc){0}, "there is no spec '%s' under %s%s%s", name, cli_spec_dir(), near ? "; the nearest is " : "", near ? near : "");
+    fv_error(ctx, FV_E_UNKNOWN, (fv_loc){0}, "there is no spec '%s' under %s%s%s", name, cli_spec_dir(),
+             near ? "; the nearest is " : "", near ? near : "");
     return NULL;
 }

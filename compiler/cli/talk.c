@@ -14,13 +14,15 @@ void cli_progress(const char *fmt, ...) {
     fflush(stderr);
     va_end(ap);
 }
-void cli_progress_done(void) { if (isatty(STDERR_FILENO)) fputs("\r\033[K", stderr); }
+void cli_progress_done(void) {
+    if (isatty(STDERR_FILENO)) fputs("\r\033[K", stderr);
+}
 bool cli_runtime_error(fv_ctx *ctx, fv_code code, const fovea_error *e) {
     fv_error(ctx, code, (fv_loc){0}, "%s", e->text);
     return false;
 }
 const char *cli_cache_dir(fv_ctx *ctx) {
     const char *c = getenv("FOVEA_CACHE"), *home = getenv("HOME");
-    if (c) return *c ? c : NULL;                        /* set and empty: no cache */
+    if (c) return *c ? c : NULL; /* set and empty: no cache */
     return home && *home ? fv_printf(ctx, "%s/.cache/fovea", home) : NULL;
 }

@@ -10,6 +10,7 @@
  *   flatten_nest.c      loops of a group; with flatten_acc.c (accumulators, tails), flatten_leaf.c (innermost body), flatten_guard.c (conditions)
  *   flatten_point.c     an expression at a point: scalars, vectors
  *   flatten_read.c      loads: broadcast, contiguous, permuted, gathered; masked and guarded
+ *   flatten_slack.c     permuted loads near the end of a caller's tensor
  *   flatten_turn.c      loads of transposed blocks
  *   flatten_write.c     stores
  *   flatten_special.c   scan, topk
@@ -79,6 +80,8 @@ typedef struct fl {
     struct { fl_axis *axis; const fv_expr *at; int64_t i; } turn;      /* the block of a transposing map: its start, the point in it */
     int n_holds, cap_holds; fl_hold *hold;
     int n_memo, cap_memo, memo_base; fl_memo *memo;
+    int n_ended, cap_ended; const fv_expr **ended;      /* reads of the nest whose permuted loads must not pass the tensor's end … */
+    bool draw_back;                                     /* … and might: they are drawn back to it */
     int n_spans, cap_spans; fl_span *span;
     int n_seen, cap_seen; fl_seen *seen;
 } fl;
@@ -193,6 +196,9 @@ bool fl_order(fl *f, const fl_group *g, fl_item *item, int *n);       /* its nes
 /* Could an operand of the group's contraction leave its tensor where a condition fails? Then pointers are selected, not bodies. */
 bool fl_outside(fl *f, const fl_group *g);
 bool fl_nest(fl *f, fl_group *g);
+/* Lowers the group by `nest`, twice if its permuted loads could pass the end of a tensor. */
+bool fl_with_slack(fl *f, fl_group *g, bool (*nest)(fl *, fl_group *));
+bool fl_has_end(const fl *f, const fv_expr *read);
 bool fl_is_stream(const fl_item *item, int n);          /* a serial free loop inside a serial reduced one */
 bool fl_is_loop(const fl_item *it);
 typedef void fl_body(fl *f, void *user);

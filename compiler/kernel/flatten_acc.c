@@ -138,8 +138,37 @@ static void store_point(fl *f, const fv_stmt *s, const fv_expr *c) {
     }
     fl_guard_restore(f, old);
 }
+static bool is_long(const fv_expr *e, void *user) {
+    (void)user;
+    return (e->op >= FV_X_EXP && e->op <= FV_X_TANH && e->op != FV_X_SQRT) || e->op == FV_X_POW;
+}
+/* A long map whose condition is partly a scalar: nothing is computed where that fails. */
+static bool branch_point(fl *f, const fl_member *m) {
+    fl_member rest = {.s = m->s};
+    const fv_expr *c = NULL;
+    if (m->s->kind != FV_S_MAP || !m->s->otherwise || !fv_visit(m->s->expr, is_long, NULL)) return false;
+    for (int j = 0; j < m->n_where; j++) {
+        const fv_expr *w = fl_simple(f, fl_index(f, m->where[j], false));
+        if (fl_by_lane(f, w)) rest.where[rest.n_where++] = m->where[j];
+        else c = fv_and(f->ctx, c, w);
+    }
+    if (c) c = fl_simple(f, c);
+    if (!c || c->op == FV_X_INT) return false;
+    fv_flat *l = fl_emit(f, FV_L_IF);
+    l->expr = c;
+    for (int side = 0; side < 2; side++) {
+        fv_flats body = {0};
+        fl_mark mark = fl_enter(f, &body, false);
+        if (!side) fl_plain_point(f, &rest);
+        else fl_store_buffer(f, fl_buffer_find(f, m->s->target), fl_value(f, m->s->otherwise));
+        fl_leave(f, mark);
+        *(side ? &l->orelse : &l->body) = body.first;
+    }
+    return true;
+}
 void fl_plain_point(fl *f, const fl_member *m) {
     const fv_stmt *s = m->s;
+    if (branch_point(f, m)) return;
     const fv_expr *c = fl_conjunction(f, m);
     if (s->kind == FV_S_STORE && fv_is_false(c)) return;
     if (s->kind == FV_S_STORE) { store_point(f, s, c); return; }
@@ -204,10 +233,6 @@ static void close_point(fl_nesting *n, int64_t acc, void *user) {
     back(n, old);
 }
 /* -- Tails in loops: where they are long ------------------------------------------------------------------------------------------ */
-static bool is_long(const fv_expr *e, void *user) {
-    (void)user;
-    return (e->op >= FV_X_EXP && e->op <= FV_X_TANH && e->op != FV_X_SQRT) || e->op == FV_X_POW;
-}
 static bool long_tail(const fl_nesting *n) {
     for (int j = 0; j < n->g->n_tail; j++) if (fv_visit(n->g->tail[j]->expr, is_long, NULL)) return true;
     return false;

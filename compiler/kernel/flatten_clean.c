@@ -3,6 +3,7 @@
  * an `if`. Vectors are hoisted out of innermost loops only, and no more than registers are left. */
 #include "kernel/flatten.h"
 
+typedef struct { const fv_expr *sum, *var; } summed;
 typedef struct {
     fl *f;
     fv_flat *loop;
@@ -13,7 +14,7 @@ typedef struct {
     int64_t hoisted;
     fv_flats before;
     bool loads;                                         /* something in `before` loads or divides */
-    int n_base, cap_base; struct { const fv_expr *sum, *var; } *base;
+    int n_base, cap_base; summed *base;
 } hoist;
 
 /* -- What changes in a loop ------------------------------------------------------------------------------------------------ */
@@ -58,10 +59,9 @@ static const fv_expr *base_of(hoist *h, const fv_affine *a) {
     l->name = fl_fresh(h->f, "base");
     l->expr = sum;
     l->label = h->loop->label;
-    fv_push(h->f->ctx, h->base, h->n_base, h->cap_base, h->base[0]);
-    h->base[h->n_base - 1].sum = sum;
-    h->base[h->n_base - 1].var = fv_var(h->f->ctx, l->name, FV_I32);
-    return h->base[h->n_base - 1].var;
+    summed s = {sum, fv_var(h->f->ctx, l->name, FV_I32)};
+    fv_push(h->f->ctx, h->base, h->n_base, h->cap_base, s);
+    return s.var;
 }
 /* e = same + moving + constant; false if there is nothing to gain. */
 static bool split(hoist *h, const fv_expr *e, const fv_expr **same, const fv_expr **moving) {

@@ -107,7 +107,7 @@ static bool nest_where(fl *f, const fl_group *g, const fl_member *m, int j, cons
 }
 bool fl_nest(fl *f, fl_group *g) {
     fl_member m = {.s = g->body[0].s};
-    if (g->n_body != 1 || !g->body[0].reduces) return one_nest(f, g);
+    if (g->n_body != 1 || !g->body[0].reduces) return fl_with_slack(f, g, one_nest);
     fl_split_where(&m, m.s->where);
     for (int j = 0; j < m.n_where; j++) {
         const fv_expr *whole = NULL, *rest = NULL;
@@ -127,7 +127,7 @@ bool fl_nest(fl *f, fl_group *g) {
         }
         return !f->failed;
     }
-    return one_nest(f, g);
+    return fl_with_slack(f, g, one_nest);
 }
 static bool one_nest(fl *f, fl_group *g) {
     fl_nesting *n = FV_NEW(f->ctx, fl_nesting);

@@ -67,7 +67,7 @@ static int64_t distinct(const block *b, const operand *o) {
 typedef struct { fl *f; const fl_group *g; bool outside; } hazard;
 static bool outside_read(const fv_expr *e, void *user) {
     hazard *h = user;
-    if (e->op != FV_X_READ || e->ref->kind == FV_OBJ_BUFFER) return false;
+    if (e->op != FV_X_READ || e->i || e->ref->kind == FV_OBJ_BUFFER) return false;       /* a fill covers its own reads */
     fl *f = h->f;
     const fv_tensor *t = (const fv_tensor *)e->ref;
     const fv_expr *saved[FV_MAX_AXES];

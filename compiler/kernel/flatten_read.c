@@ -120,11 +120,12 @@ fl_class fl_classify(fl *f, const fv_expr *offset, const fv_expr **by_lane, cons
 typedef struct {
     const fv_obj *mem;                                  /* memory or tensor */
     fv_type type;
-    bool slack;                                         /* a vector may run past the end */
+    bool slack, ended;                                  /* a vector may run past the end; a permuted one may */
     bool has_room;                                      /* a vector from `room` (in the lane index) on stays in its row: no slack is needed */
     int64_t room;
     const fv_expr *offset;
     const fv_expr *guard, *mask;                        /* read only where these hold (scalar bool; scalar form by lane) */
+    int64_t end;                                        /* > 0: permuted loads end before this element */
     const fv_expr *fill;                                /* value elsewhere, or NULL: anything */
 } access;
 static const fv_expr *zero(fl *f, fv_type t) {
@@ -167,6 +168,12 @@ static const fv_expr *load_contiguous(fl *f, const access *a, const fv_expr *at)
 }
 /* `lanes` elements from `at`, permuted; where the guard does not hold, from the start of memory, and 0. */
 static const fv_expr *permuted(fl *f, const access *a, const fv_expr *at, const fv_expr *perm) {
+    if (a->end > 0) {                                   /* drawn back to end with the tensor, the permutation moved on */
+        const fv_expr *back = fl_once(f, "at", fv_op2(f->ctx, FV_X_MIN, at, fv_int(f->ctx, a->end - f->vl)), NULL);
+        perm = fv_add(f->ctx, perm, fv_sub(f->ctx, at, back));
+        perm = fv_op2(f->ctx, FV_X_MIN, perm, fv_int(f->ctx, f->vl - 1));        /* of lanes that do not count */
+        at = back;
+    }
     if (!a->guard || fv_is_true(a->guard)) return node(f, FV_X_PERMLOAD, a, f->vl, 0, at, perm, NULL);
     at = fl_once(f, "at", fv_op3(f->ctx, FV_X_WHERE, a->guard, at, fv_int(f->ctx, 0)), NULL);
     const fv_expr *x = node(f, FV_X_PERMLOAD, a, f->vl, 0, at, perm, NULL);
@@ -208,7 +215,7 @@ static const fv_expr *load(fl *f, const access *a) {
     const fv_expr *v;
     if (c == FL_SCALAR) v = load_scalar(f, a);
     else if (c == FL_CONTIGUOUS) v = load_contiguous(f, a, rest);
-    else if ((c == FL_PERMUTED || c == FL_PERMUTED2) && a->slack && !a->mask && !a->fill) v = load_permuted(f, a, by_lane, rest, c == FL_PERMUTED2);
+    else if ((c == FL_PERMUTED || c == FL_PERMUTED2) && (a->slack || a->ended) && !a->mask && !a->fill) v = load_permuted(f, a, by_lane, rest, c == FL_PERMUTED2);
     else v = load_gathered(f, a);
     if (v->type != FV_F16 && v->type != FV_BF16) return v;
     return fl_once(f, "c", fv_make(f->ctx, FV_X_CONVERT, FV_F32, v->lanes, 0, NULL, &v, 1), a->mem);
@@ -264,6 +271,8 @@ const fv_expr *fl_read(fl *f, const fv_expr *e) {
     const fl_buffer *b = ref->kind == FV_OBJ_BUFFER ? fl_buffer_find(f, ref) : NULL;
     const fv_expr *each[FV_MAX_AXES], *guard = NULL, *mask = NULL;
     access a = {.mem = b ? &b->mem->obj : ref, .type = ref->type, .slack = b || ((const fv_tensor *)ref)->padded};
+    a.ended = fl_has_end(f, e);
+    a.end = a.ended && f->draw_back ? fv_tensor_elements((const fv_tensor *)ref) : 0;
     a.offset = fl_offset(f, ref, e->arg, each);
     if (!a.slack) find_room(f, (const fv_tensor *)ref, each, &a);
     bool proved = inside(f, ref, each, &guard, &mask);

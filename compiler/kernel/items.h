@@ -15,7 +15,8 @@
 #define FV_ITEMS_H
 #include "kernel/flat_internal.h"
 
-enum { IT_MAX_GROUP = 256, IT_MAX_WAYS = 16, IT_MAX_DEPTH = 96, IT_SHARED = 31, IT_MAX_MARKS = 31 };
+enum { IT_MAX_GROUP = 256, IT_MAX_WAYS = 16, IT_MAX_DEPTH = 96, IT_SHARED = 31, IT_MAX_MARKS = 31,
+       IT_COOPERATIVE = 100 };
 
 typedef struct { int n; fv_str axis[FV_MAX_AXES]; } it_way;
 /* How an access is tied to the item: by which way, and at which places of the index its axes stand bare. Equal marks:
@@ -64,6 +65,9 @@ typedef struct {
     int64_t group;                                      /* items of a group */
     int n_ways;
     it_way way[IT_MAX_WAYS];
+    int n_shared_ways;
+    /* axis lists of cooperative statements: number IT_COOPERATIVE + index */
+    it_way shared_way[IT_MAX_WAYS];
     int n_marks;
     it_mark mark[IT_MAX_MARKS];
     int n_axes, cap_axes;
@@ -89,7 +93,7 @@ typedef struct {
     fv_loc loc;
     int names;
     const fv_stmt *stmt;
-    int way_now;                                        /* of the statement being lowered: index, -1 cooperative */
+    int way_now;                                        /* of the statement being lowered; -1: nothing is known of it */
     const fv_expr *slot;                                /* which of its points an item is at */
     int n_memo, cap_memo;
     it_memo *memo;
@@ -98,6 +102,8 @@ typedef struct {
 
 /* -- place ------------------------------------------------------------------------------------- */
 int it_way_of(const it *f, const fv_str *axes, int n);              /* first way within the axes; -1 */
+/* else the number of the cooperative way over just these */
+int it_any_way_of(it *f, const fv_str *axes, int n);
 /* axes a statement can be distributed over: free ones, less the scanned or list axis */
 int it_stmt_axes(const fv_stmt *s, fv_str *axes);
 /* a cooperative reduction done by all items together */

@@ -38,6 +38,16 @@ int it_way_of(const it *f, const fv_str *axes, int n) {
     }
     return -1;
 }
+int it_any_way_of(it *f, const fv_str *axes, int n) {
+    int way = it_way_of(f, axes, n), i = 0;
+    if (way >= 0) return way;
+    it_way own = { .n = n };
+    memcpy(own.axis, axes, sizeof *axes * (size_t)n);
+    while (i < f->n_shared_ways && memcmp(&f->shared_way[i], &own, sizeof own) != 0) i++;
+    if (i == IT_MAX_WAYS) return -1;
+    if (i == f->n_shared_ways) f->shared_way[f->n_shared_ways++] = own;
+    return IT_COOPERATIVE + i;
+}
 int it_stmt_axes(const fv_stmt *s, fv_str *axes) {
     fv_str all[FV_MAX_AXES];
     int n = fv_stmt_free(s, all), m = 0;
@@ -71,7 +81,7 @@ static int place_of(const fv_expr *const *index, const fv_buffer *b, fv_str axis
 int it_mark_of(it *f, const fv_expr *const *index, const fv_buffer *b, int way) {
     if (way < 0) return IT_SHARED;
     it_mark m = { .way = way };
-    const it_way *w = &f->way[way];
+    const it_way *w = way >= IT_COOPERATIVE ? &f->shared_way[way - IT_COOPERATIVE] : &f->way[way];
     for (int i = 0; i < w->n; i++)
         if ((m.place[i] = place_of(index, b, w->axis[i])) < 0) return IT_SHARED;
     for (int i = 0; i < f->n_marks; i++)

@@ -110,7 +110,7 @@ void it_reduce_point(it *f, const fv_stmt *s, fv_memory *acc) {
     it_set(f, acc, it_combine(f, s, it_get(f, acc), v));
 }
 
-/* The first greatest, NaN above all. */
+/* The first greatest; NaN is least. */
 static void argmax_point(it *f, const fv_stmt *s, fv_memory *best, fv_memory *at) {
     if (s->where && !it_where_is_free(s)) it_if(f, it_value(f, s->where));
     const fv_expr *v = it_let(f, "x", it_convert(f, it_value(f, s->expr), best->obj.type)), *old = it_get(f, best),
@@ -118,8 +118,8 @@ static void argmax_point(it *f, const fv_stmt *s, fv_memory *best, fv_memory *at
     none = fv_op2(f->ctx, FV_X_LT, it_get(f, at), fv_int(f->ctx, 0));
     more = fv_op2(f->ctx, FV_X_LT, old, v);
     if (fv_type_is_float(v->type)) {
-        const fv_expr *nan = fv_and(f->ctx, fv_op1(f->ctx, FV_X_ISNAN, v),
-                                    fv_op1(f->ctx, FV_X_NOT, fv_op1(f->ctx, FV_X_ISNAN, old)));
+        const fv_expr *nan = fv_and(f->ctx, fv_op1(f->ctx, FV_X_ISNAN, old),
+                                    fv_op1(f->ctx, FV_X_NOT, fv_op1(f->ctx, FV_X_ISNAN, v)));
         more = fv_op2(f->ctx, FV_X_OR, more, nan);
     }
     it_if(f, fv_op2(f->ctx, FV_X_OR, none, more));
@@ -234,8 +234,8 @@ void it_statement(it *f, const fv_stmt *s) {
         return;
     }
     it_leaf(f);
-    f->way_now = it_way_of(f, axes, n);
-    it_open_points(f, f->way_now < 0 ? NULL : &f->way[f->way_now], axes, n);
+    f->way_now = it_any_way_of(f, axes, n);
+    it_open_points(f, f->way_now < 0 || f->way_now >= IT_COOPERATIVE ? NULL : &f->way[f->way_now], axes, n);
     if (f->failed) return;
     switch (s->kind) {
     case FV_S_MAP: case FV_S_STORE: pointwise(f, s, b); break;
@@ -260,8 +260,8 @@ void it_alloc(it *f, const fv_stmt *s) {
         limit[i] = a->limit;
         a->limit = NULL;
     }
-    f->way_now = it_way_of(f, s->buffer->axis, n);
-    it_open_points(f, f->way_now < 0 ? NULL : &f->way[f->way_now], s->buffer->axis, n);
+    f->way_now = it_any_way_of(f, s->buffer->axis, n);
+    it_open_points(f, f->way_now < 0 || f->way_now >= IT_COOPERATIVE ? NULL : &f->way[f->way_now], s->buffer->axis, n);
     if (!f->failed) it_store_buffer(f, b, it_value(f, s->expr));
     it_end(f, 0);
     for (int i = 0; i < n; i++) it_find_axis(f, s->buffer->axis[i])->limit = limit[i];

@@ -95,8 +95,10 @@ bool lower_attend_read(lower *l, const fv_node *anchor, const fv_node *final, at
         x->query = p.value;
     }
     x->n_sets = a->n_sets;
-    for (int i = 0; i < a->n_sets; i++)
+    for (int i = 0; i < a->n_sets; i++) {
         if (!read_set(x, &a->set[i], &x->set[i])) return false;
+        lower_attend_list_taps(x, &x->set[i]);
+    }
     return true;
 }
 
@@ -187,6 +189,19 @@ void lower_box_test(lower *l, const fv_facts *f, const fv_expr *pred, const fv_e
     }
 }
 
+double lower_attend_flops(const attend *x) {
+    double pairs = 1, d = 1, e = 1, work = 0;
+    for (int i = 0; i < x->n_q; i++) pairs *= (double)x->q[i].extent;
+    for (int i = 0; i < x->a->n_dot; i++) d *= (double)x->a->dot[i].extent;
+    for (int i = 0; i < x->n_e; i++) e *= (double)x->e[i].extent;
+    for (int i = 0; i < x->n_sets; i++) {
+        double keys = 1;
+        for (int j = 0; j < x->set[i].set->n_over; j++) keys *= (double)x->set[i].set->over[j].extent;
+        work += 2 * pairs * keys * lower_attend_share(x, &x->set[i]) * ((x->set[i].k.value ? d : 0) + e);
+    }
+    return work;
+}
+
 static const struct {
     const char *name;
     const char *(*emit)(attend *);
@@ -197,6 +212,7 @@ static const struct {
 void lower_emit_attend(lower *l, const fv_node *anchor, const fv_node *final) {
     attend x;
     if (!lower_attend_read(l, anchor, final, &x)) return;
+    x.flops = lower_attend_flops(&x);
     const char *reasons[sizeof strategies / sizeof *strategies];
     for (size_t i = 0; i < sizeof strategies / sizeof *strategies; i++) {
         reasons[i] = NULL;

@@ -10,6 +10,7 @@ typedef struct {
     const fv_attend_set *set;
     fv_facts facts;        /* of Q, over and dot axes */
     lower_pair k, v;       /* value NULL: none (given logits, a number) */
+    bool listed;           /* over is one axis of the taps that exist */
     const fv_expr *exists; /* of the pair, over Q and over; NULL: always */
     int n_scores;
     const fv_expr
@@ -26,6 +27,7 @@ typedef struct {
     const fv_expr *query; /* q at Q and dot; NULL: logits given */
     int n_sets;
     attend_set set[ATTEND_MAX_SETS];
+    double flops; /* useful operations: of pairs that exist */
 } attend;
 /* Reads the node. false: it cannot be lowered by any strategy (an error that says why is recorded). */
 bool lower_attend_read(lower *l, const fv_node *anchor, const fv_node *final, attend *out);
@@ -45,6 +47,12 @@ void lower_box_test(lower *l, const fv_facts *f, const fv_expr *pred, const fv_e
 void lower_attend_tables(attend *x, const fv_axis *tile, int n_tile);
 /* Does an index that enumerates keys read this query axis? */
 bool lower_attend_enumerates(const attend *x, const fv_axis *a);
+/* Replaces the over axes of a set with holes by one axis of the taps that exist; nothing where it has few. */
+void lower_attend_list_taps(attend *x, attend_set *s);
+/* The share of a set's pairs that exist, for useful operations; 1 where data decides. */
+double lower_attend_share(const attend *x, const attend_set *s);
+/* Useful operations of the node: two per multiply-add of pairs that exist. Before strategies rewrite it. */
+double lower_attend_flops(const attend *x);
 /* Do keys and values have this query axis as it is (batch, head, window)? Then it is a point of the grid for every
  * strategy. */
 bool lower_attend_batch(const attend *x, const fv_axis *a);

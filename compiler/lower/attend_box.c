@@ -132,9 +132,7 @@ static const char *hull_box(attend *x) {
     attend_sum(&p, &p.k.body, 0, true, NULL);
     attend_store(&p, &p.k.body);
     nests(&p, 0);
-    double keys = (double)extent_of(s->over, s->n_over);
-    p.k.flops = 2 * (double)extent_of(x->q, x->n_q) * keys *
-                ((double)extent_of(x->a->dot, x->a->n_dot) + (double)extent_of(x->e, x->n_e));
+    p.k.flops = x->flops;
     lower_kernel_end(&p.k);
     return NULL;
 }
@@ -233,14 +231,7 @@ const char *lower_attend_box(attend *x) {
     }
     attend_store(&p, &p.k.body);
     nests(&p, rows);
-    double pairs = (double)extent_of(x->q, x->n_q), work = 0;
-    for (int i = 0; i < x->n_sets; i++) {
-        double keys = 1, d = 1;
-        for (int j = 0; j < x->set[i].set->n_over; j++) keys *= (double)x->set[i].set->over[j].extent;
-        for (int j = 0; j < x->a->n_dot; j++) d *= (double)x->a->dot[j].extent;
-        work += 2 * pairs * keys * ((x->set[i].k.value ? d : 0) + (double)extent_of(x->e, x->n_e));
-    }
-    p.k.flops = work;
+    p.k.flops = x->flops;
     lower_kernel_end(&p.k);
     return NULL;
 }

@@ -18,11 +18,6 @@ typedef struct {
     } map[16];
 } offset;
 
-static int64_t product(const fv_axis *a, int n) {
-    int64_t e = 1;
-    for (int i = 0; i < n; i++) e *= a[i].extent;
-    return e;
-}
 /* Stride in memory of what axis a moves along in the keys; 0: not read. */
 typedef struct {
     lower *l;
@@ -110,12 +105,37 @@ static int64_t step_of(int64_t n, int64_t most) {
     int64_t groups = (n + most - 1) / most;
     return (n + groups - 1) / groups;
 }
+/* Listed taps: unrolled whole, so that their coordinates are numbers. */
+static void list_nests(offset *o, const char *lane) {
+    attend_program *p = &o->p;
+    attend *x = o->x;
+    fv_ctx *c = x->l->ctx;
+    long long n = (long long)x->set[0].set->over[0].extent;
+    if (n > x->l->t->registers - 8 || x->n_e != 1) return;
+    const char *tap = fv_cstr(c, p->key[0][0]);
+    fv_buf nest = {0};
+    if (p->qk.i) {
+        fv_buf_printf(&nest, "%s~,%s/%lld!", lane, tap, n);
+        for (int i = 0; i < x->a->n_dot; i++) fv_buf_printf(&nest, ",%s", fv_cstr(c, x->a->dot[i].name));
+        fv_schedule_set_names(c, p->k.schedule, FV_F_NEST, fv_cstr(c, p->qk), nest.text);
+        nest.len = 0;
+    }
+    if (p->sc.i) {
+        fv_buf_printf(&nest, "%s~,%s/%lld!", lane, tap, n);
+        fv_schedule_set_names(c, p->k.schedule, FV_F_NEST, fv_cstr(c, p->sc), nest.text);
+        nest.len = 0;
+    }
+    fv_buf_printf(&nest, "%s~,%s/4!,%s/%lld!", lane, fv_cstr(c, p->value[0]), tap, n);
+    fv_schedule_set_names(c, p->k.schedule, FV_F_NEST, fv_cstr(c, p->pv), nest.text);
+    fv_buf_dispose(&nest);
+}
 static void nests(offset *o) {
     attend_program *p = &o->p;
     attend *x = o->x;
     fv_ctx *c = x->l->ctx;
     const char *lane = fv_cstr(c, o->lane.name), *row = fv_cstr(c, o->row.i);
     fv_schedule_set_names(c, p->k.schedule, FV_F_LANE, "", lane);
+    if (x->set[0].listed && x->n_sets == 1) list_nests(o, lane);
     if (!o->has_row || x->n_sets != 1 || p->n_key[0] < 2 || x->n_e != 1) return;
     int64_t most = x->l->t->registers >= 32 ? 5 : 4;
     fv_str tap = p->key[0][p->n_key[0] - 1];
@@ -253,12 +273,7 @@ const char *lower_attend_offset(attend *x) {
     for (int i = 0; i < x->n_sets; i++) attend_sum(p, &p->k.body, i, i == 0, NULL);
     attend_store(p, &p->k.body);
     nests(&o);
-    double pairs = (double)product(x->q, x->n_q);
-    for (int i = 0; i < x->n_sets; i++) {
-        double keys = (double)product(x->set[i].set->over, x->set[i].set->n_over),
-               d = (double)product(x->a->dot, x->a->n_dot);
-        p->k.flops += 2 * pairs * keys * ((x->set[i].k.value ? d : 0) + (double)product(x->e, x->n_e));
-    }
+    p->k.flops = x->flops;
     lower_kernel_end(&p->k);
     return NULL;
 }

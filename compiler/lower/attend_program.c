@@ -100,6 +100,7 @@ void attend_scores(attend_program *p, fv_stmts *list, int i) {
         e = p->log2_scale[i] != 0 ? raw : attend_bind(p, i, e);
         if (log2e && p->log2_scale[i] == 0) e = fv_mul(c, e, fv_float(c, LOG2E));
         fv_stmt *sc = write_stmt(p, list, FV_S_MAP, "sc", p->s[i][j], FV_W_SET, e, -1);
+        if (i == 0 && j == 0) p->sc = sc->label;
         if (!s->exists) continue;
         sc->where = attend_bind(p, i, s->exists);
         sc->otherwise = fv_float(c, log2e ? -INFINITY : 0);

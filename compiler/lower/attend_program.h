@@ -18,7 +18,7 @@ typedef struct {
     int n_row_bindings;
     fv_binding row_binding[FV_MAX_AXES]; /* query axes written as phase * i + g */
     const fv_expr *in_hull;              /* the key of a hull is one of this query's own; NULL: no hull */
-    fv_str qk, pv;                       /* labels of the two products of set 0, for the schedule */
+    fv_str qk, sc, pv;                       /* labels of the products and the score of set 0, for the schedule */
     fv_buffer *qt, *m, *l, *acc, *s[ATTEND_MAX_SETS][ATTEND_MAX_SCORES];
     double log2_scale[ATTEND_MAX_SETS]; /* folded into qt: the score is raw already; 0: not folded */
 } attend_program;

@@ -39,7 +39,7 @@ static bool worth(const table_walk *w, const fv_expr *e) {
     bool tiled = false, keyed = false;
     for (int j = 0; j < w->n_tile; j++) tiled |= fv_uses_axis(e, w->tile[j].name);
     for (int i = 0; i < w->s->set->n_over; i++) keyed |= fv_uses_axis(e, w->s->set->over[i].name);
-    if (!tiled) return false;
+    if (!tiled) return w->s->listed && keyed && (k.indexed || k.ops >= 3);
     if (e->op == FV_X_READ && !k.indexed)
         return !lower_unit_stride(w->x->l, fv_value_of(e->ref), w->tile[w->n_tile - 1].name);
     return k.indexed || (keyed && k.ops >= 3);

@@ -152,12 +152,30 @@ static void note_reader(const fv_value *v, void *user) {
     }
     if (m > d->multiplicity) d->multiplicity = m;
 }
+/* Operations of a value with all that is inlined into it; counts no further than it has to. */
+typedef struct {
+    const lower *l;
+    int ops, enough;
+} inlined_cost;
+static void add_cost(const fv_value *v, void *user) {
+    inlined_cost *w = user;
+    if (w->ops > w->enough || w->l->node[v->node->id].role != LOWER_INLINE) return;
+    w->ops += lower_map_cost(v->node);
+    fv_node_operands(v->node, add_cost, w);
+}
+static bool meets_run_time(const lower *l, const lower_node *d) {
+    for (int i = 0; i < d->n_sinks && i < LOWER_MAX_SINKS; i++)
+        if (!l->node[d->sink[i]].prepare) return true;
+    return d->n_sinks > LOWER_MAX_SINKS;
+}
 static void decide_map(lower *l, const fv_node *n) {
     lower_node *d = &l->node[n->id];
     int cost = lower_map_cost(n);
     if (cost == 0 || n->result[0]->partial) return;     /* memory cannot say that an element is absent: it is computed where it is read */
-    if (d->prepare) {
-        if (fv_value_count(n->result[0]) <= LOWER_PREPARE_ELEMENTS && cost > 1) d->role = LOWER_STORED;
+    if (d->prepare) {                                   /* where run-time work begins, a chain of cheap maps counts as a whole */
+        inlined_cost whole = {l, cost, 1};
+        if (meets_run_time(l, d)) fv_node_operands(n, add_cost, &whole);
+        if (fv_value_count(n->result[0]) <= LOWER_PREPARE_ELEMENTS && whole.ops > 1) d->role = LOWER_STORED;
         return;
     }
     if (d->multiplicity > 1.5 || (d->n_sinks > 1 && cost * (d->n_sinks - 1) > 2)) d->role = LOWER_STORED;

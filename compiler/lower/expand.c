@@ -1,18 +1,12 @@
 /* Meaning by expansion (language.md section 4, 8): an attend that no fused strategy takes becomes products, reductions
  * and maps. The graph is built anew, node by node, with these attends replaced; everything else is copied. Also a
  * strategy of its own for differential tests. */
-#include "lower/internal.h"
+#include "lower/expand.h"
 
 #include <math.h>
 #include <string.h>
 
-typedef struct {
-    fv_graph *from, *to;
-    fv_value **map; /* by old value id */
-    const bool *inner, *live;
-    bool all; /* expand every attend */
-    bool failed;
-} copy;
+typedef lower_rebuild copy;
 typedef struct {
     fv_axis axis[FV_MAX_AXES];
     int n;
@@ -33,7 +27,8 @@ static const fv_expr *map_read(fv_ctx *c, const fv_expr *e, void *user) {
     }
     return fv_read(c, &v->obj, arg, v->obj.rank, e->i ? e->arg[e->n - 1] : NULL);
 }
-static const fv_expr *mapped(copy *k, const fv_expr *e) { return e ? fv_rewrite(k->to->ctx, e, map_read, k) : NULL; }
+const fv_expr *lower_rebuild_expr(copy *k, const fv_expr *e) { return e ? fv_rewrite(k->to->ctx, e, map_read, k) : NULL; }
+static const fv_expr *mapped(copy *k, const fv_expr *e) { return lower_rebuild_expr(k, e); }
 static fv_value *value(copy *k, fv_value *v) { return v ? k->map[v->id] : NULL; }
 static void leaf(copy *k, const fv_node *n) {
     const fv_leaf_node *l = &n->u.leaf;
@@ -355,8 +350,9 @@ static bool step_over_queries(const fv_attend_node *a) {
     return false;
 }
 static bool wants_expansion(const copy *k, const fv_node *n) {
-    return n->op == FV_NODE_ATTEND && k->live[n->id] && (k->all || step_over_queries(&n->u.attend)) &&
-           n->u.attend.set[0].n_scores <= 8 && n->u.attend.n_sets <= 64;
+    if (n->op != FV_NODE_ATTEND || !k->live[n->id]) return false;
+    return ((k->all || step_over_queries(&n->u.attend)) && n->u.attend.set[0].n_scores <= 8 &&
+            n->u.attend.n_sets <= 64) || lower_keys_first(k, n);
 }
 fv_graph *lower_expand_attends(fv_graph *g, bool all) {
     fv_ctx *c = g->ctx;
@@ -380,7 +376,10 @@ fv_graph *lower_expand_attends(fv_graph *g, bool all) {
             while (owner < g->n_nodes && g->node[owner]->op != FV_NODE_ATTEND) owner++;
             if (owner < g->n_nodes && wants_expansion(&k, g->node[owner])) continue;
         }
-        if (wants_expansion(&k, n)) expand(&k, n, inner_from);
+        if (wants_expansion(&k, n)) {
+            if (!k.all && lower_keys_first(&k, n)) lower_associate(&k, n);
+            else expand(&k, n, inner_from);
+        }
         else copy_node(&k, n);
         if (n->op == FV_NODE_ATTEND) inner_from = i + 1;
         for (int r = 0; r < n->n_results; r++)

@@ -118,7 +118,7 @@ function lib.parallel(x, list, o)
     local bias = stored ".bias" - stored ".running_mean" * scale
     W, B = W and W + w * scale or w * scale, B and B + bias or bias
   end
-  local y = lib.convolve(x, W, "", "h=p.h w=p.w", { stride = o.stride, pad = K // 2 }) + B
+  local y = lib.convolve(x, W:store(), "", "h=p.h w=p.w", { stride = o.stride, pad = K // 2 }) + B:store()
   return y:merge "c = c o.c"
 end
 -- The gradient of a convolution to its input: w "c' c ky kx", g has the outputs as c, like the old extents; o as conv2d

@@ -5,11 +5,11 @@
 
 -- rotary positions of a map: neighbours in d are pairs, its first half turns by the row, its second by the column
 local function rope(x, base)
-  local y = x:split"d = half=2 j two=2"
-  local half, j, two = y:index"half", y:index"j", y:index"two"
-  local place = float(where(eq(half, 0), y:index"h", y:index"w"))
-  local t = outer(base^(0 - j / math.max(y.j - 1, 1)), place)
-  return (y * cos(t) + y{ two = 1 - two } * sin(t) * (two * 2 - 1)):merge"d = half j two"
+  local i, n = x:index"d", x.d // 4                      -- n frequencies in each half
+  local place = float(where(lt(i, 2 * n), x:index"h", x:index"w"))
+  local t = outer(base^(0 - float(i % (2 * n) // 2) / math.max(n - 1, 1)), place)
+  local other = x{ d = i // 2 * 2 + 1 - i % 2 }
+  return x * cos(t) + other * sin(t) * (i % 2 * 2 - 1)
 end
 
 local forms = {}

@@ -6,8 +6,10 @@
 -- o.grid, the map of pretraining)
 local function position_bias(i, j, y, x, name, o)
   local function f(offset, n) local t = offset * 8 / (n - 1) return sign(t) * log2(1 + abs(t)) / 3 end
-  local offset = stack("z", { f(i:along(y) - y, o.grid[1]), f(j:along(x) - x, o.grid[2]) })
-  local hidden = relu(linear(offset, name .. ".cpb_fc1", "f=" .. o.cpb_hidden, { over = "z" }))
+  local size = { f = o.cpb_hidden, z = 2 }
+  local W, B = param(name .. ".cpb_fc1.weight", "f z", size), param(name .. ".cpb_fc1.bias", "f", size)
+  local dy, dx = f(i:along(y) - y, o.grid[1]), f(j:along(x) - x, o.grid[2])
+  local hidden = relu(outer(dy:along(dx), W{ z = 0 }) + outer(dx, W{ z = 1 }) + B)
   return linear(hidden, name .. ".cpb_fc2", "head=" .. o.heads, { over = "f" })
 end
 -- a learned query, a temperature, the logarithm of the row's length

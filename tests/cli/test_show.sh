@@ -11,6 +11,10 @@ expect 0 "$fovea" show $spec --llvm --launch 0
 says out "define"
 expect 0 "$fovea" show $spec --asm --launch 0
 says out ".text"
+if "$fovea" devices | grep -q '^opencl  *here'; then
+    expect 0 "$fovea" show $spec --opencl --launch 0
+    says out "__kernel"
+fi
 expect 0 "$fovea" show $spec --cost
 says out "multiply-accumulates"
 expect 0 "$fovea" show $spec --declined

@@ -10,11 +10,9 @@ typedef struct { fv_ctx *ctx; fv_spec spec; bool good; char *report; } net;
 
 static inline net open_net(const char *family, const char *variant, const fv_spec_options *o) {
     net n = {.ctx = fv_ctx_new()};
-    fv_spec_options none = {.declare = true};
+    fv_spec_options given = o ? *o : (fv_spec_options){.declare = true};
     char path[600];
     snprintf(path, sizeof path, "%s/backbones/%s.lua", FOVEA_SPEC_DIR, family);
-    none.spec_dir = FOVEA_SPEC_DIR;
-    fv_spec_options given = o ? *o : none;
     given.spec_dir = FOVEA_SPEC_DIR;
     n.good = fv_spec_load(n.ctx, path, variant, &given, &n.spec);
     fv_buf b = {0};

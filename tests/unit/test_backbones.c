@@ -1,53 +1,9 @@
 /* The backbones: every variant against its published parameter count, names and shapes against published checkpoints,
  * what they refuse, and the attention modules and a small trained network against published answers. */
 #define _DEFAULT_SOURCE
-#include "test_dsl_case.h"
+#include "backbone_kit.h"
 
-#include <criterion/criterion.h>
 #include <unistd.h>
-
-typedef struct { fv_ctx *ctx; fv_spec spec; bool good; char *report; } net;
-
-static net open_net(const char *family, const char *variant, const fv_spec_options *o) {
-    net n = {.ctx = fv_ctx_new()};
-    fv_spec_options none = {.declare = true};
-    char path[600];
-    snprintf(path, sizeof path, "%s/backbones/%s.lua", FOVEA_SPEC_DIR, family);
-    n.good = fv_spec_load(n.ctx, path, variant, o ? o : &none, &n.spec);
-    fv_buf b = {0};
-    fv_buf_puts(&b, "");
-    fv_diag_render(n.ctx, &b);
-    n.report = b.text;
-    return n;
-}
-static void close_net(net *n) {
-    free(n->report);
-    fv_ctx_dispose(n->ctx);
-}
-static net with_sets(const char *family, const char *variant, int n, const char *const *keys,
-                     const char *const *values) {
-    fv_spec_options o = {.declare = true, .n_sets = n, .set_key = keys, .set_value = values};
-    return open_net(family, variant, &o);
-}
-
-static int64_t stored_extent(const fv_node *leaf, int d) {
-    const fv_stored_dim *dim = &leaf->u.leaf.stored.dim[d];
-    int64_t n = 1;
-    for (int j = 0; j < dim->n; j++) n *= leaf->result[0]->axis[dim->axis[j]].extent;
-    return n;
-}
-static bool is_statistic(const char *name) {
-    return strstr(name, "running_mean") || strstr(name, "running_var");
-}
-static long long parameters(const net *n) {
-    long long total = 0;
-    for (int i = 0; i < n->spec.graph->n_nodes; i++) {
-        const fv_node *p = n->spec.graph->node[i];
-        if (p->op != FV_NODE_PARAM || is_statistic(fv_cstr(n->ctx, p->u.leaf.name))) continue;
-        total += fv_value_count(p->result[0]);
-    }
-    return total;
-}
 
 /* -- Counts: parameters as published, without running statistics; macs: multiply-adds in G --------------------------*/
 static const struct { const char *family, *variant; long long parameters; double macs; } published[] = {
@@ -75,49 +31,11 @@ static const struct { const char *family, *variant; long long parameters; double
 };
 
 Test(backbones, parameter_counts_of_every_variant) {
-    for (size_t i = 0; i < sizeof published / sizeof *published; i++) {
-        const char *family = published[i].family, *variant = published[i].variant;
-        net n = open_net(family, variant, NULL);
-        cr_expect(n.good, "%s:%s\n%s", family, variant, n.report);
-        if (n.good) {
-            fv_cost cost;
-            fv_graph_cost(n.spec.graph, &cost);
-            cr_expect_eq(parameters(&n), published[i].parameters, "%s:%s has %lld parameters, not %lld", family,
-                         variant, parameters(&n), published[i].parameters);
-            cr_expect(fabs(cost.macs * 1e-9 / published[i].macs - 1) < 0.02, "%s:%s: %.3f G, not %.3f G", family,
-                      variant, cost.macs * 1e-9, published[i].macs);
-            cr_expect_eq(fv_graph_verify(n.spec.graph), 0, "%s:%s", family, variant);
-        }
-        close_net(&n);
-    }
+    for (size_t i = 0; i < sizeof published / sizeof *published; i++)
+        expect_cost(published[i].family, published[i].variant, published[i].parameters, published[i].macs);
 }
 
 /* -- Names and shapes of published checkpoints ----------------------------------------------------------------------*/
-static void expect_checkpoint(const char *family, const char *variant, const char *folder) {
-    golden_case c;
-    char path[800];
-    snprintf(path, sizeof path, "%s/goldens/%s", FOVEA_TESTS_DIR, folder);
-    cr_assert(case_open(&c, path), "%s", path);
-    net n = open_net(family, variant, NULL);
-    cr_assert(n.good, "%s", n.report);
-    int found = 0;
-    for (int i = 0; i < n.spec.graph->n_nodes; i++) {
-        const fv_node *p = n.spec.graph->node[i];
-        if (p->op != FV_NODE_PARAM) continue;
-        const char *name = fv_cstr(n.ctx, p->u.leaf.name);
-        const case_tensor *t = case_find(c.param, c.n_params, name);
-        cr_expect(t != NULL, "%s:%s: '%s' is in no checkpoint", family, variant, name);
-        if (!t) continue;
-        found++;
-        cr_expect_eq(t->rank, p->u.leaf.stored.rank, "%s: rank %d, stored %d", name, p->u.leaf.stored.rank, t->rank);
-        for (int d = 0; d < t->rank && d < p->u.leaf.stored.rank; d++)
-            cr_expect_eq(stored_extent(p, d), t->shape[d], "%s: dimension %d", name, d);
-    }
-    cr_expect_eq(found, c.n_params, "%s:%s declares %d of %d stored tensors", family, variant, found, c.n_params);
-    cr_expect_eq(parameters(&n), json_integer_value(json_object_get(c.meta, "parameters")));
-    close_net(&n);
-    case_close(&c);
-}
 Test(backbones, names_and_shapes_of_checkpoints) {
     expect_checkpoint("nat", "mini", "neighborhood-attention/mini");
     expect_checkpoint("dinat", "mini", "neighborhood-attention/dinat-mini");
@@ -144,16 +62,6 @@ Test(backbones, build_against_stored_shapes) {
 }
 
 /* -- What is refused ------------------------------------------------------------------------------------------------*/
-static void refused(const char *family, const char *variant, const char *key, const char *value, fv_code code,
-                    const char *part) {
-    net n = with_sets(family, variant, key != NULL, &key, &value);
-    cr_expect(!n.good, "%s:%s with %s=%s is accepted", family, variant, key, value);
-    cr_expect(fv_diag_count(n.ctx) > 0 && fv_diag_at(n.ctx, 0)->code == code, "%s:%s %s=%s: %s", family, variant, key,
-              value, n.report);
-    cr_expect(strstr(n.report, part) != NULL, "%s:%s %s=%s: '%s' is not in: %s", family, variant, key, value, part,
-              n.report);
-    close_net(&n);
-}
 Test(backbones, unknown_variants_and_unfit_settings_are_refused) {
     static const struct { const char *family, *known; } families[] = {
         {"nat", "base, mini, small, tiny"}, {"dinat", "large, large_384"}, {"dinat_s", "base, large"},
@@ -264,27 +172,6 @@ Test(backbones, modules_answer_as_published) {
 }
 
 /* -- Whole networks: logits. The cheapest always (2 s); all of them with FOVEA_TEST_NETS=1 (2 minutes) ---------------- */
-static void expect_logits(const char *family, const char *variant, const char *folder) {
-    golden_case c;
-    char path[800];
-    snprintf(path, sizeof path, "%s/goldens/%s", FOVEA_TESTS_DIR, folder);
-    cr_assert(case_open(&c, path), "%s", path);
-    fv_spec_options o = {.input_shape = case_input_shape, .param_shape = case_param_shape, .user = &c};
-    net n = open_net(family, variant, &o);
-    cr_assert(n.good, "%s", n.report);
-    double *out = NULL, worst = 0, scale = 0;
-    c.ctx = n.ctx;
-    cr_assert(fv_reference_run(n.spec.graph, (fv_str){0}, case_source, &c, &out, NULL, NULL));
-    for (int64_t i = 0; i < case_count(&c.expect[0]); i++) {
-        double want = c.expect[0].data[i], error = fabs(out[i] - want);
-        worst = error > worst || isnan(error) ? error : worst;
-        scale = fmax(scale, fabs(want));
-    }
-    cr_expect(worst <= 1e-6 * scale, "%s:%s: off by %.3g of %.3g", family, variant, worst, scale);
-    free(out);
-    close_net(&n);
-    case_close(&c);
-}
 Test(backbones, logits_as_published) {
     expect_logits("efficientnet", "b0", "efficientnet/efficientnet_b0");
     if (!getenv("FOVEA_TEST_NETS")) return;

@@ -96,8 +96,8 @@ Test(flat_items, random_distributions) {
     kit_state = 5;
     rounds = 6;
     kit_extras(by_chance);
-    rounds = 1;
-    kit_goldens(by_chance);
+    rounds = 2;
+    kit_shapes(by_chance);
     cr_expect(accepted > 4 * refused, "%d distributions were refused, %d taken", refused, accepted);
 }
 
@@ -144,9 +144,9 @@ static void without_barriers(fv_ctx *ctx, fv_kernel *k, const char *file) {
     kit_free(k, want);
 }
 Test(flat_items, conflicts_without_barriers) {
-    kit_goldens(without_barriers);
+    kit_shapes(without_barriers);
     kit_extras(without_barriers);
-    cr_expect(conflicts >= 20 && harmless <= conflicts / 10, "%d kernels with conflicts, %d without", conflicts,
+    cr_expect(conflicts >= 15 && harmless <= conflicts / 10, "%d kernels with conflicts, %d without", conflicts,
               harmless);
 }
 
@@ -231,4 +231,4 @@ static void agree_with_cpu(fv_ctx *ctx, fv_kernel *k, const char *file) {
     kit_free(k, items);
     kit_free(k, lanes);
 }
-Test(flat_items, agrees_with_lanes) { kit_goldens(agree_with_cpu); }
+Test(flat_items, agrees_with_lanes) { kit_shapes(agree_with_cpu); }

@@ -39,19 +39,9 @@ Test(opencl, extras) {
     kit_extras(on_device);
 }
 
-/* Kernels differ in code more than in shape: one shape of each. */
-static void once(fv_ctx *ctx, fv_kernel *k, const char *file) {
-    static char seen[64][32];
-    static int n;
-    const char *name = fv_cstr(ctx, k->name);
-    for (int i = 0; i < n; i++)
-        if (!strcmp(seen[i], name)) return;
-    snprintf(seen[n++ % 64], 32, "%.31s", name);
-    on_device(ctx, k, file);
-}
 Test(opencl, goldens, .timeout = 300) {
     need_device();
-    kit_goldens(once);
+    kit_shapes(on_device);
     cr_log_info("greatest relative difference %.2g", worst);
 }
 

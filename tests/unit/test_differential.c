@@ -1,0 +1,267 @@
+/* The whole pipeline against the reference: random graphs, and graphs made of the cases that go wrong first. What is compared and how closely: tests/fuzz/differential.h. FOVEA_FUZZ raises the
+ * number of random graphs, FOVEA_FUZZ_FROM says where they begin; every graph runs in a process of its own, so that a crash names its seed. */
+#include "tests/fuzz/graph_case.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int number(const char *name, int otherwise) {
+    const char *s = getenv(name);
+    return s && atoi(s) > 0 ? atoi(s) : otherwise;
+}
+Test(differential, random_graphs, .timeout = 3000) {
+    int count = number("FOVEA_FUZZ", 200), from = number("FOVEA_FUZZ_FROM", 0), refused = 0, wrong = 0;
+    for (int i = from; i < from + count; i++) {
+        fv_graph_case c = {.seed = (uint64_t)i, .no_flat = count <= 200 && i % 4 != 0};
+        fv_buf report = {0};
+        fv_diff_verdict v = fv_diff_isolated(fv_graph_case_run, &c, 60, &report);
+        cr_expect(v != FV_DIFF_WRONG, "seed %d:\n%s", i, report.text ? report.text : "");
+        refused += v == FV_DIFF_REFUSED;
+        wrong += v == FV_DIFF_WRONG;
+        fv_buf_dispose(&report);
+    }
+    cr_expect(refused <= count / 4 + 1, "%d of %d graphs are refused", refused, count);
+}
+
+/* -- Graphs written by hand ------------------------------------------------------------------------------------------------------------ */
+/* Names say what a leaf holds: "wild": infinities, NaN and ties beside numbers; "tail N…": NaN and infinities from element N on; "mask": 0 and 1; "neg": -inf; the rest as in random graphs. */
+static bool source(void *user, const fv_node *leaf, double *out, int64_t count) {
+    static const double wild[] = {-INFINITY, 1, NAN, 1, INFINITY, -INFINITY, 0, NAN, -1, 0.5, -0.0};
+    const char *name = fv_cstr(user, leaf->u.leaf.name);
+    if (!fv_random_source(user, leaf, out, count)) return false;
+    long from = !strncmp(name, "tail", 4) ? strtol(name + 4, NULL, 10) : -1;
+    for (int64_t i = 0; i < count; i++) {
+        if (!strncmp(name, "wild", 4)) out[i] = wild[(i * 7 + i / 11) % 11];
+        if (!strncmp(name, "neg", 3)) out[i] = -INFINITY;
+        if (from >= 0 && i >= from) out[i] = i % 3 ? (double)NAN : i % 2 ? INFINITY : -INFINITY;
+    }
+    return true;
+}
+typedef struct { const char *name, *text; bool finite; } hand;
+static fv_diff_verdict run_hand(void *user, fv_buf *report) {
+    static const fv_diff_variant variants[] = {
+        {.interpret = true, .flat = true, .compile = true},
+        {.driver = {.target = "avx2"}, .interpret = true, .compile = true},
+        {.driver = {.attend_strategy = "box"}, .interpret = true, .compile = true},
+        {.driver = {.attend_strategy = "offset"}, .interpret = true, .compile = true},
+        {.driver = {.attend_strategy = "offset", .no_row_sharing = true}, .interpret = true, .compile = true},
+    };
+    const hand *h = user;
+    fv_ctx *ctx = fv_ctx_new();
+    fv_graph *g = fv_graph_parse(ctx, h->name, h->text);
+    fv_diff d = {0};
+    fv_diff_verdict all = FV_DIFF_REFUSED;
+    bool open = g && fv_diff_open(&d, ctx, g, source, ctx, false);
+    if (!open) { fv_diag_render(ctx, report); all = FV_DIFF_WRONG; }
+    for (int o = 0; open && o < g->n_outputs; o++)
+        for (int64_t e = 0; e < fv_value_count(g->output[o].value); e++)
+            if (h->finite && !isfinite(d.want[o][e])) { fv_buf_printf(report, "the reference gives %g at %lld\n", d.want[o][e], (long long)e); all = FV_DIFF_WRONG; }
+    bool attends = strstr(h->text, "attend") != NULL;
+    for (int i = 0; open && all != FV_DIFF_WRONG && i < (attends ? 5 : 2); i++) {
+        size_t before = d.report.len;
+        fv_diff_verdict v = fv_diff_run(&d, &variants[i]);
+        if (v == FV_DIFF_WRONG || (v == FV_DIFF_REFUSED && !i)) fv_buf_printf(report, "variant %d: %s", i, d.report.text + before);
+        if (v != FV_DIFF_REFUSED) all = v;
+    }
+    fv_diff_close(&d);
+    fv_ctx_dispose(ctx);
+    return all;
+}
+static void expect_hand(const hand *list, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        hand h = list[i];
+        fv_buf report = {0};
+        fv_diff_verdict v = fv_diff_isolated(run_hand, &h, 60, &report);
+        cr_expect(v == FV_DIFF_AGREES, "%s: %s\n%s", h.name, v == FV_DIFF_REFUSED ? "refused" : "wrong", report.text ? report.text : "");
+        fv_buf_dispose(&report);
+    }
+}
+#define EXPECT(list) expect_hand((list), sizeof(list) / sizeof *(list))
+
+/* Rows whose keys are all gone give 0, by predicate, border or score. */
+static const hand empty[] = {
+    {"no key for any row",
+     "graph \"hand\" {\n"
+     "  _0 : f32[q=5 d=4] = input \"x0\" stored \"q d\"\n"
+     "  _1 : f32[m=7 d=4] = input \"x1\" stored \"m d\"\n"
+     "  _2 : f32[m=7 e=3] = input \"x2\" stored \"m e\"\n"
+     "  _3 : bool[q=5 m=7] = map m + 10 < q\n"
+     "  _4 : f32[q=5 m=7] = placeholder \"raw\"\n"
+     "  _5 : f32[q=5 e=3], _6 : f32[q=5] = attend q _0 dot [d=4] lse {\n"
+     "    set over [m=7] k _1 v _2 only _3 raw _4 score _4\n"
+     "    softmax\n"
+     "  }\n"
+     "  output \"y0\" = _5 stored \"q e\"\n"
+     "  output \"y1\" = _6 stored \"q\"\n"
+     "}\n", false},
+    {"the first rows have no key",
+     "graph \"hand\" {\n"
+     "  _0 : f32[q=37 d=4] = input \"x0\" stored \"q d\"\n"
+     "  _1 : f32[m=37 d=4] = input \"x1\" stored \"m d\"\n"
+     "  _2 : f32[m=37 e=19] = input \"tail0\" stored \"m e\"\n"
+     "  _20 : f32[m=37 e=19] = map where(m < 16, 1.5, _2[m, e])\n"
+     "  _3 : bool[q=37 m=37] = map m + 21 <= q\n"
+     "  _4 : f32[q=37 m=37] = placeholder \"raw\"\n"
+     "  _5 : f32[q=37 e=19] = attend q _0 dot [d=4] {\n"
+     "    set over [m=37] k _1 v _20 only _3 raw _4 score _4\n"
+     "    softmax\n"
+     "  }\n"
+     "  output \"y0\" = _5 stored \"q e\"\n"
+     "}\n", true},
+    {"every score is -inf, and a sink that counts",
+     "graph \"hand\" {\n"
+     "  _0 : f32[q=5 d=4] = input \"x0\" stored \"q d\"\n"
+     "  _1 : f32[m=7 d=4] = input \"x1\" stored \"m d\"\n"
+     "  _2 : f32[m=7 e=3] = input \"x2\" stored \"m e\"\n"
+     "  _3 : f32[q=5 m=7] = placeholder \"raw\"\n"
+     "  _4 : f32[q=5 m=7] = map where(q < 3, -inf, _3[q, m])\n"
+     "  _5 : f32[q=5] = input \"x5\" stored \"q\"\n"
+     "  _6 : f32[q=5 e=3] = attend q _0 dot [d=4] {\n"
+     "    set over [m=7] k _1 v _2 raw _3 score _4\n"
+     "    softmax\n"
+     "  }\n"
+     "  _7 : f32[q=5 m=7] = placeholder \"raw\"\n"
+     "  _8 : f32[q=5 m=7] = map where(q < 3, -inf, _7[q, m])\n"
+     "  _9 : f32[q=5 e=3] = attend q _0 dot [d=4] {\n"
+     "    set over [m=7] k _1 v _2 raw _7 score _8\n"
+     "    set over [] s _5 v 0.5 score _5\n"
+     "    softmax\n"
+     "  }\n"
+     "  output \"y0\" = _6 stored \"q e\"\n"
+     "  output \"y1\" = _9 stored \"q e\"\n"
+     "}\n", true},
+    {"more keys than fit, blocks of keys that no row sees",
+     "graph \"hand\" {\n"
+     "  _0 : f32[q=19 d=4] = input \"x0\" stored \"q d\"\n"
+     "  _1 : f32[m=700 d=4] = input \"x1\" stored \"m d\"\n"
+     "  _2 : f32[m=700 e=17] = input \"tail5100\" stored \"m e\"\n"
+     "  _3 : bool[q=19 m=700] = map m <= q*16 and 40 < m + q\n"
+     "  _4 : f32[q=19 m=700] = placeholder \"raw\"\n"
+     "  _5 : f32[q=19 e=17], _6 : f32[q=19] = attend q _0 dot [d=4] lse {\n"
+     "    set over [m=700] k _1 v _2 only _3 raw _4 score _4\n"
+     "    softmax\n"
+     "  }\n"
+     "  output \"y0\" = _5 stored \"q e\"\n"
+     "  output \"y1\" = _6 stored \"q\"\n"
+     "}\n", false},
+};
+Test(differential, rows_without_keys) { EXPECT(empty); }
+
+/* What an absent pair's v holds does not matter. */
+static const hand absent[] = {
+    {"NaN and inf behind a predicate",
+     "graph \"hand\" {\n"
+     "  _0 : f32[q=21 d=4] = input \"x0\" stored \"q d\"\n"
+     "  _1 : f32[m=18 d=4] = input \"x1\" stored \"m d\"\n"
+     "  _2 : f32[m=18 e=5] = input \"tail45\" stored \"m e\"\n"
+     "  _3 : bool[q=21 m=18] = map m <= q and m < 9\n"
+     "  _4 : f32[q=21 m=18] = placeholder \"raw\"\n"
+     "  _5 : f32[q=21 e=5] = attend q _0 dot [d=4] {\n"
+     "    set over [m=18] k _1 v _2 only _3 raw _4 score _4\n"
+     "    softmax\n"
+     "  }\n"
+     "  output \"y0\" = _5 stored \"q e\"\n"
+     "}\n", true},
+    {"NaN in k and v that a window cuts off",
+     "graph \"hand\" {\n"
+     "  _0 : f32[b=2 h=20 d=4] = input \"x0\" stored \"b h d\"\n"
+     "  _1 : f32[h=24 d=4] = input \"tail80\" stored \"h d\"\n"
+     "  _2 : f32[h=24 e=18] = input \"tail360\" stored \"h e\"\n"
+     "  _3 : f32[h=20 u=3 d=4] partial = read _1 { h = h + u - 1, d = d } border cut\n"
+     "  _4 : f32[h=20 u=3 e=18] partial = read _2 { h = h + u - 1, e = e } border cut\n"
+     "  _5 : bool[h=20 u=3] = map h + u < 21\n"
+     "  _6 : f32[b=2 h=20 u=3] = placeholder \"raw\"\n"
+     "  _7 : f32[b=2 h=20 e=18] = attend q _0 dot [d=4] {\n"
+     "    set over [u=3] k _3 v _4 only _5 raw _6 score _6\n"
+     "    softmax\n"
+     "  }\n"
+     "  output \"y0\" = _7 stored \"b h e\"\n"
+     "}\n", true},
+    {"sums, products and means over what exists",
+     "graph \"hand\" {\n"
+     "  _0 : f32[a=20 b=7] = input \"tail70\" stored \"a b\"\n"
+     "  _1 : f32[b=7 c=18] = input \"x1\" stored \"b c\"\n"
+     "  _2 : f32[a=20 b=7] partial = map _0[a, b] only a < 10\n"
+     "  _3 : f32[a=20 c=18] = contract over [b=7] _2[a, b]*_1[b, c]\n"
+     "  _4 : f32[b=7] = mean over [a=20] _2[a, b]\n"
+     "  _5 : f32[b=7] = max over [a=20] _2[a, b]\n"
+     "  _6 : i32[b=7] = count over [a=20] _2[a, b]\n"
+     "  output \"y0\" = _3 stored \"a c\"\n"
+     "  output \"y1\" = _4 stored \"b\"\n"
+     "  output \"y2\" = _5 stored \"b\"\n"
+     "  output \"y3\" = _6 stored \"b\"\n"
+     "}\n", true},
+};
+Test(differential, absent_elements_do_not_count) { EXPECT(absent); }
+
+/* NaN ranks last, ties go to the lower index, infinities are numbers. */
+static const hand ranks[] = {
+    {"top of wild numbers",
+     "graph \"hand\" {\n"
+     "  _0 : f32[a=19 k=11] = input \"wild0\" stored \"a k\"\n"
+     "  _1 : i32[a=19 t=9], _2 : f32[a=19 t=9] = topk _0 over [k] 9 t\n"
+     "  _3 : i32[a=19 t=11], _4 : f32[a=19 t=11] = topk _0 over [k] 11 t ascending\n"
+     "  output \"y0\" = _1 stored \"a t\"\n"
+     "  output \"y1\" = _2 stored \"a t\"\n"
+     "  output \"y2\" = _3 stored \"a t\"\n"
+     "  output \"y3\" = _4 stored \"a t\"\n"
+     "}\n", false},
+    {"top of nothing but -inf",
+     "graph \"hand\" {\n"
+     "  _0 : f32[a=3 k=5] = input \"neg0\" stored \"a k\"\n"
+     "  _1 : i32[a=3 t=4], _2 : f32[a=3 t=4] = topk _0 over [k] 4 t\n"
+     "  output \"y0\" = _1 stored \"a t\"\n"
+     "  output \"y1\" = _2 stored \"a t\"\n"
+     "}\n", false},
+};
+Test(differential, ranking_of_what_is_no_number) { EXPECT(ranks); }
+
+/* Names of axes that kernels use for their own things, and long thin shapes. */
+static const hand shapes[] = {
+    {"axes called as buffers are",
+     "graph \"hand\" {\n"
+     "  _0 : f32[acc=5 l=3] = input \"x0\" stored \"acc l\"\n"
+     "  _1 : f32[m=400 l=3] = input \"x1\" stored \"m l\"\n"
+     "  _2 : f32[m=400 full=3] = input \"x2\" stored \"m full\"\n"
+     "  _3 : bool[acc=5 m=400] = map m <= acc*90\n"
+     "  _4 : f32[acc=5 m=400] = placeholder \"raw\"\n"
+     "  _5 : f32[acc=5 full=3] = attend q _0 dot [l=3] {\n"
+     "    set over [m=400] k _1 v _2 only _3 raw _4 score _4\n"
+     "    softmax\n"
+     "  }\n"
+     "  _6 : f32[T0=3 acc0=400] = contract over [full=3] _2[acc0, full]*_5[T0, full]\n"
+     "  output \"y0\" = _5 stored \"acc full\"\n"
+     "  output \"y1\" = _6 stored \"T0 acc0\"\n"
+     "}\n", true},
+    {"everything is one",
+     "graph \"hand\" {\n"
+     "  _0 : f32[q=1 d=1] = input \"x0\" stored \"q d\"\n"
+     "  _1 : f32[m=1 d=1] = param \"x1\" stored \"m d\"\n"
+     "  _2 : f32[m=1 e=1] = input \"x2\" stored \"m e\"\n"
+     "  _4 : f32[q=1 m=1] = placeholder \"raw\"\n"
+     "  _5 : f32[q=1 e=1] = attend q _0 dot [d=1] {\n"
+     "    set over [m=1] k _1 v _2 raw _4 score _4\n"
+     "    softmax\n"
+     "  }\n"
+     "  _6 : f32[q=1 e=1] = contract over [d=1 m=1] _0[q, d]*_2[m, e]\n"
+     "  _7 : f32[] = sum over [q=1 e=1] _6[q, e]\n"
+     "  _8 : f32[] = max _7[]\n"
+     "  output \"y0\" = _5 stored \"q e\"\n"
+     "  output \"y1\" = _6 stored \"q e\"\n"
+     "  output \"y2\" = _8 stored \"\"\n"
+     "}\n", true},
+    {"primes, and a sum of a hundred thousand",
+     "graph \"hand\" {\n"
+     "  _0 : f32[a=101 b=997] = input \"x0\" stored \"a b\"\n"
+     "  _1 : f32[b=997 c=2] = param \"x1\" stored \"c b\"\n"
+     "  _2 : f32[] = mean over [a=101 b=997] _0[a, b]\n"
+     "  _3 : f32[a=101 c=2] = contract over [b=997] _0[a, b]*_1[b, c]\n"
+     "  _4 : f32[c=2] = max over [a=101] _3[a, c]\n"
+     "  output \"y0\" = _2 stored \"\"\n"
+     "  output \"y1\" = _3 stored \"a c\"\n"
+     "  output \"y2\" = _4 stored \"c\"\n"
+     "}\n", true},
+};
+Test(differential, shapes_and_names) { EXPECT(shapes); }
