@@ -91,3 +91,19 @@ bool cli_int(fv_ctx *ctx, const cli_args *a, const char *name, int64_t least, in
     *io = n;
     return true;
 }
+bool cli_choice(fv_ctx *ctx, const cli_args *a, const char *name, const char *const *choices, const char **out) {
+    const char *v = *out = cli_value(a, name);
+    if (!v) return true;
+    fv_buf list = {0};
+    for (int i = 0; choices[i]; i++) {
+        if (!strcmp(choices[i], v)) {
+            fv_buf_dispose(&list);
+            return true;
+        }
+        fv_buf_printf(&list, "%s%s", i ? ", " : "", choices[i]);
+    }
+    fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "--%s takes one of %s, not '%s'", name, list.text, v);
+    fv_buf_dispose(&list);
+    return false;
+}
+const char *const cli_strategies[] = {"box", "offset", "expand", NULL};

@@ -15,6 +15,8 @@ void cli_artefact_program(const cli_artefact *a, fv_buf *out); /* the C file of 
 /* The header: everything a user of the library includes. false after recording an error (the runtime's headers cannot
  * be read). */
 bool cli_artefact_header(fv_ctx *ctx, const cli_artefact *a, fv_buf *out);
+/* Text as it can stand in a C comment: no end of it, no line break. */
+const char *cli_comment(fv_ctx *ctx, const char *text);
 const char *cli_runtime_folder(fv_ctx *ctx); /* the runtime's sources */
 
 /* An absolute path of a program on PATH, or NULL. */

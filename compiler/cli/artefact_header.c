@@ -12,6 +12,14 @@ const char *cli_runtime_folder(fv_ctx *ctx) {
     const char *e = getenv("FOVEA_RUNTIME");
     return e && *e ? e : fv_printf(ctx, "%s/runtime", FOVEA_SOURCE_DIR);
 }
+const char *cli_comment(fv_ctx *ctx, const char *text) {
+    char *copy = fv_strdup(ctx, text);
+    for (char *s = copy; *s; s++)
+        if ((unsigned char)*s < 32 || (*s == '/' && s > copy && s[-1] == '*') ||
+            (*s == '*' && s > copy && s[-1] == '/'))
+            *s = '_';
+    return copy;
+}
 /* A runtime header without the lines that include its neighbours: they are all here, in order, each under its own
  * guard. */
 static bool embed(fv_ctx *ctx, const char *name, fv_buf *out) {
@@ -28,14 +36,14 @@ static bool embed(fv_ctx *ctx, const char *name, fv_buf *out) {
     fv_bytes_dispose(&text);
     return true;
 }
-static void tensors(fv_buf *b, const fovea_program *p, fovea_place place, const char *title, int most) {
+static void tensors(fv_ctx *ctx, fv_buf *b, const fovea_program *p, fovea_place place, const char *title, int most) {
     int n = 0, shown = 0;
     for (int32_t i = 0; i < p->n_arrays; i++) n += p->arrays[i].place == place;
     fv_buf_printf(b, " * %s: %d%s\n", title, n, n ? "" : " (none)");
     for (int32_t i = 0; i < p->n_arrays && shown < most; i++) {
         const fovea_array *a = &p->arrays[i];
         if (a->place != place) continue;
-        fv_buf_printf(b, " *   %3d  %-32s %s[", shown++, a->name, fovea_dtype_name(a->dtype));
+        fv_buf_printf(b, " *   %3d  %-32s %s[", shown++, cli_comment(ctx, a->name), fovea_dtype_name(a->dtype));
         for (int d = 0; d < a->rank; d++) fv_buf_printf(b, "%s%" PRId64, d ? ", " : "", a->shape[d]);
         fv_buf_puts(b, "]");
         if (a->index_bound) fv_buf_printf(b, "  elements in 0..%" PRId64, a->index_bound - 1);
@@ -134,10 +142,11 @@ bool cli_artefact_header(fv_ctx *ctx, const cli_artefact *a, fv_buf *b) {
         if (p->arrays[i].place <= FOVEA_PARAM) count[p->arrays[i].place]++;
         if (p->arrays[i].place == FOVEA_PARAM) bytes += p->arrays[i].bytes;
     }
-    fv_buf_printf(b, "/* %s: %s, compiled by fovea %s for %s.\n *\n", a->name, a->model, FOVEA_VERSION, a->target);
-    tensors(b, p, FOVEA_INPUT, "Inputs, in the order of run", 64);
-    tensors(b, p, FOVEA_OUTPUT, "Outputs, in the order of run", 64);
-    tensors(b, p, FOVEA_PARAM, "Parameters, found by name in the weights", 24);
+    fv_buf_printf(b, "/* %s: %s, compiled by fovea %s for %s.\n *\n", a->name, cli_comment(ctx, a->model),
+                  FOVEA_VERSION, cli_comment(ctx, a->target));
+    tensors(ctx, b, p, FOVEA_INPUT, "Inputs, in the order of run", 64);
+    tensors(ctx, b, p, FOVEA_OUTPUT, "Outputs, in the order of run", 64);
+    tensors(ctx, b, p, FOVEA_PARAM, "Parameters, found by name in the weights", 24);
     fv_buf_puts(b, " *\n * Tensors are dense, row-major, aligned to their element. Outputs overlap neither each other "
                    "nor an input. The library needs libc, libm and pthreads.\n"
                    " * A model may be used by one thread at a time; the runtime's own rules stand below, with its "

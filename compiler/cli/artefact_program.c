@@ -98,15 +98,18 @@ static void fits(fv_buf *b, const cli_artefact *a) {
 static void functions(fv_buf *b, const cli_artefact *a) {
     const fovea_program *p = &a->compiled->program;
     const char *n = a->name;
+    fv_buf_puts(b, "static const char target[] = ");
+    quote(b, a->target);
+    fv_buf_puts(b, ";\n");
     fv_buf_printf(b, "const fovea_program *%s_program(void) { return &program; }\n", n);
     fv_buf_printf(
         b,
         "fovea_status %s_load(const fovea_options *options, fovea_model **out, fovea_error *err) {\n    const char "
         "*missing = lacks();\n    if (!missing) return fovea_model_load(&program, options, out, err);\n"
         "    *out = 0;\n    if (err) {\n        err->status = FOVEA_E_PROGRAM;\n        snprintf(err->text, sizeof "
-        "err->text, \"%s was compiled for %s: this processor lacks %%s\", missing);\n    }\n    return "
+        "err->text, \"%s was compiled for %%s: this processor lacks %%s\", target, missing);\n    }\n    return "
         "FOVEA_E_PROGRAM;\n}\n",
-        n, n, a->target);
+        n, n);
     fv_buf_printf(b,
                   "fovea_status %s_bind(fovea_model *model, const fovea_safetensors *weights, fovea_error *err) { "
                   "return fovea_model_bind_file(model, weights, err); }\n",
@@ -131,8 +134,7 @@ static void functions(fv_buf *b, const cli_artefact *a) {
 }
 void cli_artefact_program(const cli_artefact *a, fv_buf *b) {
     const fovea_program *p = &a->compiled->program;
-    fv_buf_printf(b, "/* Written by fovea %s from %s. */\n#include <stdio.h>\n#include \"%s.h\"\n", FOVEA_VERSION,
-                  a->model, a->name);
+    fv_buf_printf(b, "/* Written by fovea %s. */\n#include <stdio.h>\n#include \"%s.h\"\n", FOVEA_VERSION, a->name);
     kernels(b, a);
     constants(b, p);
     arrays(b, p);

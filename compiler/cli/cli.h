@@ -36,6 +36,9 @@ const char *cli_value(const cli_args *a, const char *name); /* the last given, o
 bool cli_flag(const cli_args *a, const char *name);
 int cli_values(const cli_args *a, const char *name, const char **out, int cap);
 bool cli_int(fv_ctx *ctx, const cli_args *a, const char *name, int64_t least, int64_t *io); /* unchanged if not given */
+/* One of the choices (NULL-terminated), or NULL if not given. */
+bool cli_choice(fv_ctx *ctx, const cli_args *a, const char *name, const char *const *choices, const char **out);
+extern const char *const cli_strategies[]; /* of attend: what --attend takes; NULL-terminated */
 /* Values take the words that follow them up to the next option (several pictures after --input). */
 int cli_input_words(const cli_args *a, const char **out, int cap);
 
@@ -77,7 +80,7 @@ extern const cli_option cli_session_options[];
 #define CLI_SESSION_OPTIONS                                                                                            \
     {"config", "C.json", "the table `config` that the spec reads, as a JSON object", CLI_VALUE},                       \
         {"set", "k=v", "a value of `config`, over that of --config; may be repeated", CLI_LIST},                       \
-        {"weights", "W.safetensors", "parameters by their checkpoint names; without: seeded numbers", CLI_VALUE},      \
+        {"weights", "FILE", "parameters by name: safetensors or torch.save; without: seeded numbers", CLI_VALUE},      \
         {"input", "FILES", "inputs: a safetensors file, .npy files, or PNG and JPEG pictures", CLI_LIST},              \
         {"shape", "b=1,h=56", "extents that the spec's inputs leave open, by axis", CLI_LIST}, {                       \
         "seed", "S", "seed of the numbers made where no weights or inputs are given (default 1)", CLI_VALUE            \
@@ -108,6 +111,8 @@ const char *cli_seed_rule(fv_ctx *ctx, const char *name, int rank, const int64_t
 /* "…" on a terminal while something lasts; nothing otherwise. */
 void cli_progress(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void cli_progress_done(void);
+/* A line on the standard error: what was decided and may surprise. */
+void cli_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 bool cli_runtime_error(fv_ctx *ctx, fv_code code, const fovea_error *e); /* records it; always false */
 const char *cli_cache_dir(fv_ctx *ctx);
 

@@ -113,14 +113,12 @@ static int run(fv_ctx *ctx, const cli_args *a) {
     static cli_session s;
     const char *format;
     int64_t threads = 0;
-    cli_measure_options o = {.backend = cli_value(a, "backend"),
-                             .target = cli_value(a, "target"),
-                             .attend = cli_value(a, "attend"),
-                             .seconds = 1,
-                             .compile_times = true};
+    cli_measure_options o = {
+        .backend = cli_value(a, "backend"), .target = cli_value(a, "target"), .seconds = 1, .compile_times = true};
     cli_measured m;
-    bool fine = cli_bench_format(ctx, a, &format) && cli_bench_seconds(ctx, a, &o.seconds) &&
-                cli_int(ctx, a, "threads", 1, &threads) && cli_session_open(ctx, a, a->word[0], &s);
+    bool fine = cli_choice(ctx, a, "attend", cli_strategies, &o.attend) && cli_bench_format(ctx, a, &format) &&
+                cli_bench_seconds(ctx, a, &o.seconds) && cli_int(ctx, a, "threads", 1, &threads) &&
+                cli_session_open(ctx, a, a->word[0], &s);
     o.threads = (int)threads;
     if (fine) fine = cli_measure(ctx, &s, &o, &m);
     if (fine) (*format == 'm' ? markdown : *format == 'c' ? csv : json)(&m);
@@ -135,7 +133,7 @@ static const cli_option options[] = {
     {"json", NULL, "the same as -o json", CLI_FLAG},
     {"backend", "NAME", "cpu (default) or another of fovea devices", CLI_VALUE},
     {"target", "NAME", "code for another processor than this one's best: avx2, sse2 …", CLI_VALUE},
-    {"attend", "STRATEGY", "force a strategy of attend: box or offset", CLI_VALUE},
+    {"attend", "STRATEGY", "force a strategy of attend: box, offset or expand", CLI_VALUE},
     {"peer", "FILE.json", "backbones: times of other systems to stand beside (bench/peer_torch.py --json)", CLI_LIST},
     {NULL, NULL, NULL, CLI_FLAG}};
 const cli_command cli_bench = {"bench", "bench SPEC|BACKBONE[:VARIANT]|floors|backbones [options]",

@@ -34,7 +34,6 @@ typedef struct {
     cli_bound *bound;
     double **want;
     int kernels;
-    bool exact_pass;
 } check;
 
 /* -- What is checked ---- */
@@ -114,11 +113,13 @@ static void mark_chosen(check *k, const fv_backend *b) {
     fv_compiled_dispose(&c);
 }
 static void prepare_all(check *k) {
-    bool attend = has_attend(k->s.spec.graph);
     for (int b = 0; fv_backends[b]; b++) {
-        prepare(k, fv_backends[b], attend ? "box" : NULL);
-        if (attend) prepare(k, fv_backends[b], "offset");
-        if (attend) mark_chosen(k, fv_backends[b]);
+        if (!has_attend(k->s.spec.graph)) {
+            prepare(k, fv_backends[b], NULL);
+            continue;
+        }
+        for (int i = 0; cli_strategies[i]; i++) prepare(k, fv_backends[b], cli_strategies[i]);
+        mark_chosen(k, fv_backends[b]);
     }
 }
 
@@ -266,9 +267,10 @@ static bool report(check *k) {
     for (int i = 0; i < k->n; i++) {
         variant *v = &k->v[i];
         char name[96];
-        snprintf(name, sizeof name, "%s%s%s%s%s", v->backend->name, v->live.compiled.target ? " " : "",
-                 v->live.compiled.target ? v->live.compiled.target->name : "", v->strategy ? ", " : "",
-                 v->strategy ? v->strategy : "");
+        const char *target = v->live.compiled.target ? v->live.compiled.target->name : v->backend->name;
+        bool same = !strcmp(target, v->backend->name);
+        snprintf(name, sizeof name, "%s%s%s%s%s", v->backend->name, same ? "" : " ", same ? "" : target,
+                 v->strategy ? ", " : "", v->strategy ? v->strategy : "");
         if (v->declined) {
             printf("  %-24s declined: %s\n", name, v->declined);
             continue;

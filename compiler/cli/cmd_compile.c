@@ -161,7 +161,7 @@ static int runtime_sources(job *j, const char **out, int cap) {
     return n;
 }
 static int by_name(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
-/* Tables, runtime and kernels become one object whose only strong symbols are NAME_…: several models can be linked into
+/* Tables, runtime and kernels become one object whose only strong symbols are NAME_: several models can be linked into
  * one program. */
 static bool join(job *j) {
     const char *source[64], *log = in_folder(j, ".log"), *all = in_folder(j, "_all.o"), *object = in_folder(j, ".o"),

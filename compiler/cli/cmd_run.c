@@ -132,7 +132,9 @@ static int run(fv_ctx *ctx, const cli_args *a) {
     static answers out;
     static cli_live live;
     int64_t top = 5;
-    bool fine = cli_int(ctx, a, "topk", 1, &top) && cli_session_open(ctx, a, a->word[0], &s);
+    const char *strategy;
+    bool fine = cli_choice(ctx, a, "attend", cli_strategies, &strategy) && cli_int(ctx, a, "topk", 1, &top) &&
+                cli_session_open(ctx, a, a->word[0], &s);
     const char *backend = cli_value(a, "backend"), *output = cli_value(a, "output"), *used = cli_value(a, "write-used");
     bool reference = backend && !strcmp(backend, "reference"),
          opencl = backend && !strcmp(backend, "opencl") && fv_backend_find("opencl");
@@ -156,7 +158,7 @@ static const cli_option options[] = {
     {"target", "NAME", "code for another processor than this one: avx2, sse2 …", CLI_VALUE},
     {"threads", "N", "threads; default: what affinity and quota allow", CLI_VALUE},
     {"topk", "K", "classes shown per picture (default 5)", CLI_VALUE},
-    {"attend", "STRATEGY", "force a strategy of attend: box or offset", CLI_VALUE},
+    {"attend", "STRATEGY", "force a strategy of attend: box, offset or expand", CLI_VALUE},
     {"verify", NULL, "verify every kernel between the levels and guard bytes after each launch", CLI_FLAG},
     {NULL, NULL, NULL, CLI_FLAG}};
 const cli_command cli_run = {"run", "run SPEC|BACKBONE[:VARIANT] [options]",

@@ -158,7 +158,9 @@ static int run(fv_ctx *ctx, const cli_args *a) {
         fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "show takes one spec, %d given; see fovea show --help", a->n_words);
         return CLI_USER;
     }
-    bool fine = cli_int(ctx, a, "launch", 0, &x.launch) && cli_session_open(ctx, a, a->word[0], &s);
+    const char *strategy;
+    bool fine = cli_choice(ctx, a, "attend", cli_strategies, &strategy) && cli_int(ctx, a, "launch", 0, &x.launch) &&
+                cli_session_open(ctx, a, a->word[0], &s);
     bool pattern = cli_flag(a, "pattern"), levels = needs_plan(a);
     if (fine && (cli_flag(a, "graph") || (!pattern && !levels))) show_graph(&x);
     if (fine && levels) fine = show_levels(&x);
@@ -185,7 +187,7 @@ static const cli_option options[] = {
     {"o", "X.png|X.svg", "--pattern: write a picture", CLI_VALUE},
     {"backend", "NAME", "cpu (default) or another of fovea devices", CLI_VALUE},
     {"target", "NAME", "code for another processor: avx2, sse2, neon, TRIPLE:FEATURES", CLI_VALUE},
-    {"attend", "STRATEGY", "force a strategy of attend: box or offset", CLI_VALUE},
+    {"attend", "STRATEGY", "force a strategy of attend: box, offset or expand", CLI_VALUE},
     {NULL, NULL, NULL, CLI_FLAG}};
 const cli_command cli_show = {"show", "show SPEC|BACKBONE[:VARIANT] [--graph|--plan|--kernel|…] [options]",
                               "the text of every level, cost and pattern", options, run};

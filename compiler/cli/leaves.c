@@ -1,11 +1,13 @@
 /* The numbers of inputs and parameters: from the files given, or made from the session's seed. Invariant: a leaf is
  * read or made once per session and dtype, and every user of it sees the same memory. */
-#include "cli/cli.h"
+#include "cli/host.h"
 #include "io/seed.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { LARGE = 256 << 20 }; /* bytes from which the machine's memory is looked at */
 
 static bool ends(const char *s, const char *tail) {
     size_t a = strlen(s), b = strlen(tail);
@@ -66,11 +68,22 @@ static bool fill(fv_ctx *ctx, cli_session *s, const fv_node *leaf, fovea_dtype d
     return fv_rule_parse(ctx, leaf->loc, text, &rule) &&
            fv_seed_fill(&rule, name, (uint64_t)s->seed, fovea_storage_of(dtype), count, out);
 }
+/* Memory that is not there must not be asked for: the system hands it out and ends the process when it is used. */
+static bool memory_left(fv_ctx *ctx, const fv_node *leaf, double bytes) {
+    cli_host h;
+    if (bytes < LARGE) return true;
+    cli_host_read(&h);
+    if (!h.available_bytes || bytes < 0.9 * (double)h.available_bytes) return true;
+    fv_error(ctx, FV_E_RUN, leaf->loc, "%s takes %.1f GB, and %.1f GB are available", fv_cstr(ctx, leaf->u.leaf.name),
+             1e-9 * bytes, 1e-9 * (double)h.available_bytes);
+    return false;
+}
 const void *cli_leaf(fv_ctx *ctx, cli_session *s, const fv_node *leaf, fovea_dtype dtype, int64_t *count) {
     int64_t shape[FV_MAX_AXES];
     *count = cli_leaf_shape(leaf, shape);
     for (int i = 0; i < s->n_leaves; i++)
         if (s->leaf[i].node == leaf && s->leaf[i].dtype == dtype) return s->leaf[i].data;
+    if (!memory_left(ctx, leaf, (double)*count * (double)fovea_dtype_size(dtype))) return NULL;
     void *data = calloc((size_t)(*count > 0 ? *count : 1) + 16, (size_t)fovea_dtype_size(dtype));
     if (s->n_leaves == s->cap_leaves) {
         int cap = s->cap_leaves ? 2 * s->cap_leaves : 64;
@@ -96,9 +109,8 @@ const fv_node *cli_find_leaf(const fv_graph *g, fv_node_op op, const char *name)
 }
 bool cli_bind(fv_ctx *ctx, cli_session *s, const fv_compiled *c, fovea_model *m) {
     fovea_error e;
-    if (s->weights)
-        return fovea_model_bind_file(m, fv_weights_file(s->weights), &e) ? cli_runtime_error(ctx, FV_E_WEIGHTS, &e)
-                                                                         : true;
+    const fovea_safetensors *file = s->weights ? fv_weights_file(s->weights) : NULL;
+    if (file) return fovea_model_bind_file(m, file, &e) ? cli_runtime_error(ctx, FV_E_WEIGHTS, &e) : true;
     fovea_named_tensor *list = FV_NEWN(ctx, fovea_named_tensor, c->program.n_arrays + 1);
     int32_t n = 0;
     for (const fovea_array *a; (a = fovea_model_param(m, n)); n++) {

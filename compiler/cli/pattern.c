@@ -130,29 +130,40 @@ static void query_axes(const fv_attend_node *a, parts *p) {
         if (!other) p->q[p->n_q++] = *x;
     }
 }
-static void find_batch(parts *p) {
-    int kept = 0;
-    for (int i = 0; i < p->n_q; i++) {
-        const fv_expr *leaf = fv_axis_ref(p->key.c, p->q[i].name);
-        int inside = 0;
-        for (int j = 0; j < p->key.source->obj.rank; j++) {
-            if (p->key.index[j] == leaf) continue;
-            if (fv_uses(p->key.index[j], leaf)) inside++;
-        }
-        if ((p->exists && fv_uses(p->exists, leaf)) || (p->key.inside && fv_uses(p->key.inside, leaf))) inside++;
-        p->batch[i] = !inside;
-        kept += !p->batch[i];
-    }
-    for (int pass = 0, best = -1; !kept && pass < 1;
-         pass++) { /* every query sees the same keys: the longest free axis is drawn */
+static bool moves_keys(const parts *p, int source_axis) {
+    for (int i = 0; i < p->set->n_over; i++)
+        if (fv_uses(p->key.index[source_axis], fv_axis_ref(p->key.c, p->set->over[i].name))) return true;
+    return false;
+}
+/* Where every query sees the same keys, the longest axes that no index reads stand for the queries: as many as keys
+ * have axes. */
+static void draw_free(parts *p) {
+    int wanted = 0;
+    for (int j = 0; j < p->key.source->obj.rank; j++) wanted += moves_keys(p, j);
+    for (int best = 0; wanted > 0 && best >= 0; wanted--) {
+        best = -1;
         for (int i = 0; i < p->n_q; i++) {
-            bool used = false;
+            bool used = !p->batch[i] || p->q[i].extent == 1;
             for (int j = 0; j < p->key.source->obj.rank; j++)
                 used = used || fv_uses(p->key.index[j], fv_axis_ref(p->key.c, p->q[i].name));
             if (!used && (best < 0 || p->q[i].extent >= p->q[best].extent)) best = i;
         }
         if (best >= 0) p->batch[best] = false;
     }
+}
+/* A query axis that reaches the keys as it is, or not at all, selects among equal patterns: the first stands for all.
+ */
+static void find_batch(parts *p) {
+    int kept = 0;
+    for (int i = 0; i < p->n_q; i++) {
+        const fv_expr *leaf = fv_axis_ref(p->key.c, p->q[i].name);
+        bool inside = (p->exists && fv_uses(p->exists, leaf)) || (p->key.inside && fv_uses(p->key.inside, leaf));
+        for (int j = 0; j < p->key.source->obj.rank; j++)
+            inside = inside || (p->key.index[j] != leaf && fv_uses(p->key.index[j], leaf));
+        p->batch[i] = !inside;
+        kept += inside;
+    }
+    if (!kept) draw_free(p);
 }
 
 static bool given_query(fv_ctx *c, const cli_args *a, const parts *p, int64_t *at) {
@@ -348,31 +359,58 @@ static void blocks_text(fv_ctx *c, const fv_plan *plan, const cli_pattern_set *p
     if (skipped) printf("; %d blocks skipped", skipped);
     printf("\n");
 }
+static bool equal(const cli_pattern_set *a, const cli_pattern_set *b) {
+    if (!a->code || a->n_map != b->n_map || a->n_query != b->n_query || a->n_keys != b->n_keys ||
+        a->whole != b->whole || a->n_queries != b->n_queries || a->n_cells != b->n_cells)
+        return false;
+    for (int i = 0; i < a->n_map; i++)
+        if (a->map[i].extent != b->map[i].extent) return false;
+    return !memcmp(a->code, b->code, sizeof *a->code * (size_t)((a->whole ? a->n_queries : 1) * a->n_keys));
+}
+/* Draws a pattern, unless it is that of the attend before. */
+typedef struct {
+    cli_pattern_set last;
+    int again;
+} drawn;
+static void say_again(drawn *d) {
+    if (d->again) printf("  and %d more attend%s of the same pattern\n", d->again, d->again == 1 ? "" : "s");
+    d->again = 0;
+}
+static void draw(fv_ctx *ctx, drawn *d, const fv_plan *plan, const cli_pattern_set *p) {
+    cli_progress_done();
+    if (equal(&d->last, p)) {
+        free(p->code);
+        d->again++;
+        return;
+    }
+    say_again(d);
+    free(d->last.code);
+    d->last = *p;
+    cli_pattern_text(ctx, p);
+    if (plan && p->number == 0) blocks_text(ctx, plan, p);
+}
 bool cli_pattern(fv_ctx *ctx, const cli_args *a, cli_session *s) {
     fv_graph *g = s->spec.graph;
     int attends = 0, n = g->n_nodes;
     fv_driver_options o = {.target = cli_value(a, "target"), .attend_strategy = cli_value(a, "attend")};
     fv_compiled plan = {0};
+    drawn d = {0};
     if (!fv_compile_plan(ctx, g, (fv_str){0}, &o, &plan))
         fv_diag_clear(ctx); /* not lowered yet: the pattern is still the graph's */
     const char *picture = cli_value(a, "o");
     bool fine = true;
     for (int i = 0; i < n && fine; i++) {
-        if (g->node[i]->op != FV_NODE_ATTEND) continue;
         const fv_node *attend = g->node[i];
-        if (attends++ && picture) continue; /* one picture: of the first */
+        if (attend->op != FV_NODE_ATTEND || (attends++ && picture)) continue; /* one picture: of the first */
         for (int k = 0; k < attend->u.attend.n_sets && fine; k++) {
             cli_pattern_set p;
             fine = pattern_of(ctx, a, s, attend, k, &p);
-            if (fine) {
-                cli_progress_done();
-                cli_pattern_text(ctx, &p);
-                if (plan.plan && k == 0) blocks_text(ctx, plan.plan, &p);
-            }
             if (fine && picture && k == 0) fine = cli_pattern_picture(ctx, &p, picture);
-            if (fine) free(p.code);
+            if (fine) draw(ctx, &d, plan.plan, &p);
         }
     }
+    say_again(&d);
+    free(d.last.code);
     fv_compiled_dispose(&plan);
     if (!attends) {
         fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "%s has no attend: there is no pattern to draw", s->name);

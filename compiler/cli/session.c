@@ -212,6 +212,8 @@ bool cli_session_open(fv_ctx *ctx, const cli_args *a, const char *name, cli_sess
     s->trace_seconds = fv_now() - begin;
     if (weights && !fine) list_weights(ctx, s, o);
     if (weights && fine) fine = check_weights(ctx, s, &s->spec);
+    for (int i = 0; weights && fine && fv_weights_note(s->weights, i); i++)
+        cli_say("%s: %s", weights, fv_weights_note(s->weights, i));
     return fine;
 }
 bool cli_session_words(fv_ctx *ctx, const char *spec, int argc, char **argv, cli_session *s) {

@@ -1,4 +1,4 @@
-/* Progress on a terminal, and errors of the runtime as diagnostics. */
+/* Progress on a terminal, remarks, and errors of the runtime as diagnostics. */
 #define _POSIX_C_SOURCE 200809L
 #include "cli/cli.h"
 
@@ -16,6 +16,14 @@ void cli_progress(const char *fmt, ...) {
 }
 void cli_progress_done(void) {
     if (isatty(STDERR_FILENO)) fputs("\r\033[K", stderr);
+}
+void cli_say(const char *fmt, ...) {
+    va_list ap;
+    cli_progress_done();
+    va_start(ap, fmt);
+    vfprintf(stderr, fmt, ap);
+    va_end(ap);
+    fputc('\n', stderr);
 }
 bool cli_runtime_error(fv_ctx *ctx, fv_code code, const fovea_error *e) {
     fv_error(ctx, code, (fv_loc){0}, "%s", e->text);

@@ -156,9 +156,14 @@ static bool bad_read(const checker *c, const fv_expr *e) {
     return false;
 }
 
+static bool bad_exact(const checker *c, const fv_expr *e) {
+    if (e->op != FV_X_EXACT || (!fv_type_is_float(e->arg[0]->type) && !fv_type_is_float(e->arg[1]->type))) return false;
+    fv_error(c->g->ctx, FV_E_GRAPH, c->loc, "%s: exact divides whole numbers", c->what);
+    return true;
+}
 static bool bad_expr(const fv_expr *e, void *user) {
     const checker *c = user;
-    return bad_leaf(c, e) || (e->op == FV_X_READ && bad_read(c, e));
+    return bad_leaf(c, e) || bad_exact(c, e) || (e->op == FV_X_READ && bad_read(c, e));
 }
 bool fv_check_expr(fv_graph *g, fv_loc loc, const char *what, const fv_expr *e, const fv_axis *axis, int n,
                    const fv_facts *facts) {

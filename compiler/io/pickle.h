@@ -36,7 +36,7 @@ struct fv_pv {
     } u;
 };
 
-enum { FV_PICKLE_MAX = 64 << 20, FV_PICKLE_VALUES = 1 << 23 };          /* bytes of a stream, nodes and items of a tree */
+enum { FV_PICKLE_MAX = 64 << 20, FV_PICKLE_VALUES = 1 << 23 };   /* bytes of a stream; nodes and items of a tree */
 
 /* Reads all n bytes, which have to outlive the tree; nodes live in `arena`. NULL: FV_E_FORMAT was recorded with the
  * opcode and its byte. Refused beside what is not well formed: more than FV_PICKLE_MAX bytes, FV_PICKLE_VALUES nodes,

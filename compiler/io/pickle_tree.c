@@ -7,7 +7,8 @@ const char *fv_pv_kind_name(fv_pv_kind kind) {
     switch (kind) {
     case FV_PV_NONE: return "None";
     case FV_PV_BOOL: return "a bool";
-    case FV_PV_INT: case FV_PV_LONG: return "a whole number";
+    case FV_PV_INT:
+    case FV_PV_LONG: return "a whole number";
     case FV_PV_FLOAT: return "a float";
     case FV_PV_TEXT: return "a text";
     case FV_PV_BYTES: return "bytes";

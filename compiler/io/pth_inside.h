@@ -9,9 +9,11 @@ typedef struct {
     fv_ctx *ctx;
     const char *label;                   /* "x.pth: archive/data.pkl": bytes in messages count in that entry */
     const char *folder;                  /* "archive/" */
+    const char *key;                     /* the dict that was asked for; NULL: by the rules */
     fv_zip zip;
     fv_pth *out;
     uint64_t copy_room;                  /* bytes that copies may still take */
+    int64_t steps;                       /* pairs that the choice may still look at */
 } fv_pth_reader;
 
 void fv_pth_note(fv_pth_reader *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -11,13 +11,23 @@
 #define REFUSE(r, v, ...) fv_refuse_bytes((r)->ctx, (r)->label, (v)->at, __VA_ARGS__)
 
 /* -- The names that are understood ---- */
-typedef struct { const char *name; fovea_storage storage; const char *why; } type_row;
-static const type_row storages[] = {                     /* classes of storages: the type is that of the elements */
-    {"torch.FloatStorage", FOVEA_ST_F32, NULL}, {"torch.DoubleStorage", FOVEA_ST_F64, NULL},
-    {"torch.HalfStorage", FOVEA_ST_F16, NULL}, {"torch.BFloat16Storage", FOVEA_ST_BF16, NULL},
-    {"torch.LongStorage", FOVEA_ST_I64, NULL}, {"torch.IntStorage", FOVEA_ST_I32, NULL},
-    {"torch.ShortStorage", FOVEA_ST_I16, NULL}, {"torch.CharStorage", FOVEA_ST_I8, NULL},
-    {"torch.ByteStorage", FOVEA_ST_U8, NULL}, {"torch.BoolStorage", FOVEA_ST_BOOL, NULL},
+typedef struct {
+    const char *name;
+    fovea_storage storage;
+    const char *why;
+} type_row;
+static const type_row storages[] = {
+    /* classes of storages: the type is that of the elements */
+    {"torch.FloatStorage", FOVEA_ST_F32, NULL},
+    {"torch.DoubleStorage", FOVEA_ST_F64, NULL},
+    {"torch.HalfStorage", FOVEA_ST_F16, NULL},
+    {"torch.BFloat16Storage", FOVEA_ST_BF16, NULL},
+    {"torch.LongStorage", FOVEA_ST_I64, NULL},
+    {"torch.IntStorage", FOVEA_ST_I32, NULL},
+    {"torch.ShortStorage", FOVEA_ST_I16, NULL},
+    {"torch.CharStorage", FOVEA_ST_I8, NULL},
+    {"torch.ByteStorage", FOVEA_ST_U8, NULL},
+    {"torch.BoolStorage", FOVEA_ST_BOOL, NULL},
     {"torch.ComplexFloatStorage", FOVEA_ST_COUNT, "a complex tensor"},
     {"torch.ComplexDoubleStorage", FOVEA_ST_COUNT, "a complex tensor"},
     {"torch.QInt8Storage", FOVEA_ST_COUNT, "a quantised tensor"},
@@ -26,14 +36,26 @@ static const type_row storages[] = {                     /* classes of storages:
     {"torch.QUInt4x2Storage", FOVEA_ST_COUNT, "a quantised tensor"},
     {"torch.QUInt2x4Storage", FOVEA_ST_COUNT, "a quantised tensor"},
 };
-static const type_row dtypes[] = {                       /* of an untyped storage, given beside it */
-    {"torch.float32", FOVEA_ST_F32, NULL}, {"torch.float64", FOVEA_ST_F64, NULL}, {"torch.float16", FOVEA_ST_F16, NULL},
-    {"torch.bfloat16", FOVEA_ST_BF16, NULL}, {"torch.int64", FOVEA_ST_I64, NULL}, {"torch.int32", FOVEA_ST_I32, NULL},
-    {"torch.int16", FOVEA_ST_I16, NULL}, {"torch.int8", FOVEA_ST_I8, NULL}, {"torch.uint8", FOVEA_ST_U8, NULL},
-    {"torch.bool", FOVEA_ST_BOOL, NULL}, {"torch.uint16", FOVEA_ST_U16, NULL}, {"torch.uint32", FOVEA_ST_U32, NULL},
-    {"torch.uint64", FOVEA_ST_U64, NULL}, {"torch.float8_e5m2", FOVEA_ST_F8_E5M2, NULL},
-    {"torch.float8_e4m3fn", FOVEA_ST_F8_E4M3, NULL}, {"torch.complex32", FOVEA_ST_COUNT, "a complex tensor"},
-    {"torch.complex64", FOVEA_ST_COUNT, "a complex tensor"}, {"torch.complex128", FOVEA_ST_COUNT, "a complex tensor"},
+static const type_row dtypes[] = {
+    /* of an untyped storage, given beside it */
+    {"torch.float32", FOVEA_ST_F32, NULL},
+    {"torch.float64", FOVEA_ST_F64, NULL},
+    {"torch.float16", FOVEA_ST_F16, NULL},
+    {"torch.bfloat16", FOVEA_ST_BF16, NULL},
+    {"torch.int64", FOVEA_ST_I64, NULL},
+    {"torch.int32", FOVEA_ST_I32, NULL},
+    {"torch.int16", FOVEA_ST_I16, NULL},
+    {"torch.int8", FOVEA_ST_I8, NULL},
+    {"torch.uint8", FOVEA_ST_U8, NULL},
+    {"torch.bool", FOVEA_ST_BOOL, NULL},
+    {"torch.uint16", FOVEA_ST_U16, NULL},
+    {"torch.uint32", FOVEA_ST_U32, NULL},
+    {"torch.uint64", FOVEA_ST_U64, NULL},
+    {"torch.float8_e5m2", FOVEA_ST_F8_E5M2, NULL},
+    {"torch.float8_e4m3fn", FOVEA_ST_F8_E4M3, NULL},
+    {"torch.complex32", FOVEA_ST_COUNT, "a complex tensor"},
+    {"torch.complex64", FOVEA_ST_COUNT, "a complex tensor"},
+    {"torch.complex128", FOVEA_ST_COUNT, "a complex tensor"},
     {"torch.float8_e5m2fnuz", FOVEA_ST_COUNT, "a tensor of float8_e5m2fnuz"},
     {"torch.float8_e4m3fnuz", FOVEA_ST_COUNT, "a tensor of float8_e4m3fnuz"},
     {"torch.float8_e8m0fnu", FOVEA_ST_COUNT, "a tensor of float8_e8m0fnu"},
@@ -41,14 +63,19 @@ static const type_row dtypes[] = {                       /* of an untyped storag
 };
 
 typedef enum { DENSE, DENSE_DTYPE, INNER, TYPED, UNREAD } form;
-typedef struct { const char *name; form form; int args; const char *why; } rebuild_row;
+typedef struct {
+    const char *name;
+    form form;
+    int args;
+    const char *why;
+} rebuild_row;
 static const rebuild_row rebuilds[] = {
-    {"torch._utils._rebuild_tensor", DENSE, 4, NULL},     /* storage, offset, size, stride */
-    {"torch._utils._rebuild_tensor_v2", DENSE, 6, NULL},  /* ..., requires_grad, hooks, [flags] */
-    {"torch._utils._rebuild_tensor_v3", DENSE_DTYPE, 7, NULL},        /* ..., requires_grad, hooks, dtype, [flags] */
-    {"torch._utils._rebuild_parameter", INNER, 3, NULL},              /* tensor, requires_grad, hooks */
+    {"torch._utils._rebuild_tensor", DENSE, 4, NULL},          /* storage, offset, size, stride */
+    {"torch._utils._rebuild_tensor_v2", DENSE, 6, NULL},       /* ..., requires_grad, hooks, [flags] */
+    {"torch._utils._rebuild_tensor_v3", DENSE_DTYPE, 7, NULL}, /* ..., requires_grad, hooks, dtype, [flags] */
+    {"torch._utils._rebuild_parameter", INNER, 3, NULL},       /* tensor, requires_grad, hooks */
     {"torch._utils._rebuild_parameter_with_state", INNER, 4, NULL},
-    {"torch._tensor._rebuild_from_type", TYPED, 4, NULL},             /* function, class, its arguments, state */
+    {"torch._tensor._rebuild_from_type", TYPED, 4, NULL}, /* function, class, its arguments, state */
     {"torch._tensor._rebuild_from_type_v2", TYPED, 4, NULL},
     {"torch._utils._rebuild_qtensor", UNREAD, 0, "a quantised tensor"},
     {"torch._utils._rebuild_sparse_tensor", UNREAD, 0, "a sparse tensor"},
@@ -84,7 +111,10 @@ const fv_pv_list *fv_pth_pairs(const fv_pv *v) {
 }
 
 /* -- Arguments ---- */
-typedef struct { const rebuild_row *row; const fv_pv *args; } rebuild;
+typedef struct {
+    const rebuild_row *row;
+    const fv_pv *args;
+} rebuild;
 
 /* Goes through what wraps a tensor, a few layers of it, to the call that takes a storage. */
 static bool unwrap(fv_pth_reader *r, const char *name, const fv_pv *v, rebuild *out, const char **why) {
@@ -92,8 +122,9 @@ static bool unwrap(fv_pth_reader *r, const char *name, const fv_pv *v, rebuild *
     const fv_pv *args = v->kind == FV_PV_CALL ? v->u.call->args : v;
     for (int layer = 0; layer < 8; layer++) {
         const rebuild_row *row = find_rebuild(function);
-        if (!row) return REFUSE(r, v, "\"%s\": %s%s is not a way to rebuild a tensor that is known", name,
-                                *function ? function : fv_pv_kind_name(v->kind), "");
+        if (!row)
+            return REFUSE(r, v, "\"%s\": %s is not a way to rebuild a tensor that is known", name,
+                          *function ? function : fv_pv_kind_name(v->kind));
         *why = row->why;
         if (row->form == UNREAD) return true;
         const fv_pv_list *a = &args->u.list;
@@ -142,12 +173,16 @@ static bool is_set(const fv_pv *flags, const char *name) {
 }
 
 /* -- The storage: ("storage", class, key, location, elements) ---- */
-typedef struct { const unsigned char *data; uint64_t bytes; } storage_bytes;
+typedef struct {
+    const unsigned char *data;
+    uint64_t bytes;
+} storage_bytes;
 
 static bool find_entry(fv_pth_reader *r, const char *name, const fv_pv *key, const fv_zip_entry **out) {
     char path[600];
-    int n = key->u.text.n > 200 ? -1 : snprintf(path, sizeof path, "%sdata/%.*s", r->folder, (int)key->u.text.n,
-                                                key->u.text.p);
+    int n = key->u.text.n > 200
+                ? -1
+                : snprintf(path, sizeof path, "%sdata/%.*s", r->folder, (int)key->u.text.n, key->u.text.p);
     if (n < 0 || (size_t)n >= sizeof path || !fv_name_is_plain(key->u.text.p, key->u.text.n))
         return REFUSE(r, key, "\"%s\": the key of its storage is no name of an entry", name);
     *out = fv_zip_find(&r->zip, path);
@@ -167,7 +202,8 @@ static bool read_storage(fv_pth_reader *r, const char *name, const fv_pv *v, con
     bool untyped = !strcmp(class, "torch.storage.UntypedStorage") || !strcmp(class, "torch.UntypedStorage");
     const type_row *type = dtype ? find_type(dtypes, sizeof dtypes / sizeof *dtypes, dtype)
                                  : find_type(storages, sizeof storages / sizeof *storages, class);
-    if (!type) return REFUSE(r, id->v[1], "\"%s\": %s is no type of elements that is known", name, dtype ? dtype : class);
+    if (!type)
+        return REFUSE(r, id->v[1], "\"%s\": %s is no type of elements that is known", name, dtype ? dtype : class);
     *why = type->why;
     if (type->why) return true;
     t->storage = type->storage;
@@ -203,12 +239,14 @@ static bool row_major(const fovea_stored *t, const int64_t *stride) {
     }
     return true;
 }
-/* Copies element by element in row-major order; `from` is the first. */
+/* Copies element by element in row-major order; `from` is the first. A step along an extent of 1 is never taken, and
+ * may be any number. */
 static void reorder(const fovea_stored *t, const int64_t *stride, const unsigned char *from, unsigned char *to) {
     int64_t at[FOVEA_MAX_RANK] = {0}, size = fovea_storage_size(t->storage), position = 0;
     for (int64_t i = 0; i < t->count; i++, to += size) {
         memcpy(to, from + position * size, (size_t)size);
         for (int32_t d = t->rank - 1; d >= 0; d--) {
+            if (t->shape[d] == 1) continue;
             position += stride[d];
             if (++at[d] < t->shape[d]) break;
             position -= stride[d] * t->shape[d];
@@ -228,7 +266,8 @@ static bool copy_in_order(fv_pth_reader *r, const char *name, const fv_pv *v, co
     }
     void *to = p->n_copies < p->cap_copies ? malloc((size_t)t->bytes) : NULL;
     if (!to) {
-        fv_error(r->ctx, FV_E_FILE, (fv_loc){0}, "%s: \"%s\": no memory for %" PRId64 " bytes", r->label, name, t->bytes);
+        fv_error(r->ctx, FV_E_FILE, (fv_loc){0}, "%s: \"%s\": no memory for %" PRId64 " bytes", r->label, name,
+                 t->bytes);
         return false;
     }
     r->copy_room -= (uint64_t)t->bytes;
@@ -248,7 +287,8 @@ bool fv_pth_tensor(fv_pth_reader *r, const char *name, const fv_pv *v, fovea_sto
     int64_t offset, stride[FOVEA_MAX_RANK], end;
     const char *dtype = NULL;
     if (b.row->form == DENSE_DTYPE) {
-        if (a[6]->kind != FV_PV_GLOBAL) return REFUSE(r, v, "\"%s\": its dtype is %s", name, fv_pv_kind_name(a[6]->kind));
+        if (a[6]->kind != FV_PV_GLOBAL)
+            return REFUSE(r, v, "\"%s\": its dtype is %s", name, fv_pv_kind_name(a[6]->kind));
         dtype = a[6]->u.name;
     }
     if (n > flags && a[flags]->kind == FV_PV_DICT && (is_set(a[flags], "neg") || is_set(a[flags], "conj")))
@@ -265,6 +305,5 @@ bool fv_pth_tensor(fv_pth_reader *r, const char *name, const fv_pv *v, fovea_sto
         return REFUSE(r, v, "\"%s\": reaches element %" PRId64 " of a storage of %" PRIu64, name, end,
                       from.bytes / (uint64_t)size);
     t->data = t->count ? from.data + offset * size : from.data;
-    return t->count == 0 || row_major(t, stride) ? true
-                                                 : copy_in_order(r, name, v, stride, t->data, t);
+    return t->count == 0 || row_major(t, stride) ? true : copy_in_order(r, name, v, stride, t->data, t);
 }

@@ -1,5 +1,5 @@
-/* The directory of a zip archive (APPNOTE.TXT 6.3: 4.3.7 local headers, 4.3.12 directory, 4.3.14-16 its end). Invariant:
- * an entry that is handed out lies inside the bytes before the directory, and no other entry's header or data does. */
+/* The directory of a zip archive (APPNOTE.TXT 6.3: 4.3.7 local headers, 4.3.12 directory, 4.3.14-16 its end).
+ * Invariant: an entry that is handed out lies inside the bytes before the directory, and no two share a byte. */
 #include "io/zip.h"
 #include "io/mapped.h"
 
@@ -7,8 +7,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LOCAL = 30, CENTRAL = 46, END = 22, END64 = 56, LOCATOR = 20, LOCAL_MARK = 0x04034b50, CENTRAL_MARK = 0x02014b50 };
-enum { FLAG_ENCRYPTED = 1 << 0, FLAG_TRAILER = 1 << 3, FLAG_PATCH = 1 << 5, FLAG_STRONG = 1 << 6, FLAG_MASKED = 1 << 13 };
+enum {
+    LOCAL = 30,
+    CENTRAL = 46,
+    END = 22,
+    END64 = 56,
+    LOCATOR = 20,
+    LOCAL_MARK = 0x04034b50,
+    CENTRAL_MARK = 0x02014b50
+};
+enum {
+    FLAG_ENCRYPTED = 1 << 0,
+    FLAG_TRAILER = 1 << 3,
+    FLAG_PATCH = 1 << 5,
+    FLAG_STRONG = 1 << 6,
+    FLAG_MASKED = 1 << 13
+};
 enum { MOST_ENTRIES = 1 << 20 };
 
 typedef struct {
@@ -17,7 +31,7 @@ typedef struct {
     const char *label;
     const unsigned char *b;
     uint64_t n;
-    uint64_t directory, bytes, entries;  /* where the directory begins, how long it is, what it lists */
+    uint64_t directory, bytes, entries; /* where the directory begins, how long it is, what it lists */
 } reader;
 
 #define REFUSE(r, at, ...) fv_refuse_bytes((r)->ctx, (r)->label, (at), __VA_ARGS__)
@@ -48,7 +62,8 @@ static bool read_end64(reader *r, uint64_t locator) {
     r->bytes = bytes;
     r->directory = directory;
     if (directory > at || at - directory != bytes)
-        return REFUSE(r, at, "a directory of %" PRIu64 " bytes at byte %" PRIu64 " does not end here", bytes, directory);
+        return REFUSE(r, at, "a directory of %" PRIu64 " bytes at byte %" PRIu64 " does not end here", bytes,
+                      directory);
     return true;
 }
 
@@ -70,12 +85,15 @@ static bool read_end(reader *r) {
 }
 
 /* -- Entries ---- */
-typedef struct { uint64_t packed, size, head, flags, method, name_n; } numbers;
+typedef struct {
+    uint64_t packed, size, head, flags, method, name_n;
+} numbers;
 
 /* The ZIP64 extra field holds, in this order, those of size, packed and head that the record gives as all ones. */
 static bool read_extra(const reader *r, uint64_t at, uint64_t n, numbers *v) {
     for (uint64_t end = at + n; at < end;) {
-        if (end - at < 4 || u16(r, at + 2) > end - at - 4) return REFUSE(r, at, "an extra field reaches beyond its record");
+        if (end - at < 4 || u16(r, at + 2) > end - at - 4)
+            return REFUSE(r, at, "an extra field reaches beyond its record");
         uint64_t kind = u16(r, at), left = u16(r, at + 2), p = at + 4;
         at = p + left;
         if (kind != 1) continue;
@@ -95,7 +113,8 @@ static bool check_kind(const reader *r, uint64_t at, const char *name, const num
     if (v->flags & (FLAG_ENCRYPTED | FLAG_STRONG | FLAG_MASKED)) return REFUSE(r, at, "\"%s\" is encrypted", name);
     if (v->flags & FLAG_PATCH) return REFUSE(r, at, "\"%s\" is patched data", name);
     if (v->method != 0)
-        return REFUSE(r, at, "\"%s\" is compressed (method %" PRIu64 "): only stored entries are read", name, v->method);
+        return REFUSE(r, at, "\"%s\" is compressed (method %" PRIu64 "): only stored entries are read", name,
+                      v->method);
     if (v->packed != v->size)
         return REFUSE(r, at, "\"%s\" is stored, but has %" PRIu64 " bytes of %" PRIu64, name, v->packed, v->size);
     return true;
@@ -106,7 +125,10 @@ static bool check_local(const reader *r, fv_zip_entry *e, const numbers *v) {
     uint64_t at = e->head;
     if (r->directory < LOCAL || at > r->directory - LOCAL || u32(r, at) != LOCAL_MARK)
         return REFUSE(r, at < r->n ? at : r->n, "\"%s\" has no header here", e->name);
-    numbers own = {.flags = u16(r, at + 6), .method = u16(r, at + 8), .packed = u32(r, at + 18), .size = u32(r, at + 22),
+    numbers own = {.flags = u16(r, at + 6),
+                   .method = u16(r, at + 8),
+                   .packed = u32(r, at + 18),
+                   .size = u32(r, at + 22),
                    .name_n = u16(r, at + 26)};
     uint64_t extra = u16(r, at + 28), room = r->directory - at - LOCAL;
     if (own.name_n != v->name_n || own.name_n + extra > room ||
@@ -115,8 +137,8 @@ static bool check_local(const reader *r, fv_zip_entry *e, const numbers *v) {
     if (own.method != v->method || own.flags != v->flags)
         return REFUSE(r, at, "the header of \"%s\" has another method or other flags than the directory", e->name);
     bool later = own.flags & FLAG_TRAILER && own.packed == 0 && own.size == 0;
-    if (!later && ((own.packed != v->packed && own.packed != 0xffffffff) ||
-                   (own.size != v->size && own.size != 0xffffffff)))
+    if (!later &&
+        ((own.packed != v->packed && own.packed != 0xffffffff) || (own.size != v->size && own.size != 0xffffffff)))
         return REFUSE(r, at, "the header of \"%s\" has another size than the directory", e->name);
     e->at = at + LOCAL + own.name_n + extra;
     e->n = v->size;
@@ -131,8 +153,12 @@ static bool check_local(const reader *r, fv_zip_entry *e, const numbers *v) {
 static bool read_entry(const reader *r, uint64_t *at, uint64_t end, fv_zip_entry *e) {
     uint64_t p = *at;
     if (end - p < CENTRAL || u32(r, p) != CENTRAL_MARK) return REFUSE(r, p, "a record of the directory was expected");
-    numbers v = {.flags = u16(r, p + 8), .method = u16(r, p + 10), .packed = u32(r, p + 20), .size = u32(r, p + 24),
-                 .name_n = u16(r, p + 28), .head = u32(r, p + 42)};
+    numbers v = {.flags = u16(r, p + 8),
+                 .method = u16(r, p + 10),
+                 .packed = u32(r, p + 20),
+                 .size = u32(r, p + 24),
+                 .name_n = u16(r, p + 28),
+                 .head = u32(r, p + 42)};
     uint64_t extra = u16(r, p + 30), comment = u16(r, p + 32);
     if (v.name_n + extra + comment > end - p - CENTRAL) return REFUSE(r, p, "a record reaches beyond the directory");
     const char *name = (const char *)r->b + p + CENTRAL;

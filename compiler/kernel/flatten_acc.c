@@ -1,11 +1,14 @@
-/* Accumulators of a nest: registers, one for each free point of a block (a vector of partial sums where the lanes are reduced). They are opened with the
- * neutral element or the target's value, closed into the target, and the tail runs on their values. Invariant: a target is written for every valid
- * point of its axes, also where every reduced point is excluded. */
+/* Accumulators of a nest: registers, one for each free point of a block (a vector of partial sums where the lanes are
+ * reduced). They are opened with the neutral element or the target's value, closed into the target, and the tail runs
+ * on their values. Invariant: a target is written for every valid point of its axes, also where every reduced point is
+ * excluded. */
 #include "kernel/flatten_nest.h"
 
 #include <math.h>
 
-bool fl_accumulates(const fv_stmt *s) { return s->write == FV_W_ADD || s->write == FV_W_MAXIN || s->write == FV_W_MININ; }
+bool fl_accumulates(const fv_stmt *s) {
+    return s->write == FV_W_ADD || s->write == FV_W_MAXIN || s->write == FV_W_MININ;
+}
 static fv_type acc_type(const fv_stmt *s) {
     if (s->write == FV_W_ARGMAX) return fv_type_is_float(s->expr->type) ? FV_F32 : FV_I32;
     fv_type t = s->target->type;
@@ -14,21 +17,27 @@ static fv_type acc_type(const fv_stmt *s) {
 const fv_expr *fl_neutral(fl *f, const fv_stmt *s) {
     bool is_float = fv_type_is_float(acc_type(s));
     switch (s->write) {
-    case FV_W_MAX: case FV_W_MAXIN: case FV_W_ARGMAX: return is_float ? fv_float(f->ctx, -INFINITY) : fv_int(f->ctx, INT32_MIN);
-    case FV_W_MIN: case FV_W_MININ: return is_float ? fv_float(f->ctx, INFINITY) : fv_int(f->ctx, INT32_MAX);
+    case FV_W_MAX:
+    case FV_W_MAXIN:
+    case FV_W_ARGMAX: return is_float ? fv_float(f->ctx, -INFINITY) : fv_int(f->ctx, INT32_MIN);
+    case FV_W_MIN:
+    case FV_W_MININ: return is_float ? fv_float(f->ctx, INFINITY) : fv_int(f->ctx, INT32_MAX);
     default: return is_float ? fv_float(f->ctx, 0) : fv_int(f->ctx, 0);
     }
 }
 fv_op fl_combiner(const fv_stmt *s) {
     switch (s->write) {
-    case FV_W_MAX: case FV_W_MAXIN: return FV_X_MAX;
-    case FV_W_MIN: case FV_W_MININ: return FV_X_MIN;
+    case FV_W_MAX:
+    case FV_W_MAXIN: return FV_X_MAX;
+    case FV_W_MIN:
+    case FV_W_MININ: return FV_X_MIN;
     default: return FV_X_ADD;
     }
 }
-/* -- Points of a block ------------------------------------------------------------------------------------------------------- */
+/* -- Points of a block ------------------------------------------------------------------------------------------- */
 fl_item *fl_item_of(fl_nesting *n, const fl_axis *a) {
-    for (int j = 0; j < n->n_items; j++) if (n->item[j].ax == a) return &n->item[j];
+    for (int j = 0; j < n->n_items; j++)
+        if (n->item[j].ax == a) return &n->item[j];
     return NULL;
 }
 void fl_set_point(fl *f, const fl_item *it, int64_t i) {
@@ -45,8 +54,10 @@ void fl_set_point(fl *f, const fl_item *it, int64_t i) {
 void fl_each_point(fl_nesting *n, bool all, fl_point_fn *fn, void *user) {
     int order[FV_MAX_AXES], m = 0;
     int64_t at[FV_MAX_AXES] = {0};
-    for (int j = 0; j < n->n_items; j++) if (!n->item[j].lane && (all || !n->item[j].red)) order[m++] = j;
-    for (int j = 0; j < n->n_items; j++) if (n->item[j].lane && (all || !n->item[j].red)) order[m++] = j;
+    for (int j = 0; j < n->n_items; j++)
+        if (!n->item[j].lane && (all || !n->item[j].red)) order[m++] = j;
+    for (int j = 0; j < n->n_items; j++)
+        if (n->item[j].lane && (all || !n->item[j].red)) order[m++] = j;
     for (;;) {
         int64_t acc = 0;
         for (int j = 0; j < m; j++) fl_set_point(n->f, &n->item[order[j]], at[order[j]]);
@@ -63,24 +74,32 @@ void fl_each_point(fl_nesting *n, bool all, fl_point_fn *fn, void *user) {
     }
 }
 bool fl_lane_is_reduced(const fl_nesting *n) {
-    for (int j = 0; j < n->n_items; j++) if (n->item[j].lane) return n->item[j].red;
+    for (int j = 0; j < n->n_items; j++)
+        if (n->item[j].lane) return n->item[j].red;
     return false;
 }
 /* Outside the reduction there are no reduced axes, and no lanes if they are one of them. */
-typedef struct { fl_axis *lane; const fv_expr *valid; } lanes;
+typedef struct {
+    fl_axis *lane;
+    const fv_expr *valid;
+} lanes;
 static lanes leave_reduction(fl_nesting *n) {
     lanes old = {n->f->lane, n->f->valid};
-    if (fl_lane_is_reduced(n)) { n->f->lane = NULL; n->f->valid = NULL; }
+    if (fl_lane_is_reduced(n)) {
+        n->f->lane = NULL;
+        n->f->valid = NULL;
+    }
     return old;
 }
 static void back(fl_nesting *n, lanes old) {
     n->f->lane = old.lane;
     n->f->valid = old.valid;
 }
-/* -- Accumulators -------------------------------------------------------------------------------------------------------------- */
+/* -- Accumulators ------------------------------------------------------------------------------------------------ */
 static int64_t acc_count(const fl_nesting *n) {
     int64_t c = 1;
-    for (int j = 0; j < n->n_items; j++) if (!n->item[j].red) c *= n->item[j].full;
+    for (int j = 0; j < n->n_items; j++)
+        if (!n->item[j].red) c *= n->item[j].full;
     return c;
 }
 static bool from_memory(const fl_nesting *n, const fl_member *m) {
@@ -171,7 +190,10 @@ void fl_plain_point(fl *f, const fl_member *m) {
     if (branch_point(f, m)) return;
     const fv_expr *c = fl_conjunction(f, m);
     if (s->kind == FV_S_STORE && fv_is_false(c)) return;
-    if (s->kind == FV_S_STORE) { store_point(f, s, c); return; }
+    if (s->kind == FV_S_STORE) {
+        store_point(f, s, c);
+        return;
+    }
     const fv_expr *v = NULL, *other = NULL;
     if (!fv_is_false(c)) {
         fl_guards old = fl_guard_add(f, c);
@@ -232,19 +254,38 @@ static void close_point(fl_nesting *n, int64_t acc, void *user) {
     if (!n->rolled && !n->stream) tail_point(n);
     back(n, old);
 }
-/* -- Tails in loops: where they are long ------------------------------------------------------------------------------------------ */
+/* -- Tails in loops: where they are long ------------------------------------------------------------------------- */
 static bool long_tail(const fl_nesting *n) {
-    for (int j = 0; j < n->g->n_tail; j++) if (fv_visit(n->g->tail[j]->expr, is_long, NULL)) return true;
+    for (int j = 0; j < n->g->n_tail; j++)
+        if (fv_visit(n->g->tail[j]->expr, is_long, NULL)) return true;
+    return false;
+}
+/* Do the tails choose among numbers by the axis (the coordinates of a listed tap)? Points with the numbers in them are
+ * then shorter than a loop that chooses. */
+static bool chooses(const fv_expr *e, void *leaf) {
+    return e->op == FV_X_WHERE && e->type == FV_I32 && fv_uses(e->arg[0], leaf);
+}
+static bool tails_choose(const fl_nesting *n, const fl_axis *a) {
+    void *leaf = (void *)fv_axis_ref(n->f->ctx, a->name);
+    for (int j = 0; j < n->g->n_tail; j++) {
+        const fv_stmt *s = n->g->tail[j];
+        if (fv_visit(s->expr, chooses, leaf) || (s->where && fv_visit(s->where, chooses, leaf))) return true;
+    }
     return false;
 }
 static void roll(fl_nesting *n, int at) {
     fl *f = n->f;
     while (at < n->n_items && n->item[at].red) at++;
-    if (at == n->n_items) { tail_point(n); return; }
+    if (at == n->n_items) {
+        tail_point(n);
+        return;
+    }
     fl_item *it = &n->item[at];
-    if (it->block == 1) {
-        fl_set_point(f, it, 0);
-        roll(n, at + 1);
+    if (it->block == 1 || (it->block <= 16 && !it->lane && tails_choose(n, it->ax))) {
+        for (int64_t i = 0; i < it->block; i++) {
+            fl_set_point(f, it, i);
+            roll(n, at + 1);
+        }
         return;
     }
     fv_flat *l = fl_emit(f, FV_L_FOR);

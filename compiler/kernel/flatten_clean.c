@@ -1,25 +1,32 @@
-/* Hoisting on the flat text. A name whose value does not change in a loop is bound before it; of an address, what does not change is summed before
- * the loop. Invariant: nothing is loaded that the loop would not load: where a loop may run zero times, it and what was hoisted from it stand under
- * an `if`. Vectors are hoisted out of innermost loops only, and no more than registers are left. */
+/* Hoisting on the flat text. A name whose value does not change in a loop is bound before it; of an address, what does
+ * not change is summed before the loop. Invariant: nothing is loaded that the loop would not load: where a loop may run
+ * zero times, it and what was hoisted from it stand under an `if`. Vectors are hoisted out of innermost loops only, and
+ * no more than registers are left. */
 #include "kernel/flatten.h"
 
-typedef struct { const fv_expr *sum, *var; } summed;
+typedef struct {
+    const fv_expr *sum, *var;
+} summed;
 typedef struct {
     fl *f;
     fv_flat *loop;
-    int n_names, cap_names; fv_str *name;               /* bound in the loop */
-    int n_written, cap_written; const fv_obj **written;
-    bool nested;                                        /* holds a loop */
-    int64_t registers;                                  /* vectors that live in registers in the loop */
+    int n_names, cap_names;
+    fv_str *name; /* bound in the loop */
+    int n_written, cap_written;
+    const fv_obj **written;
+    bool nested;       /* holds a loop */
+    int64_t registers; /* vectors that live in registers in the loop */
     int64_t hoisted;
     fv_flats before;
-    bool loads;                                         /* something in `before` loads or divides */
-    int n_base, cap_base; summed *base;
+    bool loads; /* something in `before` loads or divides */
+    int n_base, cap_base;
+    summed *base;
 } hoist;
 
-/* -- What changes in a loop ------------------------------------------------------------------------------------------------ */
+/* -- What changes in a loop -------------------------------------------------------------------------------------- */
 static void wrote(hoist *h, const fv_obj *o) {
-    for (int j = 0; j < h->n_written; j++) if (h->written[j] == o) return;
+    for (int j = 0; j < h->n_written; j++)
+        if (h->written[j] == o) return;
     fv_push(h->f->ctx, h->written, h->n_written, h->cap_written, o);
 }
 static void survey(hoist *h, const fv_flat *s) {
@@ -30,7 +37,8 @@ static void survey(hoist *h, const fv_flat *s) {
             const fv_obj *o = s->memory ? &s->memory->obj : &s->tensor->obj;
             bool known = false;
             for (int j = 0; j < h->n_written; j++) known |= h->written[j] == o;
-            if (!known && s->memory && s->memory->space == FV_SPACE_REG && s->memory->lanes > 1) h->registers += s->memory->count;
+            if (!known && s->memory && s->memory->space == FV_SPACE_REG && s->memory->lanes > 1)
+                h->registers += s->memory->count;
             wrote(h, o);
         }
         survey(h, s->body);
@@ -40,9 +48,11 @@ static void survey(hoist *h, const fv_flat *s) {
 static bool changes(const fv_expr *e, void *user) {
     const hoist *h = user;
     if (e->op == FV_X_VAR)
-        for (int j = 0; j < h->n_names; j++) if (fv_str_eq(h->name[j], e->name)) return true;
+        for (int j = 0; j < h->n_names; j++)
+            if (fv_str_eq(h->name[j], e->name)) return true;
     if (e->ref)
-        for (int j = 0; j < h->n_written; j++) if (h->written[j] == e->ref) return true;
+        for (int j = 0; j < h->n_written; j++)
+            if (h->written[j] == e->ref) return true;
     return false;
 }
 static bool invariant(const hoist *h, const fv_expr *e) { return !fv_visit(e, changes, (void *)(uintptr_t)h); }
@@ -51,10 +61,11 @@ static bool may_fault(const fv_expr *e, void *user) {
     return e->ref || ((e->op == FV_X_FLOORDIV || e->op == FV_X_MOD) && e->arg[1]->op != FV_X_INT);
 }
 
-/* -- Addresses --------------------------------------------------------------------------------------------------------------- */
+/* -- Addresses --------------------------------------------------------------------------------------------------- */
 static const fv_expr *base_of(hoist *h, const fv_affine *a) {
     const fv_expr *sum = fv_affine_expr(h->f->ctx, a);
-    for (int j = 0; j < h->n_base; j++) if (h->base[j].sum == sum) return h->base[j].var;
+    for (int j = 0; j < h->n_base; j++)
+        if (h->base[j].sum == sum) return h->base[j].var;
     fv_flat *l = fv_flats_add(&h->before, fv_flat_new(h->f->ctx, FV_L_LET));
     l->name = fl_fresh(h->f, "base");
     l->expr = sum;
@@ -72,7 +83,8 @@ static bool split(hoist *h, const fv_expr *e, const fv_expr **same, const fv_exp
         to->term[to->n].atom = a.term[j].atom;
         to->term[to->n++].coef = a.term[j].coef;
     }
-    for (int j = 0; j < s.n; j++) if (fv_visit(s.term[j].atom, may_fault, NULL)) return false;
+    for (int j = 0; j < s.n; j++)
+        if (fv_visit(s.term[j].atom, may_fault, NULL)) return false;
     if (!s.n || (s.n == 1 && s.term[0].coef == 1 && s.term[0].atom->op == FV_X_VAR)) return false;
     *same = fv_addi(h->f->ctx, base_of(h, &s), a.constant);
     *moving = fv_affine_expr(h->f->ctx, &m);
@@ -97,22 +109,27 @@ static const fv_expr *split_load(fv_ctx *ctx, const fv_expr *e, void *user) {
 static void split_statement(hoist *h, fv_flat *s) {
     const fv_expr *same, *moving;
     if (s->expr) s->expr = fv_rewrite(h->f->ctx, s->expr, split_load, h);
-    if (s->kind == FV_L_LET && !invariant(h, s->expr) && split(h, s->expr, &same, &moving)) s->expr = fv_add(h->f->ctx, same, moving);
-    if (s->kind == FV_L_STORE && s->offset->op != FV_X_INT && split(h, s->offset, &same, &moving)) s->offset = fv_add(h->f->ctx, same, moving);
+    if (s->kind == FV_L_LET && !invariant(h, s->expr) && split(h, s->expr, &same, &moving))
+        s->expr = fv_add(h->f->ctx, same, moving);
+    if (s->kind == FV_L_STORE && s->offset->op != FV_X_INT && split(h, s->offset, &same, &moving))
+        s->offset = fv_add(h->f->ctx, same, moving);
 }
 static void split_list(hoist *h, fv_flat *s) {
     for (; s; s = s->next) {
-        if (s->kind == FV_L_FOR) continue;              /* done already, inside out */
+        if (s->kind == FV_L_FOR) continue; /* done already, inside out */
         split_statement(h, s);
         split_list(h, s->body);
         split_list(h, s->orelse);
     }
 }
 
-/* -- Names ------------------------------------------------------------------------------------------------------------------- */
+/* -- Names ------------------------------------------------------------------------------------------------------- */
 static void forget_name(hoist *h, fv_str name) {
     for (int j = 0; j < h->n_names; j++)
-        if (fv_str_eq(h->name[j], name)) { h->name[j] = h->name[--h->n_names]; return; }
+        if (fv_str_eq(h->name[j], name)) {
+            h->name[j] = h->name[--h->n_names];
+            return;
+        }
 }
 static bool fits(const hoist *h, const fv_flat *s) {
     if (s->expr->lanes == 1) return true;
@@ -122,7 +139,10 @@ static void hoist_names(hoist *h) {
     fv_flat **at = &h->loop->body;
     while (*at) {
         fv_flat *s = *at;
-        if (s->kind != FV_L_LET || !invariant(h, s->expr) || !fits(h, s)) { at = &s->next; continue; }
+        if (s->kind != FV_L_LET || !invariant(h, s->expr) || !fits(h, s)) {
+            at = &s->next;
+            continue;
+        }
         *at = s->next;
         s->next = NULL;
         forget_name(h, s->name);
@@ -165,7 +185,8 @@ static fv_flat *process(fl *f, fv_flat *s) {
     return first;
 }
 void fl_clean(fl *f) {
-    for (int j = 0; j < f->late.n; j++) fv_facts_add(f->ctx, &f->facts, f->late.item[j].leaf, f->late.item[j].range.lo, f->late.item[j].range.hi);
+    for (int j = 0; j < f->late.n; j++)
+        fv_facts_add(f->ctx, &f->facts, f->late.item[j].leaf, f->late.item[j].range.lo, f->late.item[j].range.hi);
     f->out->body = process(f, f->out->body);
     fl_sweep(f);
 }

@@ -1,8 +1,13 @@
-/* Removes what has no effect: names that nothing uses, stores to scratch and registers that nothing loads, empty loops and conditions; then gives the
- * scratch memory that is left its place. Invariant: stores to tensors stay. */
+/* Removes what has no effect: names that nothing uses, stores to scratch and registers that nothing loads, empty loops
+ * and conditions; then gives the scratch memory that is left its place. Invariant: stores to tensors stay. */
 #include "kernel/flatten.h"
 
-typedef struct { fl *f; uint32_t cap; bool *used; bool changed; } dead;
+typedef struct {
+    fl *f;
+    uint32_t cap;
+    bool *used;
+    bool changed;
+} dead;
 
 static bool note(const fv_expr *e, void *user) {
     dead *d = user;
@@ -10,7 +15,9 @@ static bool note(const fv_expr *e, void *user) {
     if (e->ref && e->ref->kind == FV_OBJ_BUFFER && e->ref->name.i < d->cap) d->used[e->ref->name.i] = true;
     return false;
 }
-static void note_expr(dead *d, const fv_expr *e) { if (e) fv_visit(e, note, d); }
+static void note_expr(dead *d, const fv_expr *e) {
+    if (e) fv_visit(e, note, d);
+}
 static void note_list(dead *d, const fv_flat *s) {
     for (; s; s = s->next) {
         note_expr(d, s->lo);
@@ -33,8 +40,12 @@ static bool is_dead(const dead *d, const fv_flat *s) {
     default: return false;
     }
 }
-/* -- Stores that a later one of the same run of statements covers ------------------------------------------------------------ */
-typedef struct { int n, cap; const fv_flat **at; fv_ctx *ctx; } covers;
+/* -- Stores that a later one of the same run of statements covers ------------------------------------------------ */
+typedef struct {
+    int n, cap;
+    const fv_flat **at;
+    fv_ctx *ctx;
+} covers;
 static bool forget_loaded(const fv_expr *e, void *user) {
     covers *c = user;
     if (!e->ref) return false;
@@ -42,13 +53,19 @@ static bool forget_loaded(const fv_expr *e, void *user) {
         if (&c->at[j]->memory->obj == e->ref) c->at[j--] = c->at[--c->n];
     return false;
 }
-static void forget_in(covers *c, const fv_expr *e) { if (e && c->n) fv_visit(e, forget_loaded, c); }
+static void forget_in(covers *c, const fv_expr *e) {
+    if (e && c->n) fv_visit(e, forget_loaded, c);
+}
 static void uncover(covers *c, fv_flat *s, bool *covered) {
     *covered = false;
-    if (s->body || s->orelse) { c->n = 0; return; }
+    if (s->body || s->orelse) {
+        c->n = 0;
+        return;
+    }
     bool plain = s->kind == FV_L_STORE && s->memory && s->memory->space == FV_SPACE_LOCAL && !s->mask && !s->scatter;
     for (int j = 0; j < c->n && plain && !*covered; j++)
-        *covered = c->at[j]->memory == s->memory && c->at[j]->offset == s->offset && c->at[j]->expr->lanes >= s->expr->lanes;
+        *covered =
+            c->at[j]->memory == s->memory && c->at[j]->offset == s->offset && c->at[j]->expr->lanes >= s->expr->lanes;
     if (*covered) return;
     forget_in(c, s->expr);
     forget_in(c, s->offset);
@@ -83,7 +100,10 @@ static fv_flat *sweep(dead *d, fv_flat *s) {
     for (; s; s = s->next) {
         s->body = sweep(d, s->body);
         s->orelse = sweep(d, s->orelse);
-        if (is_dead(d, s)) { d->changed = true; continue; }
+        if (is_dead(d, s)) {
+            d->changed = true;
+            continue;
+        }
         *at = s;
         at = &s->next;
     }

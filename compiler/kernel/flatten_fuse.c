@@ -1,6 +1,7 @@
-/* Fusing axes: several whole axes that always occur together become one mixed-radix axis, so that the lanes (or rows) of a vector run through all
- * their points. A rewriting of the tile text: the fused axis carries the name of the first member; a member stands for its digit. Invariant: the
- * rewritten kernel computes the same values; buffers and reductions have the fused axis in place of its members. */
+/* Fusing axes: several whole axes that always occur together become one mixed-radix axis, so that the lanes (or rows)
+ * of a vector run through all their points. A rewriting of the tile text: the fused axis carries the name of the first
+ * member; a member stands for its digit. Invariant: the rewritten kernel computes the same values; buffers and
+ * reductions have the fused axis in place of its members. */
 #include "kernel/flatten.h"
 
 enum { MAX_MEMBERS = 4 };
@@ -10,24 +11,29 @@ typedef struct {
     fv_str member[MAX_MEMBERS], renamed[MAX_MEMBERS];
     int64_t tile[MAX_MEMBERS], stride[MAX_MEMBERS], points;
     int n_buffers, cap_buffers;
-    struct fl_pair { const fv_buffer *old; fv_buffer *now; } *buffer;
-    const fv_stmt *last;                                /* the structure that declares the last member */
+    struct fl_pair {
+        const fv_buffer *old;
+        fv_buffer *now;
+    } *buffer;
+    const fv_stmt *last; /* the structure that declares the last member */
     bool failed;
 } fusion;
 
 static int member_of(const fusion *u, fv_str name) {
-    for (int j = 0; j < u->n; j++) if (fv_str_eq(u->member[j], name)) return j;
+    for (int j = 0; j < u->n; j++)
+        if (fv_str_eq(u->member[j], name)) return j;
     return -1;
 }
 
-/* -- Buffers ------------------------------------------------------------------------------------------------------------- */
+/* -- Buffers ----------------------------------------------------------------------------------------------------- */
 static int members_in(const fusion *u, const fv_str *name, int n) {
     int m = 0;
     for (int j = 0; j < n; j++) m += member_of(u, name[j]) >= 0;
     return m;
 }
 static fv_buffer *buffer_now(fusion *u, const fv_buffer *b) {
-    for (int j = 0; j < u->n_buffers; j++) if (u->buffer[j].old == b) return u->buffer[j].now;
+    for (int j = 0; j < u->n_buffers; j++)
+        if (u->buffer[j].old == b) return u->buffer[j].now;
     fv_buffer *now = (fv_buffer *)(uintptr_t)b;
     int m = members_in(u, b->axis, b->obj.rank);
     if (m && m < u->n) u->failed = true;
@@ -52,7 +58,7 @@ static fv_buffer *buffer_now(fusion *u, const fv_buffer *b) {
     return now;
 }
 
-/* -- Expressions ------------------------------------------------------------------------------------------------------------ */
+/* -- Expressions ------------------------------------------------------------------------------------------------- */
 static const fv_expr *rewrite(fusion *u, const fv_expr *e, bool offsets);
 static const fv_expr *digit(fusion *u, int j, bool offsets) {
     fv_ctx *c = u->ctx;
@@ -91,7 +97,8 @@ static const fv_expr *rewrite(fusion *u, const fv_expr *e, bool offsets) {
     }
     if (e->op == FV_X_VAR) {
         for (int j = 0; j < u->n; j++)
-            if (fv_str_eq(fv_base_name(u->ctx, u->member[j]), e->name)) return fv_var(u->ctx, fv_base_name(u->ctx, u->renamed[j]), FV_I32);
+            if (fv_str_eq(fv_base_name(u->ctx, u->member[j]), e->name))
+                return fv_var(u->ctx, fv_base_name(u->ctx, u->renamed[j]), FV_I32);
         return e;
     }
     if (e->op == FV_X_READ) return read_now(u, e);
@@ -99,7 +106,7 @@ static const fv_expr *rewrite(fusion *u, const fv_expr *e, bool offsets) {
     return e->n ? fv_rebuild(u->ctx, e, arg) : e;
 }
 
-/* -- Statements ---------------------------------------------------------------------------------------------------------------- */
+/* -- Statements -------------------------------------------------------------------------------------------------- */
 /* Members occur all in one role, or not at all. */
 static void check_roles(fusion *u, const fv_stmt *s) {
     fv_str names[FV_MAX_AXES];
@@ -152,9 +159,11 @@ static fv_stmt *list_now(fusion *u, const fv_stmt *s) {
         now->expr2 = rewrite(u, s->expr2, false);
         now->where = rewrite(u, s->where, false);
         now->otherwise = rewrite(u, s->otherwise, false);
-        for (int j = 0; s->kind == FV_S_STORE && j < s->target->rank; j++) now->index[j] = rewrite(u, s->index[j], false);
+        for (int j = 0; s->kind == FV_S_STORE && j < s->target->rank; j++)
+            now->index[j] = rewrite(u, s->index[j], false);
         if (s->kind == FV_S_ALLOC) now->buffer = buffer_now(u, s->buffer);
-        else if (s->target && s->target->kind == FV_OBJ_BUFFER) now->target = &buffer_now(u, (const fv_buffer *)s->target)->obj;
+        else if (s->target && s->target->kind == FV_OBJ_BUFFER)
+            now->target = &buffer_now(u, (const fv_buffer *)s->target)->obj;
         if (s->target2) now->target2 = buffer_now(u, s->target2);
         over_now(u, now);
         now->body = list_now(u, s->body);
@@ -169,10 +178,13 @@ static fv_stmt *list_now(fusion *u, const fv_stmt *s) {
     return out.first;
 }
 /* The structure among the declarations that stands last in the text. */
-typedef struct { fusion *u; } finder;
+typedef struct {
+    fusion *u;
+} finder;
 static bool find_last(fv_stmt *s, void *user) {
     fusion *u = ((finder *)user)->u;
-    for (int j = 0; j < s->n_axes; j++) if (member_of(u, s->axis[j].name) >= 0) u->last = s;
+    for (int j = 0; j < s->n_axes; j++)
+        if (member_of(u, s->axis[j].name) >= 0) u->last = s;
     return false;
 }
 fv_kernel *fl_fuse(fl *f, const fv_str *names, int n) {
@@ -197,16 +209,23 @@ fv_kernel *fl_fuse(fl *f, const fv_str *names, int n) {
     return u.failed ? NULL : k;
 }
 
-/* -- Without being asked ---------------------------------------------------------------------------------------------------------- */
-typedef struct { fl *f; const fl_axis *a, *b; bool apart; } couple;
+/* -- Without being asked ----------------------------------------------------------------------------------------- */
+typedef struct {
+    fl *f;
+    const fl_axis *a, *b;
+    bool apart;
+} couple;
 static bool has(const fv_str *names, int n, fv_str x) {
-    for (int j = 0; j < n; j++) if (fv_str_eq(names[j], x)) return true;
+    for (int j = 0; j < n; j++)
+        if (fv_str_eq(names[j], x)) return true;
     return false;
 }
 static bool stands_apart(fv_stmt *s, void *user) {
     couple *c = user;
     fv_str names[FV_MAX_AXES];
-    if (s->kind == FV_S_ALLOC) c->apart |= has(s->buffer->axis, s->buffer->obj.rank, c->a->name) != has(s->buffer->axis, s->buffer->obj.rank, c->b->name);
+    if (s->kind == FV_S_ALLOC)
+        c->apart |= has(s->buffer->axis, s->buffer->obj.rank, c->a->name) !=
+                    has(s->buffer->axis, s->buffer->obj.rank, c->b->name);
     if (!fv_stmt_is_op(s)) return c->apart;
     int n = fv_stmt_free(s, names);
     c->apart |= has(names, n, c->a->name) != has(names, n, c->b->name);
@@ -216,7 +235,8 @@ static bool stands_apart(fv_stmt *s, void *user) {
 /* A nest of the schedule speaks of single axes. */
 static bool in_nest(const fl *f, fv_str axis) {
     for (int j = 0; j < f->s->n; j++)
-        for (int i = 0; f->s->entry[j].field == FV_F_NEST && i < f->s->entry[j].n; i++) if (fv_str_eq(f->s->entry[j].item[i].name, axis)) return true;
+        for (int i = 0; f->s->entry[j].field == FV_F_NEST && i < f->s->entry[j].n; i++)
+            if (fv_str_eq(f->s->entry[j].item[i].name, axis)) return true;
     return false;
 }
 /* Two whole axes that always occur together, are never reduced, and fill vectors better as one. */
@@ -224,7 +244,9 @@ bool fl_fuse_candidate(fl *f, fv_str *pair) {
     for (int i = 0; i < f->n_axes; i++)
         for (int j = 0; j < f->n_axes; j++) {
             couple c = {f, f->axis[i], f->axis[j], i == j};
-            if (!c.a->whole || !c.b->whole || c.a->tile < 2 || c.b->tile < 2 || c.a->base->op != FV_X_INT || c.b->base->op != FV_X_INT) continue;
+            if (!c.a->whole || !c.b->whole || c.a->tile < 2 || c.b->tile < 2 || c.a->base->op != FV_X_INT ||
+                c.b->base->op != FV_X_INT)
+                continue;
             int64_t apart = c.a->tile * fl_vectors(f, c.b), one = (c.a->tile * c.b->tile + f->vl - 1) / f->vl;
             if (i > j || one >= apart || one * f->vl > 4096) continue;
             fv_stmts_visit(f->k->body, stands_apart, &c);

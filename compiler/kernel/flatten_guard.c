@@ -1,15 +1,18 @@
-/* Conditions of a reduction, placed at the outermost loop where they are scalars: there, an `if` around what is inside; with one unrolled axis in them,
- * a body for all its points and bodies for the runs of those that take part. Invariant: accumulators are open outside of every condition. */
+/* Conditions of a reduction, placed at the outermost loop where they are scalars: there, an `if` around what is inside;
+ * with one unrolled axis in them, a body for all its points and bodies for the runs of those that take part. Invariant:
+ * accumulators are open outside of every condition. */
 #include "kernel/flatten_nest.h"
 
-/* -- Conditions on the way in -------------------------------------------------------------------------------------------------------------- */
+/* -- Conditions on the way in ------------------------------------------------------------------------------------ */
 static bool has_lane(const fl_nesting *n, const fv_expr *e) {
     fv_str names[FV_MAX_AXES];
     int m = fv_axes_of(e, names, 0, FV_MAX_AXES);
-    for (int j = 0; j < m; j++) if (n->g->lane && fv_str_eq(names[j], n->g->lane->name)) return true;
+    for (int j = 0; j < m; j++)
+        if (n->g->lane && fv_str_eq(names[j], n->g->lane->name)) return true;
     return false;
 }
-/* The axis of a ready condition that is unrolled (its only one), or NULL; *ready: all its axes are bound, none in the lanes, at most one unrolled. */
+/* The axis of a ready condition that is unrolled (its only one), or NULL; *ready: all its axes are bound, none in the
+ * lanes, at most one unrolled. */
 static fl_item *blocked_axis(fl_nesting *n, const fv_expr *c, bool *ready) {
     fv_str names[FV_MAX_AXES];
     fl_item *found = NULL;
@@ -17,8 +20,14 @@ static fl_item *blocked_axis(fl_nesting *n, const fv_expr *c, bool *ready) {
     *ready = !has_lane(n, c);
     for (int j = 0; j < m && *ready; j++) {
         fl_item *it = fl_item_of(n, fl_axis_find(n->f, names[j]));
-        if (!it || !it->bound) { *ready = false; break; }
-        if (it->block == 1) { fl_set_point(n->f, it, 0); continue; }
+        if (!it || !it->bound) {
+            *ready = false;
+            break;
+        }
+        if (it->block == 1) {
+            fl_set_point(n->f, it, 0);
+            continue;
+        }
         if (found && found != it) *ready = false;
         found = it;
     }
@@ -53,14 +62,18 @@ static void all_or_each(fl_nesting *n, fl_item *it, const fv_expr *c, int i) {
         all = fv_and(f->ctx, all, one[j]);
     }
     all = fl_simple(f, all);
-    if (fv_is_true(all)) { fl_inner(n, i); return; }
+    if (fv_is_true(all)) {
+        fl_inner(n, i);
+        return;
+    }
     fv_flat *branch = NULL;
     if (!fv_is_false(all)) emit_if(n, all, &branch, false, i);
     fv_flats rest = {0};
     fl_mark m = {0};
     if (branch) m = fl_enter(f, &rest, false);
     int64_t first = it->first, block = it->block;
-    /* Few points: each longest run of those that take part has a body of its own (rows that share the keys of a hull); many: one by one. */
+    /* Few points: each longest run of those that take part has a body of its own (rows that share the keys of a hull);
+     * many: one by one. */
     int64_t longest = block <= MAX_RUNS ? block - 1 : 1;
     for (int64_t run = longest; run >= 1; run--)
         for (int64_t j = 0; j + run <= block; j++) {
@@ -99,7 +112,10 @@ bool fl_take_conditions(fl_nesting *n, int i) {
         c = fv_and(f->ctx, c, m->where[j]);
         drop(m, j--);
     }
-    if (!c) { *m = old; return false; }
+    if (!c) {
+        *m = old;
+        return false;
+    }
     if (axis) all_or_each(n, axis, c, i);
     else {
         const fv_expr *v = fl_simple(f, fl_index(f, c, false));

@@ -1,9 +1,13 @@
-/* Joining: a run of statements that can share one nest. B joins the body if its points are those of the run (free and reduced axes together), its lanes
- * too, and nothing it reads is written by another point of the run; a map or store over the free axes of the run's reductions becomes their tail,
- * on the accumulators. Legality is a question of names: which memory is read or written, and whether only at the same point. */
+/* Joining: a run of statements that can share one nest. B joins the body if its points are those of the run (free and
+ * reduced axes together), its lanes too, and nothing it reads is written by another point of the run; a map or store
+ * over the free axes of the run's reductions becomes their tail, on the accumulators. Legality is a question of names:
+ * which memory is read or written, and whether only at the same point. */
 #include "kernel/flatten.h"
 
-typedef struct { const fv_obj *o; bool any, elsewhere; } reading;
+typedef struct {
+    const fv_obj *o;
+    bool any, elsewhere;
+} reading;
 static bool at_own_axes(const fv_expr *read) {
     if (read->ref->kind != FV_OBJ_BUFFER) return false;
     const fv_buffer *b = (const fv_buffer *)read->ref;
@@ -56,7 +60,8 @@ static bool same_set(fl_axis *const *a, int n, fl_axis *const *b, int m) {
 static bool joins_body(fl *f, const fl_group *g, const fv_stmt *s) {
     fl_axis *axes[FV_MAX_AXES];
     int n_free, n = fl_stmt_axes(f, s, axes, &n_free);
-    if (g->n_tail || g->n_body == FL_MAX_GROUP || s->write == FV_W_ARGMAX || !same_set(axes, n, g->axis, g->n_axes)) return false;
+    if (g->n_tail || g->n_body == FL_MAX_GROUP || s->write == FV_W_ARGMAX || !same_set(axes, n, g->axis, g->n_axes))
+        return false;
     bool any = false;
     for (int j = 0; j < g->n_body; j++) {
         const fv_stmt *a = g->body[j].s;
@@ -69,10 +74,13 @@ static bool joins_body(fl *f, const fl_group *g, const fv_stmt *s) {
 static bool joins_tail(fl *f, const fl_group *g, const fv_stmt *s) {
     fl_axis *axes[FV_MAX_AXES];
     int n_free, n = fl_stmt_axes(f, s, axes, &n_free);
-    if ((s->kind != FV_S_MAP && s->kind != FV_S_STORE) || g->n_tail == FL_MAX_GROUP || g->n_free == g->n_axes) return false;
+    if ((s->kind != FV_S_MAP && s->kind != FV_S_STORE) || g->n_tail == FL_MAX_GROUP || g->n_free == g->n_axes)
+        return false;
     if (!same_set(axes, n, g->axis, g->n_free)) return false;
-    for (int j = 0; j < g->n_body; j++) if (!may_follow(g->body[j].s, s)) return false;
-    for (int j = 0; j < g->n_tail; j++) if (!independent(g->tail[j], s)) return false;
+    for (int j = 0; j < g->n_body; j++)
+        if (!may_follow(g->body[j].s, s)) return false;
+    for (int j = 0; j < g->n_tail; j++)
+        if (!independent(g->tail[j], s)) return false;
     return true;
 }
 static void set_axes(fl *f, fl_group *g, const fv_stmt *s) { g->n_axes = fl_stmt_axes(f, s, g->axis, &g->n_free); }
@@ -91,7 +99,7 @@ const fv_stmt *fl_join(fl *f, const fv_stmt *s, fl_group *g) {
     for (; joinable(next) && joins_body(f, g, next); next = next->next) {
         bool had = false;
         for (int j = 0; j < g->n_body; j++) had |= g->body[j].reduces;
-        if (reduces(next) && !had) set_axes(f, g, next);        /* the reduction says which axes are free */
+        if (reduces(next) && !had) set_axes(f, g, next); /* the reduction says which axes are free */
         add(g, next);
     }
     bool any = false;

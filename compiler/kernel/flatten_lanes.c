@@ -1,29 +1,31 @@
-/* Lanes. Which axis a buffer stores innermost and which axis a statement has in its lanes: as the schedule says, else the choice of least cost,
- * where cost counts vector operations, loads by operand class, and horizontal reductions. Invariant: results never depend on the choice beyond
- * the order of sums. */
+/* Lanes. Which axis a buffer stores innermost and which axis a statement has in its lanes: as the schedule says, else
+ * the choice of least cost, where cost counts vector operations, loads by operand class, and horizontal reductions.
+ * Invariant: results never depend on the choice beyond the order of sums. */
 #include "kernel/flatten.h"
 
 int64_t fl_vectors(const fl *f, const fl_axis *a) { return (a->tile + f->vl - 1) / f->vl; }
 
-/* -- Storage ------------------------------------------------------------------------------------------------------------- */
+/* -- Storage ----------------------------------------------------------------------------------------------------- */
 static void lay_out(const fl *f, fl_buffer *b) {
     int order[FV_MAX_AXES], m = 0;
     int64_t n = 1;
     if (b->lane >= 0) order[m++] = b->lane;
-    for (int x = b->b->obj.rank - 1; x >= 0; x--) if (x != b->lane) order[m++] = x;
+    for (int x = b->b->obj.rank - 1; x >= 0; x--)
+        if (x != b->lane) order[m++] = x;
     for (int x = 0; x < m; x++) {
         int64_t e = b->b->extent[order[x]];
         b->stride[order[x]] = n;
         n *= x == 0 ? (e + f->vl - 1) / f->vl * f->vl : e;
     }
-    b->mem->count = n + f->vl;                          /* a vector may start at any element */
+    b->mem->count = n + f->vl; /* a vector may start at any element */
 }
 static int axis_in(const fv_buffer *b, fv_str name) {
-    for (int j = 0; j < b->obj.rank; j++) if (fv_str_eq(b->axis[j], name)) return j;
+    for (int j = 0; j < b->obj.rank; j++)
+        if (fv_str_eq(b->axis[j], name)) return j;
     return -1;
 }
 
-/* -- Operand classes before there are loops: every other axis is a scalar somewhere in its tile ------------------------------- */
+/* -- Operand classes before there are loops: every other axis is a scalar somewhere in its tile ------------------ */
 const fv_expr *fl_symbol(fl *f, const fl_axis *a) {
     return fv_var(f->ctx, fv_internf(f->ctx, "%s.x", fv_cstr(f->ctx, a->name)), FV_I32);
 }
@@ -70,7 +72,8 @@ static fl_class read_class(fl *f, const fv_expr *read, fl_axis *lane) {
     const fl_buffer *b = read->ref->kind == FV_OBJ_BUFFER ? fl_buffer_find(f, read->ref) : NULL;
     int storage = b ? b->lane : 0;
     for (int j = 0; j < f->n_seen; j++)
-        if (f->seen[j].read == read && f->seen[j].lane == lane && f->seen[j].storage == storage) return (fl_class)f->seen[j].c;
+        if (f->seen[j].read == read && f->seen[j].lane == lane && f->seen[j].storage == storage)
+            return (fl_class)f->seen[j].c;
     at_symbols(f, lane);
     fl_seen s = {read, lane, storage, (int)class_of(f, read->ref, read->arg)};
     fv_push(f->ctx, f->seen, f->n_seen, f->cap_seen, s);
@@ -83,8 +86,14 @@ fl_class fl_operand_class(fl *f, const fv_expr *read, fl_axis *lane) {
     return c;
 }
 
-/* -- Cost of a statement ------------------------------------------------------------------------------------------------------ */
-typedef struct { fl *f; const fv_stmt *s; fl_axis *lane; double sum; bool contract; } read_cost;
+/* -- Cost of a statement ----------------------------------------------------------------------------------------- */
+typedef struct {
+    fl *f;
+    const fv_stmt *s;
+    fl_axis *lane;
+    double sum;
+    bool contract;
+} read_cost;
 static double class_cost(const fl *f, fl_class c, bool contract) {
     switch (c) {
     case FL_SCALAR: return contract ? 0.3 : 0.5;
@@ -99,7 +108,8 @@ static double packed_part(const fl *f, const fv_stmt *s, const fv_expr *read) {
     fl_axis *axes[FV_MAX_AXES];
     int n_free, n = fl_stmt_axes(f, s, axes, &n_free);
     double part = 1;
-    for (int j = 0; j < n; j++) if (!fv_uses_axis(read, axes[j]->name)) part /= (double)axes[j]->tile;
+    for (int j = 0; j < n; j++)
+        if (!fv_uses_axis(read, axes[j]->name)) part /= (double)axes[j]->tile;
     return part;
 }
 static bool add_read(const fv_expr *e, void *user) {
@@ -117,7 +127,8 @@ static bool add_read(const fv_expr *e, void *user) {
     return false;
 }
 static bool in_list(fl_axis *const *a, int n, const fl_axis *x) {
-    for (int j = 0; j < n; j++) if (a[j] == x) return true;
+    for (int j = 0; j < n; j++)
+        if (a[j] == x) return true;
     return false;
 }
 double fl_stmt_cost(fl *f, const fv_stmt *s, fl_axis *lane) {
@@ -160,7 +171,10 @@ static fl_axis *cheapest(fl *f, const fv_stmt *s, double *cost) {
     for (int j = 0; j < n; j++) {
         if (!may(f, s, axes, n_free, j)) continue;
         double c = fl_stmt_cost(f, s, axes[j]);
-        if (c < *cost) { *cost = c; best = axes[j]; }
+        if (c < *cost) {
+            *cost = c;
+            best = axes[j];
+        }
     }
     return best;
 }
@@ -190,8 +204,12 @@ fl_axis *fl_stmt_lane(fl *f, const fv_stmt *s) {
     return named(f, s, e);
 }
 
-/* -- The choice ------------------------------------------------------------------------------------------------------------ */
-typedef struct { fl *f; double cost; const fl_buffer *only; } total;
+/* -- The choice -------------------------------------------------------------------------------------------------- */
+typedef struct {
+    fl *f;
+    double cost;
+    const fl_buffer *only;
+} total;
 static bool is_read_of(const fv_expr *e, void *user) { return e->op == FV_X_READ && e->ref == user; }
 static bool touches(const fv_stmt *s, const fv_obj *o) {
     if (s->target == o || (s->target2 && &s->target2->obj == o)) return true;
@@ -236,7 +254,10 @@ static void best_head(fl *f) {
         if (f->axis[j]->tile < 2) continue;
         set_head(f, f->axis[j]);
         double c = cost_of(f, NULL);
-        if (c < least) { least = c; best = f->axis[j]; }
+        if (c < least) {
+            least = c;
+            best = f->axis[j];
+        }
     }
     set_head(f, best);
 }
@@ -246,12 +267,16 @@ static void improve(fl *f, fl_buffer *b) {
     for (int j = 0; j < b->b->obj.rank; j++) {
         store_by(f, b, j);
         double c = cost_of(f, b);
-        if (c < least * 0.999) { least = c; best = j; }
+        if (c < least * 0.999) {
+            least = c;
+            best = j;
+        }
     }
     store_by(f, b, best);
 }
 static void from_schedule(fl *f, fl_buffer *b) {
-    const fv_sched_entry *own = fv_schedule_get(f->s, FV_F_LANE, b->b->obj.name), *list = fv_schedule_get(f->s, FV_F_LANE, (fv_str){0});
+    const fv_sched_entry *own = fv_schedule_get(f->s, FV_F_LANE, b->b->obj.name),
+                         *list = fv_schedule_get(f->s, FV_F_LANE, (fv_str){0});
     const fv_sched_entry *e[2] = {own, list};
     for (int i = 0; i < 2 && !b->fixed; i++)
         for (int j = 0; e[i] && j < e[i]->n && !b->fixed; j++) {

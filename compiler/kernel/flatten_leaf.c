@@ -1,8 +1,9 @@
-/* The innermost body of a nest: every point of the blocks, each statement of the group at each point. Reductions update their accumulators; points that a
- * scalar condition excludes stand under an `if`, or read zero through guarded loads; lanes that are excluded keep the accumulator. */
+/* The innermost body of a nest: every point of the blocks, each statement of the group at each point. Reductions update
+ * their accumulators; points that a scalar condition excludes stand under an `if`, or read zero through guarded loads;
+ * lanes that are excluded keep the accumulator. */
 #include "kernel/flatten_nest.h"
 
-/* -- The innermost body --------------------------------------------------------------------------------------------------------------- */
+/* -- The innermost body ------------------------------------------------------------------------------------------ */
 static bool is_product(const fv_expr *e) { return e->op == FV_X_MUL && e->type == FV_F32; }
 /* a*b*c as two factors whose product is fused with the sum; what is free of the lanes first. */
 static const fv_expr *fused(fl *f, const fv_expr *e, const fv_expr *sum) {
@@ -31,8 +32,9 @@ static void argmax_point(fl_nesting *n, fl_member *m, int64_t acc, const fv_expr
     const fv_expr *v = fl_let(f, "v", wide(f, fl_convert(f, fl_value(f, m->s->expr), m->acc->obj.type), w));
     fl_axis *r = n->g->axis[n->g->n_free];
     const fv_expr *better = fv_op2(f->ctx, FV_X_LT, old, v);
-    if (fv_type_is_float(v->type)) {                    /* NaN is least */
-        const fv_expr *nan = fv_op2(f->ctx, FV_X_AND, fv_op1(f->ctx, FV_X_ISNAN, old), fv_op1(f->ctx, FV_X_NOT, fv_op1(f->ctx, FV_X_ISNAN, v)));
+    if (fv_type_is_float(v->type)) { /* NaN is least */
+        const fv_expr *nan = fv_op2(f->ctx, FV_X_AND, fv_op1(f->ctx, FV_X_ISNAN, old),
+                                    fv_op1(f->ctx, FV_X_NOT, fv_op1(f->ctx, FV_X_ISNAN, v)));
         better = fv_op2(f->ctx, FV_X_OR, better, nan);
     }
     better = fv_op2(f->ctx, FV_X_OR, better, fv_op2(f->ctx, FV_X_LT, at, fv_int(f->ctx, 0)));
@@ -59,7 +61,12 @@ static void reduce_point(fl_nesting *n, fl_member *m, int64_t acc, const fv_expr
     fl_guard_restore(f, old);
 }
 /* Points whose remaining condition is one scalar share one `if`. */
-typedef struct { const fv_expr *c; fv_flat *branch; fv_flats body; fl_mark mark; } pending;
+typedef struct {
+    const fv_expr *c;
+    fv_flat *branch;
+    fv_flats body;
+    fl_mark mark;
+} pending;
 static void end_run(fl *f, pending *r) {
     if (!r->branch) return;
     fl_leave(f, r->mark);
@@ -74,7 +81,10 @@ static void start_run(fl *f, pending *r, const fv_expr *c) {
     r->mark = fl_enter(f, &r->body, false);
 }
 /* Can a scalar condition be left to the loads? Then an excluded point reads 0 as a factor. */
-typedef struct { fl_nesting *n; bool unproved; } proof;
+typedef struct {
+    fl_nesting *n;
+    bool unproved;
+} proof;
 static bool unproved_read(const fv_expr *e, void *user) {
     proof *p = user;
     if (e->op != FV_X_READ || e->i || e->ref->kind == FV_OBJ_BUFFER) return false;
@@ -92,9 +102,13 @@ static bool loads_guard(fl_nesting *n, const fl_member *m) {
     fv_visit(m->s->expr, unproved_read, &p);
     return p.unproved;
 }
-static bool is_read(const fv_expr *e, void *user) { (void)user; return e->op == FV_X_READ; }
+static bool is_read(const fv_expr *e, void *user) {
+    (void)user;
+    return e->op == FV_X_READ;
+}
 static bool conditions_read(const fl_member *m) {
-    for (int j = 0; j < m->n_where; j++) if (fv_visit(m->where[j], is_read, NULL)) return true;
+    for (int j = 0; j < m->n_where; j++)
+        if (fv_visit(m->where[j], is_read, NULL)) return true;
     return false;
 }
 static void leaf_point(fl_nesting *n, int64_t acc, void *user) {
@@ -103,8 +117,12 @@ static void leaf_point(fl_nesting *n, int64_t acc, void *user) {
     for (int j = 0; j < n->g->n_body; j++) {
         fl_member *m = &n->g->body[j];
         f->label = m->s->label;
-        if (!m->reduces) { end_run(f, r); fl_plain_point(f, m); continue; }
-        if (r->branch && conditions_read(m)) end_run(f, r);      /* what a condition loads is bound outside of the branch */
+        if (!m->reduces) {
+            end_run(f, r);
+            fl_plain_point(f, m);
+            continue;
+        }
+        if (r->branch && conditions_read(m)) end_run(f, r); /* what a condition loads is bound outside of the branch */
         const fv_expr *c = fl_conjunction(f, m);
         if (fv_is_false(c)) continue;
         bool scalar = !fl_by_lane(f, c) && !fv_is_true(c);

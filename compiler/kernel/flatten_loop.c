@@ -1,6 +1,7 @@
-/* One axis as loops over blocks. Full blocks in a serial loop, then one copy for each remainder that can occur; where the valid count is only known
- * at run time, points (vectors) one by one, the last vector masked. Invariant: every valid point is visited exactly once and no other, except
- * lanes of a vector whose `valid` excludes them; offsets of blocks are written as step * counter, so that they divide. */
+/* One axis as loops over blocks. Full blocks in a serial loop, then one copy for each remainder that can occur; where
+ * the valid count is only known at run time, points (vectors) one by one, the last vector masked. Invariant: every
+ * valid point is visited exactly once and no other, except lanes of a vector whose `valid` excludes them; offsets of
+ * blocks are written as step * counter, so that they divide. */
 #include "kernel/flatten.h"
 
 static void bind(fl *f, fl_item *it, const fv_expr *at, int64_t block, const fv_expr *valid, fl_body *fn, void *user) {
@@ -19,8 +20,8 @@ static void bind(fl *f, fl_item *it, const fv_expr *at, int64_t block, const fv_
     *it = old;
 }
 /* at = origin + step * counter, counter in lo..hi. */
-static void serial(fl *f, fl_item *it, const fv_expr *lo, const fv_expr *hi, int64_t step, int64_t most, int64_t block, const fv_expr *valid,
-                   fl_body *fn, void *user) {
+static void serial(fl *f, fl_item *it, const fv_expr *lo, const fv_expr *hi, int64_t step, int64_t most, int64_t block,
+                   const fv_expr *valid, fl_body *fn, void *user) {
     int64_t a, b;
     lo = fl_simple(f, lo);
     hi = fl_simple(f, hi);
@@ -53,7 +54,8 @@ static const fv_expr *quotient(fl *f, const fv_expr *e, int64_t n) {
     fl_fact(f, q, r.lo, r.hi);
     return q;
 }
-/* Lane l of the vector that starts at offset `at` is valid where at + l < count; written with positions, so that its truth can be tried out. */
+/* Lane l of the vector that starts at offset `at` is valid where at + l < count; written with positions, so that its
+ * truth can be tried out. */
 static const fv_expr *below(fl *f, const fl_axis *a, const fv_expr *at, const fv_expr *count) {
     const fv_expr *x = fv_add(f->ctx, at, f->lane_leaf);
     if (count != a->count || a->whole || !a->limit || count->op == FV_X_INT) return fv_op2(f->ctx, FV_X_LT, x, count);
@@ -61,10 +63,14 @@ static const fv_expr *below(fl *f, const fl_axis *a, const fv_expr *at, const fv
     return a->tile % f->vl ? fv_and(f->ctx, c, fv_op2(f->ctx, FV_X_LT, x, fv_int(f->ctx, a->tile))) : c;
 }
 /* `when` rest == r, a block at `at`. */
-static void remainder_case(fl *f, fl_item *it, const fv_expr *when, const fv_expr *at, int64_t block, const fv_expr *valid, fl_body *fn, void *user) {
+static void remainder_case(fl *f, fl_item *it, const fv_expr *when, const fv_expr *at, int64_t block,
+                           const fv_expr *valid, fl_body *fn, void *user) {
     when = fl_simple(f, when);
     if (fv_is_false(when)) return;
-    if (fv_is_true(when)) { bind(f, it, at, block, valid, fn, user); return; }
+    if (fv_is_true(when)) {
+        bind(f, it, at, block, valid, fn, user);
+        return;
+    }
     fv_flat *l = fl_emit(f, FV_L_IF);
     l->expr = when;
     fv_flats body = {0};
@@ -74,7 +80,7 @@ static void remainder_case(fl *f, fl_item *it, const fv_expr *when, const fv_exp
     l->body = body.first;
 }
 
-/* -- Axes outside the lanes -------------------------------------------------------------------------------------------------- */
+/* -- Axes outside the lanes -------------------------------------------------------------------------------------- */
 static void points(fl *f, fl_item *it, fl_body *fn, void *user) {
     fl_axis *a = it->ax;
     int64_t b = it->step < a->tile ? it->step : a->tile, full = a->tile / b;
@@ -94,25 +100,35 @@ static void points(fl *f, fl_item *it, fl_body *fn, void *user) {
     for (int j = 0; j < a->n_known; j++) {
         int64_t r = a->known[j] % b;
         if (!r || (j && r == a->known[0] % b)) continue;
-        remainder_case(f, it, fv_op2(f->ctx, FV_X_EQ, fv_sub(f->ctx, a->count, at), fv_int(f->ctx, r)), at, r, NULL, fn, user);
+        remainder_case(f, it, fv_op2(f->ctx, FV_X_EQ, fv_sub(f->ctx, a->count, at), fv_int(f->ctx, r)), at, r, NULL, fn,
+                       user);
     }
 }
 
-/* -- The lane axis ------------------------------------------------------------------------------------------------------------ */
-static const fv_expr *first_lanes(fl *f, int64_t n) { return n % f->vl ? fv_op2(f->ctx, FV_X_LT, f->lane_leaf, fv_int(f->ctx, n % f->vl)) : NULL; }
+/* -- The lane axis ----------------------------------------------------------------------------------------------- */
+static const fv_expr *first_lanes(fl *f, int64_t n) {
+    return n % f->vl ? fv_op2(f->ctx, FV_X_LT, f->lane_leaf, fv_int(f->ctx, n % f->vl)) : NULL;
+}
 static void whole_lanes(fl *f, fl_item *it, int64_t b, fl_body *fn, void *user) {
     int64_t tile = it->ax->tile, vectors = (tile + f->vl - 1) / f->vl, full = tile / f->vl / b;
-    if (b >= vectors) { bind(f, it, fv_int(f->ctx, 0), vectors, first_lanes(f, tile), fn, user); return; }
+    if (b >= vectors) {
+        bind(f, it, fv_int(f->ctx, 0), vectors, first_lanes(f, tile), fn, user);
+        return;
+    }
     serial(f, it, fv_int(f->ctx, 0), fv_int(f->ctx, full), b * f->vl, full, b, NULL, fn, user);
-    if (vectors > full * b) bind(f, it, fv_int(f->ctx, full * b * f->vl), vectors - full * b, first_lanes(f, tile), fn, user);
+    if (vectors > full * b)
+        bind(f, it, fv_int(f->ctx, full * b * f->vl), vectors - full * b, first_lanes(f, tile), fn, user);
 }
 static void lanes(fl *f, fl_item *it, fl_body *fn, void *user) {
     fl_axis *a = it->ax;
     int64_t vectors = fl_vectors(f, a), b = it->step / f->vl;
     if (b < 1) b = 1;
     if (b > vectors) b = vectors;
-    if (a->whole) { whole_lanes(f, it, b, fn, user); return; }
-    if (vectors == 1) {                                 /* one vector: masked always, rather than two copies; its first lane is valid */
+    if (a->whole) {
+        whole_lanes(f, it, b, fn, user);
+        return;
+    }
+    if (vectors == 1) { /* one vector: masked always, rather than two copies; its first lane is valid */
         const fv_expr *zero = fv_int(f->ctx, 0);
         remainder_case(f, it, fv_op2(f->ctx, FV_X_LT, zero, a->count), zero, 1, below(f, a, zero, a->count), fn, user);
         return;
@@ -124,8 +140,8 @@ static void lanes(fl *f, fl_item *it, fl_body *fn, void *user) {
         for (int j = 0; j < a->n_known; j++) {
             int64_t r = a->known[j] % step;
             if (!r || (j && r == a->known[0] % step)) continue;
-            remainder_case(f, it, fv_op2(f->ctx, FV_X_EQ, fv_sub(f->ctx, a->count, at), fv_int(f->ctx, r)), at, (r + f->vl - 1) / f->vl,
-                           first_lanes(f, r), fn, user);
+            remainder_case(f, it, fv_op2(f->ctx, FV_X_EQ, fv_sub(f->ctx, a->count, at), fv_int(f->ctx, r)), at,
+                           (r + f->vl - 1) / f->vl, first_lanes(f, r), fn, user);
         }
         return;
     }
@@ -139,8 +155,13 @@ void fl_loop(fl *f, fl_item *it, fl_body *fn, void *user) {
 }
 bool fl_is_loop(const fl_item *it) { return it->step < it->ax->tile || !it->ax->whole; }
 
-/* -- Every point of some axes ---------------------------------------------------------------------------------------------------- */
-typedef struct { fl_item item[FV_MAX_AXES]; int n, at; fl_body *fn; void *user; } each;
+/* -- Every point of some axes ------------------------------------------------------------------------------------ */
+typedef struct {
+    fl_item item[FV_MAX_AXES];
+    int n, at;
+    fl_body *fn;
+    void *user;
+} each;
 static void next_axis(fl *f, void *user) {
     each *e = user;
     if (e->at > 0) {
@@ -148,7 +169,10 @@ static void next_axis(fl *f, void *user) {
         it->ax->off = it->at;
         if (it->lane) f->valid = it->valid;
     }
-    if (e->at == e->n) { e->fn(f, e->user); return; }
+    if (e->at == e->n) {
+        e->fn(f, e->user);
+        return;
+    }
     e->at++;
     fl_loop(f, &e->item[e->at - 1], next_axis, e);
     e->at--;

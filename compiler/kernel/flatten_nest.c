@@ -1,11 +1,16 @@
-/* The nest of a group. Loops in nest order; accumulators are registers, opened just outside the first serial reduced loop and closed after it, where
- * the tail runs on them (output-stationary); if a free loop stands inside a reduced one, the targets are read and written in memory by every
- * innermost pass instead (operand-stationary). Conjuncts of a `where` become conditions at the outermost place where they are scalars.
- * Invariant: a target is written for every valid point of its axes, also where every reduced point is excluded. */
+/* The nest of a group. Loops in nest order; accumulators are registers, opened just outside the first serial reduced
+ * loop and closed after it, where the tail runs on them (output-stationary); if a free loop stands inside a reduced
+ * one, the targets are read and written in memory by every innermost pass instead (operand-stationary). Conjuncts of a
+ * `where` become conditions at the outermost place where they are scalars. Invariant: a target is written for every
+ * valid point of its axes, also where every reduced point is excluded. */
 #include "kernel/flatten_nest.h"
 
-/* -- Loops ---------------------------------------------------------------------------------------------------------------------------------- */
-typedef struct { fl_nesting *n; int i; bool opened; } step;
+/* -- Loops ------------------------------------------------------------------------------------------------------- */
+typedef struct {
+    fl_nesting *n;
+    int i;
+    bool opened;
+} step;
 static void outer(fl_nesting *n, int i);
 static void stepped(fl *f, void *user) {
     step *s = user;
@@ -15,7 +20,10 @@ static void stepped(fl *f, void *user) {
 }
 void fl_inner(fl_nesting *n, int i) {
     if (fl_take_conditions(n, i)) return;
-    if (i == n->n_seq) { fl_leaf(n); return; }
+    if (i == n->n_seq) {
+        fl_leaf(n);
+        return;
+    }
     step s = {n, i, true};
     fl_loop(n->f, &n->item[n->seq[i]], stepped, &s);
 }
@@ -42,20 +50,25 @@ bool fl_is_stream(const fl_item *item, int n) {
 static void sequence(fl_nesting *n) {
     for (int j = 0; j < n->n_items; j++)
         if (!n->item[j].red && n->item[j].step >= n->item[j].ax->tile) n->seq[n->n_seq++] = j;
-    for (int j = 0; j < n->n_items; j++)                /* whole constant reduced axes are no loops: bound before the accumulators' reads */
+    for (int j = 0; j < n->n_items;
+         j++) /* whole constant reduced axes are no loops: bound before the accumulators' reads */
         if (n->item[j].red || n->item[j].step < n->item[j].ax->tile) n->seq[n->n_seq++] = j;
     n->open_at = n->n_seq;
-    for (int j = n->n_seq - 1; j >= 0; j--) if (n->item[n->seq[j]].red) n->open_at = j;
+    for (int j = n->n_seq - 1; j >= 0; j--)
+        if (n->item[n->seq[j]].red) n->open_at = j;
 }
 /* Free loops that stand after the first reduced item only because it is unrolled go before it. */
 static void free_before_unrolled(fl_nesting *n) {
     int sorted[FV_MAX_AXES], m = 0;
     if (n->stream) return;
-    for (int j = 0; j < n->n_seq; j++) if (!n->item[n->seq[j]].red) sorted[m++] = n->seq[j];
-    for (int j = 0; j < n->n_seq; j++) if (n->item[n->seq[j]].red) sorted[m++] = n->seq[j];
+    for (int j = 0; j < n->n_seq; j++)
+        if (!n->item[n->seq[j]].red) sorted[m++] = n->seq[j];
+    for (int j = 0; j < n->n_seq; j++)
+        if (n->item[n->seq[j]].red) sorted[m++] = n->seq[j];
     for (int j = 0; j < m; j++) n->seq[j] = sorted[j];
     n->open_at = m;
-    for (int j = m - 1; j >= 0; j--) if (n->item[sorted[j]].red) n->open_at = j;
+    for (int j = m - 1; j >= 0; j--)
+        if (n->item[sorted[j]].red) n->open_at = j;
 }
 static void init_target(fl *f, const fv_stmt *s) {
     fv_stmt *map = fv_stmt_new(f->ctx, FV_S_MAP, s->loc);
@@ -76,7 +89,7 @@ static void separate_tails(fl *f, const fl_group *g) {
         if (!fl_nest(f, own)) f->failed = true;
     }
 }
-/* -- Conditions that one scalar decides for the whole nest: two nests ------------------------------------------------------------------------ */
+/* -- Conditions that one scalar decides for the whole nest: two nests -------------------------------------------- */
 static bool has_axes(const fv_expr *e) {
     fv_str one[1];
     return fv_axes_of(e, one, 0, 1) > 0;
@@ -137,8 +150,10 @@ static bool one_nest(fl *f, fl_group *g) {
     for (int j = 0; j < g->n_body; j++) fl_split_where(&g->body[j], g->body[j].s->where);
     if (!fl_order(f, g, n->item, &n->n_items)) return false;
     n->stream = fl_is_stream(n->item, n->n_items);
-    for (int j = 0; j < n->n_items; j++) if (n->item[j].lane && n->item[j].red) n->stream = false;
-    for (int j = 0; j < g->n_body; j++) if (g->body[j].s->write == FV_W_ARGMAX || g->body[j].s->otherwise) n->stream = false;
+    for (int j = 0; j < n->n_items; j++)
+        if (n->item[j].lane && n->item[j].red) n->stream = false;
+    for (int j = 0; j < g->n_body; j++)
+        if (g->body[j].s->write == FV_W_ARGMAX || g->body[j].s->otherwise) n->stream = false;
     for (int j = 0; j < g->n_body && n->stream; j++)
         if (g->body[j].reduces && !fl_accumulates(g->body[j].s)) init_target(f, g->body[j].s);
     const fl_axis *turn = fl_turn_axis(f, g);

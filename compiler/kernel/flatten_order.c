@@ -1,24 +1,30 @@
-/* The nest of a group: its axes from outer to inner, with steps. From the schedule (`nest.LABEL`), else for a contraction the block of registers that
- * has the most products per load, counted on the addresses themselves (shifted loads of one block coincide), for other runs a small block along
- * the lanes. Invariant: what is live at once fits the registers; a schedule that asks for more is refused with the number. */
+/* The nest of a group: its axes from outer to inner, with steps. From the schedule (`nest.LABEL`), else for a
+ * contraction the block of registers that has the most products per load, counted on the addresses themselves (shifted
+ * loads of one block coincide), for other runs a small block along the lanes. Invariant: what is live at once fits the
+ * registers; a schedule that asks for more is refused with the number. */
 #include "kernel/flatten.h"
 
 enum { MAX_OPERANDS = 8, MAX_LOADS = 512, MAX_BODY = 2000, BROADCAST_ROWS = 8 };
 
-/* Registers left for broadcasts, masks and temporaries. Measured: 28 of 32 live; 15 of 16, but 12 where a permutation has an operand of its own. */
+/* Registers left for broadcasts, masks and temporaries. Measured: 28 of 32 live; 15 of 16, but 12 where a permutation
+ * has an operand of its own. */
 static int spare(const fl *f, bool maps) { return f->t->registers > 16 || maps ? 4 : 1; }
 
-typedef struct { bool vector, mapped; int64_t coef[FV_MAX_AXES]; bool odd[FV_MAX_AXES]; } operand;
+typedef struct {
+    bool vector, mapped;
+    int64_t coef[FV_MAX_AXES];
+    bool odd[FV_MAX_AXES];
+} operand;
 typedef struct {
     fl *f;
     const fl_group *g;
     int n_operands;
     operand op[MAX_OPERANDS];
-    bool selects;                                       /* conditions select pointers: they cost no copies of code */
-    int64_t step[FV_MAX_AXES];                          /* points (lanes: vectors) of a block, by axis of the group */
+    bool selects;              /* conditions select pointers: they cost no copies of code */
+    int64_t step[FV_MAX_AXES]; /* points (lanes: vectors) of a block, by axis of the group */
 } block;
 
-/* -- Operands ---------------------------------------------------------------------------------------------------------- */
+/* -- Operands ---------------------------------------------------------------------------------------------------- */
 static bool add_operand(const fv_expr *e, void *user) {
     block *b = user;
     if (e->op != FV_X_READ || b->n_operands == MAX_OPERANDS) return false;
@@ -28,10 +34,10 @@ static bool add_operand(const fv_expr *e, void *user) {
     for (int j = 0; j < g->n_axes; j++) {
         const fv_expr *leaf = g->axis[j] == g->lane ? b->f->lane_leaf : fl_symbol(b->f, g->axis[j]);
         o->odd[j] = !fv_split_affine(b->f->ctx, off, leaf, &o->coef[j], &rest);
-        if (g->axis[j] == g->lane) {                    /* a lane map varies through what it reads */
+        if (g->axis[j] == g->lane) { /* a lane map varies through what it reads */
             b->f->lane = g->lane;
             o->vector = fl_by_lane(b->f, off);
-            o->mapped = o->vector && o->coef[j] != 1;     /* holds a vector of lanes or offsets */
+            o->mapped = o->vector && o->coef[j] != 1; /* holds a vector of lanes or offsets */
             b->f->lane = NULL;
         }
     }
@@ -59,15 +65,21 @@ static int64_t distinct(const block *b, const operand *o) {
         }
         if (j == b->g->n_axes) break;
     }
-    for (int j = 0; j < b->g->n_axes; j++) if (b->g->axis[j] == b->g->lane) lanes = b->step[j];
+    for (int j = 0; j < b->g->n_axes; j++)
+        if (b->g->axis[j] == b->g->lane) lanes = b->step[j];
     return o->vector ? n * lanes : n;
 }
 
-/* Could an operand of the contraction leave its tensor where the condition fails? Then pointers are selected, not bodies. */
-typedef struct { fl *f; const fl_group *g; bool outside; } hazard;
+/* Could an operand of the contraction leave its tensor where the condition fails? Then pointers are selected, not
+ * bodies. */
+typedef struct {
+    fl *f;
+    const fl_group *g;
+    bool outside;
+} hazard;
 static bool outside_read(const fv_expr *e, void *user) {
     hazard *h = user;
-    if (e->op != FV_X_READ || e->i || e->ref->kind == FV_OBJ_BUFFER) return false;       /* a fill covers its own reads */
+    if (e->op != FV_X_READ || e->i || e->ref->kind == FV_OBJ_BUFFER) return false; /* a fill covers its own reads */
     fl *f = h->f;
     const fv_tensor *t = (const fv_tensor *)e->ref;
     const fv_expr *saved[FV_MAX_AXES];
@@ -97,8 +109,11 @@ bool fl_outside(fl *f, const fl_group *g) {
     return h.outside;
 }
 
-/* -- Counting registers ---------------------------------------------------------------------------------------------------- */
-typedef struct { int64_t points, acc, loads, live, rows; bool maps; } tally;
+/* -- Counting registers ------------------------------------------------------------------------------------------ */
+typedef struct {
+    int64_t points, acc, loads, live, rows;
+    bool maps;
+} tally;
 static tally count(const block *b) {
     tally t = {1, 1, 0, 0, 0, false};
     int64_t keep = 0;
@@ -111,12 +126,15 @@ static tally count(const block *b) {
     for (int j = 0; j < b->n_operands; j++) {
         int64_t n = distinct(b, &b->op[j]);
         t.loads += n;
-        if (!b->op[j].vector) { if (n > t.rows) t.rows = n; continue; }
+        if (!b->op[j].vector) {
+            if (n > t.rows) t.rows = n;
+            continue;
+        }
         maps |= b->op[j].mapped;
         if (!vectors++ || n < keep) keep = n;
     }
     t.maps = maps;
-    t.live = t.acc + keep + (vectors > 1) + maps;         /* a broadcast is part of the product; a second vector is not */
+    t.live = t.acc + keep + (vectors > 1) + maps; /* a broadcast is part of the product; a second vector is not */
     return t;
 }
 static int64_t extent_of(const block *b, int j) {
@@ -128,7 +146,7 @@ static bool balanced(int64_t extent, int64_t f) {
     return f == (extent + blocks - 1) / blocks;
 }
 
-/* -- Search ------------------------------------------------------------------------------------------------------------------ */
+/* -- Search ------------------------------------------------------------------------------------------------------ */
 /* Blocked axes in one conjunct of the `where`: with more than one, every point has a condition of its own. */
 static int conditions(const block *b) {
     int most = 0;
@@ -141,7 +159,11 @@ static int conditions(const block *b) {
     }
     return most;
 }
-typedef struct { block *b; double best; int64_t step[FV_MAX_AXES]; } search;
+typedef struct {
+    block *b;
+    double best;
+    int64_t step[FV_MAX_AXES];
+} search;
 static void judge(search *s) {
     block *b = s->b;
     tally t = count(b);
@@ -152,9 +174,10 @@ static void judge(search *s) {
         double use = (double)e / (double)(n * b->step[j]);
         score *= 0.75 + 0.25 * use;
     }
-    if (t.acc < 8) score *= 0.6 + 0.05 * (double)t.acc;    /* the latency of a sum must be hidden */
+    if (t.acc < 8) score *= 0.6 + 0.05 * (double)t.acc; /* the latency of a sum must be hidden */
     for (int j = 0; j < b->g->n_axes; j++) {
-        if (b->step[j] > 1 && !b->g->axis[j]->whole && b->g->axis[j] != b->g->lane) score *= 0.98;      /* remainders are copies of code */
+        if (b->step[j] > 1 && !b->g->axis[j]->whole && b->g->axis[j] != b->g->lane)
+            score *= 0.98; /* remainders are copies of code */
         if (b->step[j] > 1 && j >= b->g->n_free) score *= 0.97;
     }
     if (!b->selects && conditions(b) > 1) score *= 0.5;
@@ -167,7 +190,8 @@ static bool shifts(const block *b, int r) {
     for (int i = 0; i < b->n_operands; i++)
         for (int j = 0; j < b->g->n_free; j++) {
             const operand *o = &b->op[i];
-            if (b->step[j] < 2 || b->g->axis[j] == b->g->lane || o->odd[j] || o->odd[r] || !o->coef[j] || !o->coef[r]) continue;
+            if (b->step[j] < 2 || b->g->axis[j] == b->g->lane || o->odd[j] || o->odd[r] || !o->coef[j] || !o->coef[r])
+                continue;
             int64_t x = o->coef[r], y = o->coef[j];
             if ((x % y == 0 && x / y < b->step[j]) || (y % x == 0 && y / x < b->g->axis[r]->tile)) return true;
         }
@@ -175,7 +199,10 @@ static bool shifts(const block *b, int r) {
 }
 static void try_axis(search *s, int j, int blocked) {
     block *b = s->b;
-    if (j == b->g->n_axes) { judge(s); return; }
+    if (j == b->g->n_axes) {
+        judge(s);
+        return;
+    }
     b->step[j] = 1;
     int64_t e = extent_of(b, j);
     if (j >= b->g->n_free) {
@@ -198,23 +225,30 @@ static void try_axis(search *s, int j, int blocked) {
     b->step[j] = 1;
 }
 
-/* -- Defaults -------------------------------------------------------------------------------------------------------------- */
+/* -- Defaults ---------------------------------------------------------------------------------------------------- */
 static fl_item item_of(const fl *f, const fl_group *g, int j, int64_t step) {
     fl_axis *a = g->axis[j];
     bool lane = a == g->lane;
-    return (fl_item){.ax = a, .step = lane ? step * f->vl : step, .unroll = step > 1, .lane = lane, .red = j >= g->n_free};
+    return (fl_item){
+        .ax = a, .step = lane ? step * f->vl : step, .unroll = step > 1, .lane = lane, .red = j >= g->n_free};
 }
-/* Lanes first, then free axes, then reduced ones, those that are unrolled last; without reductions the lanes are innermost. */
+/* Lanes first, then free axes, then reduced ones, those that are unrolled last; without reductions the lanes are
+ * innermost. */
 static void arrange(const fl *f, const fl_group *g, const int64_t *step, fl_item *item, int *n) {
     int lane = -1;
-    for (int j = 0; j < g->n_axes; j++) if (g->axis[j] == g->lane) lane = j;
+    for (int j = 0; j < g->n_axes; j++)
+        if (g->axis[j] == g->lane) lane = j;
     *n = 0;
     bool reduced = g->n_free < g->n_axes;
     if (lane >= 0 && lane < g->n_free && reduced) item[(*n)++] = item_of(f, g, lane, step[lane]);
-    for (int j = 0; j < g->n_free; j++) if (j != lane && step[j] == 1) item[(*n)++] = item_of(f, g, j, 1);
-    for (int j = 0; j < g->n_free; j++) if (j != lane && step[j] > 1) item[(*n)++] = item_of(f, g, j, step[j]);
-    for (int j = g->n_free; j < g->n_axes; j++) if (j != lane && step[j] == 1) item[(*n)++] = item_of(f, g, j, 1);
-    for (int j = g->n_free; j < g->n_axes; j++) if (j != lane && step[j] > 1) item[(*n)++] = item_of(f, g, j, step[j]);
+    for (int j = 0; j < g->n_free; j++)
+        if (j != lane && step[j] == 1) item[(*n)++] = item_of(f, g, j, 1);
+    for (int j = 0; j < g->n_free; j++)
+        if (j != lane && step[j] > 1) item[(*n)++] = item_of(f, g, j, step[j]);
+    for (int j = g->n_free; j < g->n_axes; j++)
+        if (j != lane && step[j] == 1) item[(*n)++] = item_of(f, g, j, 1);
+    for (int j = g->n_free; j < g->n_axes; j++)
+        if (j != lane && step[j] > 1) item[(*n)++] = item_of(f, g, j, step[j]);
     if (lane >= 0 && (lane >= g->n_free || !reduced)) item[(*n)++] = item_of(f, g, lane, step[lane]);
 }
 static int64_t fit(int64_t extent, int64_t most) {
@@ -263,11 +297,12 @@ static void by_count(fl *f, const fl_group *g, fl_item *item, int *n) {
     }
     const fl_axis *turn = fl_turn_axis(f, g);
     if (!turn) small_block(&b);
-    for (int j = 0; j < g->n_axes; j++) if (g->axis[j] == turn) b.step[j] = f->vl;
+    for (int j = 0; j < g->n_axes; j++)
+        if (g->axis[j] == turn) b.step[j] = f->vl;
     arrange(f, g, b.step, item, n);
 }
 
-/* -- From the schedule ------------------------------------------------------------------------------------------------------- */
+/* -- From the schedule ------------------------------------------------------------------------------------------- */
 static const fv_sched_entry *entry_of(const fl *f, const fl_group *g, fv_str *label) {
     for (int j = 0; j < g->n_body; j++) {
         const fv_sched_entry *e = g->body[j].s->label.i ? fv_schedule_get(f->s, FV_F_NEST, g->body[j].s->label) : NULL;
@@ -277,24 +312,28 @@ static const fv_sched_entry *entry_of(const fl *f, const fl_group *g, fv_str *la
     return NULL;
 }
 static int axis_at(const fl_group *g, fv_str name) {
-    for (int j = 0; j < g->n_axes; j++) if (fv_str_eq(g->axis[j]->name, name)) return j;
+    for (int j = 0; j < g->n_axes; j++)
+        if (fv_str_eq(g->axis[j]->name, name)) return j;
     return -1;
 }
 static bool check_size(fl *f, const fl_group *g, const fl_item *item, int n, fv_str label) {
     block b = {.f = f, .g = g};
-    for (int j = 0; j < g->n_body; j++) if (g->body[j].reduces) fv_visit(g->body[j].s->expr, add_operand, &b);
+    for (int j = 0; j < g->n_body; j++)
+        if (g->body[j].reduces) fv_visit(g->body[j].s->expr, add_operand, &b);
     for (int j = 0; j < n; j++) {
-        int64_t p = item[j].lane ? (item[j].step + f->vl - 1) / f->vl : item[j].step, e = extent_of(&b, axis_at(g, item[j].ax->name));
+        int64_t p = item[j].lane ? (item[j].step + f->vl - 1) / f->vl : item[j].step,
+                e = extent_of(&b, axis_at(g, item[j].ax->name));
         b.step[axis_at(g, item[j].ax->name)] = p < e ? p : e;
     }
     tally t = count(&b);
     if (t.points * g->n_body > MAX_BODY) {
-        fl_refuse(f, "nest.%s unrolls %lld points, the limit is %d", fv_cstr(f->ctx, label), (long long)t.points, MAX_BODY);
+        fl_refuse(f, "nest.%s unrolls %lld points, the limit is %d", fv_cstr(f->ctx, label), (long long)t.points,
+                  MAX_BODY);
         return false;
     }
     if (b.n_operands && g->lane && t.live > f->t->registers - spare(f, t.maps)) {
-        fl_refuse(f, "nest.%s keeps %lld vectors live, %s has %d registers and %d are kept free", fv_cstr(f->ctx, label), (long long)t.live,
-                  f->t->name, f->t->registers, spare(f, t.maps));
+        fl_refuse(f, "nest.%s keeps %lld vectors live, %s has %d registers and %d are kept free",
+                  fv_cstr(f->ctx, label), (long long)t.live, f->t->name, f->t->registers, spare(f, t.maps));
         return false;
     }
     if (b.n_operands && t.live > f->out->max_live) f->out->max_live = (int)t.live;
@@ -306,7 +345,8 @@ static bool from_schedule(fl *f, const fl_group *g, const fv_sched_entry *e, fv_
     for (int i = 0; i < e->n; i++) {
         int j = axis_at(g, e->item[i].name);
         if (j < 0 || used[j]) {
-            fl_refuse(f, "nest.%s names %s, which is no axis of it or stands twice", fv_cstr(f->ctx, label), fv_cstr(f->ctx, e->item[i].name));
+            fl_refuse(f, "nest.%s names %s, which is no axis of it or stands twice", fv_cstr(f->ctx, label),
+                      fv_cstr(f->ctx, e->item[i].name));
             return false;
         }
         used[j] = true;
@@ -314,11 +354,15 @@ static bool from_schedule(fl *f, const fl_group *g, const fv_sched_entry *e, fv_
         int64_t step = e->item[i].step;
         if (step <= 0) step = e->item[i].unroll || lane ? g->axis[j]->tile : 1;
         if (lane) step = (step + f->vl - 1) / f->vl * f->vl;
-        item[(*n)++] = (fl_item){.ax = g->axis[j], .step = step, .unroll = step > 1, .lane = lane, .red = j >= g->n_free};
+        item[(*n)++] =
+            (fl_item){.ax = g->axis[j], .step = step, .unroll = step > 1, .lane = lane, .red = j >= g->n_free};
     }
     for (int j = 0; j < g->n_axes; j++) {
         if (used[j]) continue;
-        item[(*n)++] = (fl_item){.ax = g->axis[j], .step = g->axis[j] == g->lane ? f->vl : 1, .lane = g->axis[j] == g->lane, .red = j >= g->n_free};
+        item[(*n)++] = (fl_item){.ax = g->axis[j],
+                                 .step = g->axis[j] == g->lane ? f->vl : 1,
+                                 .lane = g->axis[j] == g->lane,
+                                 .red = j >= g->n_free};
     }
     return check_size(f, g, item, *n, label);
 }

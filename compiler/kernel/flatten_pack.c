@@ -1,9 +1,14 @@
-/* Packs: an operand of a contraction that would be gathered in its inner loop is copied first, into a buffer whose lanes are those of the contraction,
- * at the outermost place where its index does not change. A rewriting of the tile text. Invariant: the copy reads what the contraction would read
- * (in range by its own proof), memory that the kernel does not write. */
+/* Packs: an operand of a contraction that would be gathered in its inner loop is copied first, into a buffer whose
+ * lanes are those of the contraction, at the outermost place where its index does not change. A rewriting of the tile
+ * text. Invariant: the copy reads what the contraction would read (in range by its own proof), memory that the kernel
+ * does not write. */
 #include "kernel/flatten.h"
 
-typedef struct { fl *f; fv_stmt *s; const fv_expr *read; } want;
+typedef struct {
+    fl *f;
+    fv_stmt *s;
+    const fv_expr *read;
+} want;
 
 static bool in_range(fl *f, const fv_expr *read) {
     const fv_tensor *t = (const fv_tensor *)read->ref;
@@ -17,7 +22,9 @@ static bool in_range(fl *f, const fv_expr *read) {
 }
 bool fl_pack_pays(fl *f, const fv_stmt *s, const fv_expr *read) {
     if (s->kind != FV_S_CONTRACT || read->op != FV_X_READ || read->i || read->ref->kind != FV_OBJ_TENSOR) return false;
-    if (((const fv_tensor *)read->ref)->role != FV_ROLE_IN || fv_type_bytes(read->ref->type) == 0 || !fv_type_is_float(read->ref->type)) return false;
+    if (((const fv_tensor *)read->ref)->role != FV_ROLE_IN || fv_type_bytes(read->ref->type) == 0 ||
+        !fv_type_is_float(read->ref->type))
+        return false;
     fl_axis *axes[FV_MAX_AXES];
     int n_free, n = fl_stmt_axes(f, s, axes, &n_free);
     int64_t reuse = 1, points = 1;
@@ -29,10 +36,14 @@ bool fl_pack_pays(fl *f, const fv_stmt *s, const fv_expr *read) {
 static bool wanted(fv_stmt *s, void *user) {
     want *w = user;
     const fv_expr *part[2], *factor;
-    if (s->kind != FV_S_CONTRACT || !fv_contract_parts(w->f->ctx, s->expr, s->over, s->n_over, &part[0], &part[1], &factor)) return false;
+    if (s->kind != FV_S_CONTRACT ||
+        !fv_contract_parts(w->f->ctx, s->expr, s->over, s->n_over, &part[0], &part[1], &factor))
+        return false;
     fl_axis *lane = fl_stmt_lane(w->f, s);
     for (int j = 0; j < 2 && lane; j++) {
-        if (!fv_uses_axis(part[j], lane->name) || fl_operand_class(w->f, part[j], lane) < FL_STRIDED || !fl_pack_pays(w->f, s, part[j])) continue;
+        if (!fv_uses_axis(part[j], lane->name) || fl_operand_class(w->f, part[j], lane) < FL_STRIDED ||
+            !fl_pack_pays(w->f, s, part[j]))
+            continue;
         w->s = s;
         w->read = part[j];
         return true;
@@ -40,7 +51,7 @@ static bool wanted(fv_stmt *s, void *user) {
     return false;
 }
 
-/* -- Where the copy goes ---------------------------------------------------------------------------------------------------------- */
+/* -- Where the copy goes ----------------------------------------------------------------------------------------- */
 static bool names_it(const fv_expr *e, void *user) {
     return (e->op == FV_X_VAR || e->op == FV_X_AXIS) && fv_str_eq(e->name, *(const fv_str *)user);
 }
@@ -48,11 +59,13 @@ static bool uses(const fv_expr *e, fv_str name) { return fv_visit(e, names_it, &
 static bool defines(fv_ctx *ctx, const fv_stmt *s, const fv_expr *read) {
     if (s->kind == FV_S_LET && uses(read, s->name)) return true;
     for (int j = 0; j < s->n_axes; j++)
-        if (uses(read, s->axis[j].name) || (s->axis[j].tile && uses(read, fv_base_name(ctx, s->axis[j].name)))) return true;
+        if (uses(read, s->axis[j].name) || (s->axis[j].tile && uses(read, fv_base_name(ctx, s->axis[j].name))))
+            return true;
     return false;
 }
 static bool holds(const fv_stmt *s, const fv_stmt *x) {
-    for (; s; s = s->next) if (s == x || holds(s->body, x)) return true;
+    for (; s; s = s->next)
+        if (s == x || holds(s->body, x)) return true;
     return false;
 }
 /* Copies the list; before the statement on the way to `at` that may follow all definitions, the map goes in. */
@@ -64,7 +77,8 @@ static fv_stmt *with_map(fl *f, const fv_stmt *list, const want *w, fv_stmt *map
             bool later = s->kind == FV_S_FOR && defines(f->ctx, s, w->read);
             for (const fv_stmt *b = s->body; b && !later; b = b->next) {
                 later = defines(f->ctx, b, w->read) || b->kind == FV_S_IF;
-                for (const fv_stmt *c = b->body; c && !later; c = c->next) later = defines(f->ctx, c, w->read) || c->kind == FV_S_IF;
+                for (const fv_stmt *c = b->body; c && !later; c = c->next)
+                    later = defines(f->ctx, c, w->read) || c->kind == FV_S_IF;
             }
             if (!later) {
                 fv_stmts_add(&out, map);
@@ -79,7 +93,9 @@ static fv_stmt *with_map(fl *f, const fv_stmt *list, const want *w, fv_stmt *map
     }
     return out.first;
 }
-typedef struct { const fv_expr *from, *to; } swap;
+typedef struct {
+    const fv_expr *from, *to;
+} swap;
 static const fv_expr *swapped(fv_ctx *ctx, const fv_expr *e, void *user) {
     (void)ctx;
     return e == ((swap *)user)->from ? ((swap *)user)->to : e;

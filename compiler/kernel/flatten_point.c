@@ -1,9 +1,10 @@
-/* An expression of the tile text at one point (or at the points of one vector). Integer expressions stay scalar trees over the leaf `lane` and over
- * holds until they are used; everything else is built at once, scalar or vector. Invariant: a tree in scalar form means, for lane l, its value with
- * lane = l; every load is bound by a LET, so a tree may be used many times. */
+/* An expression of the tile text at one point (or at the points of one vector). Integer expressions stay scalar trees
+ * over the leaf `lane` and over holds until they are used; everything else is built at once, scalar or vector.
+ * Invariant: a tree in scalar form means, for lane l, its value with lane = l; every load is bound by a LET, so a tree
+ * may be used many times. */
 #include "kernel/flatten.h"
 
-/* -- Emitting -------------------------------------------------------------------------------------------------------- */
+/* -- Emitting ---------------------------------------------------------------------------------------------------- */
 fv_flat *fl_emit(fl *f, fv_flat_kind kind) {
     fv_flat *s = fv_flat_new(f->ctx, kind);
     s->label = f->label;
@@ -71,7 +72,7 @@ void fl_set_reg(fl *f, fv_memory *m, int64_t i, const fv_expr *v) {
     s->expr = splat(f, v, m->lanes);
 }
 
-/* -- Holds: vectors as scalar leaves ----------------------------------------------------------------------------------- */
+/* -- Holds: vectors as scalar leaves ----------------------------------------------------------------------------- */
 static fl_hold *hold_of(const fl *f, const fv_expr *leaf) {
     for (int j = f->n_holds - 1; j >= 0; j--)
         if (f->hold[j].leaf == leaf) return &f->hold[j];
@@ -88,7 +89,8 @@ const fv_expr *fl_hold_value(fl *f, const fv_expr *v, const fv_expr *pure, const
         fl_hold h = {leaf, v, pure};
         fv_push(f->ctx, f->hold, f->n_holds, f->cap_holds, h);
     }
-    if (leaf->op == FV_X_VAR && range_of && range_of->ranged) fv_facts_add(f->ctx, &f->facts, leaf, range_of->lo, range_of->hi);
+    if (leaf->op == FV_X_VAR && range_of && range_of->ranged)
+        fv_facts_add(f->ctx, &f->facts, leaf, range_of->lo, range_of->hi);
     else if (leaf->op == FV_X_VAR && pure && leaf->type == FV_I32) {
         fv_range r = fl_range(f, pure);
         fv_facts_add(f->ctx, &f->facts, leaf, r.lo, r.hi);
@@ -104,8 +106,9 @@ bool fl_by_lane(const fl *f, const fv_expr *e) {
     return fv_visit(e, varies, (void *)f);
 }
 
-/* -- Integers ------------------------------------------------------------------------------------------------------------ */
-/* The value of a buffer's only writer at the point where it is read, if it is a pure integer map read at its own axes. */
+/* -- Integers ---------------------------------------------------------------------------------------------------- */
+/* The value of a buffer's only writer at the point where it is read, if it is a pure integer map read at its own axes.
+ */
 static const fv_expr *pure_value(fl *f, const fv_expr *read) {
     if (read->ref->kind != FV_OBJ_BUFFER || read->i) return NULL;
     const fl_buffer *b = fl_buffer_find(f, read->ref);
@@ -115,10 +118,14 @@ static const fv_expr *pure_value(fl *f, const fv_expr *read) {
         if (read->arg[j]->op != FV_X_AXIS || !fv_str_eq(read->arg[j]->name, b->b->axis[j])) return NULL;
     fv_str names[FV_MAX_AXES];
     int n = fv_axes_of(w->expr, names, 0, FV_MAX_AXES);
-    for (int j = 0; j < n; j++) if (!fl_axis_find(f, names[j])->off) return NULL;
+    for (int j = 0; j < n; j++)
+        if (!fl_axis_find(f, names[j])->off) return NULL;
     return w->expr;
 }
-static bool is_memory(const fv_expr *e, void *user) { (void)user; return e->op == FV_X_READ || fv_type_is_float(e->type); }
+static bool is_memory(const fv_expr *e, void *user) {
+    (void)user;
+    return e->op == FV_X_READ || fv_type_is_float(e->type);
+}
 static const fv_expr *read_index(fl *f, const fv_expr *e) {
     const fv_expr *map = pure_value(f, e), *pure = NULL;
     if (map && !fv_visit(map, is_memory, NULL)) pure = fl_simple(f, fl_index(f, map, false));
@@ -159,7 +166,7 @@ const fv_expr *fl_index(fl *f, const fv_expr *e, bool offsets) {
     return fv_rebuild(f->ctx, e, arg);
 }
 
-/* -- Vectors of scalar forms --------------------------------------------------------------------------------------------- */
+/* -- Vectors of scalar forms ------------------------------------------------------------------------------------- */
 static const fv_expr *vector_leaf(fl *f, const fv_expr *e) {
     if (e == f->lane_leaf) return fv_make(f->ctx, FV_X_IOTA, FV_I32, f->vl, 0, NULL, NULL, 0);
     return hold_of(f, e)->vector;
@@ -172,7 +179,11 @@ static const fv_expr *vector_sum(fl *f, const fv_expr *e) {
     const fv_expr *v = NULL;
     same.constant = a.constant;
     for (int j = 0; j < a.n; j++) {
-        if (!fl_by_lane(f, a.term[j].atom)) { same.term[same.n].atom = a.term[j].atom; same.term[same.n++].coef = a.term[j].coef; continue; }
+        if (!fl_by_lane(f, a.term[j].atom)) {
+            same.term[same.n].atom = a.term[j].atom;
+            same.term[same.n++].coef = a.term[j].coef;
+            continue;
+        }
         const fv_expr *t = fl_vector(f, a.term[j].atom);
         if (a.term[j].coef != 1) t = fv_muli(f->ctx, t, a.term[j].coef);
         v = v ? fv_add(f->ctx, v, t) : t;
@@ -202,7 +213,7 @@ const fv_expr *fl_valid(fl *f) {
     return fl_once(f, "valid", splat(f, fl_vector(f, v), f->vl), NULL);
 }
 
-/* -- Guards -------------------------------------------------------------------------------------------------------------- */
+/* -- Guards ------------------------------------------------------------------------------------------------------ */
 fl_guards fl_guard_add(fl *f, const fv_expr *c) {
     fl_guards g = {f->guard, f->mask};
     if (fl_by_lane(f, c)) f->mask = fv_and(f->ctx, f->mask, c);
@@ -214,7 +225,7 @@ void fl_guard_restore(fl *f, fl_guards g) {
     f->mask = g.mask;
 }
 
-/* -- Values --------------------------------------------------------------------------------------------------------------- */
+/* -- Values ------------------------------------------------------------------------------------------------------ */
 static const fv_expr *where_value(fl *f, const fv_expr *e) {
     const fv_expr *c = fl_simple(f, fl_index(f, e->arg[0], false));
     if (c->op == FV_X_INT) return fl_value(f, e->arg[c->i ? 1 : 2]);

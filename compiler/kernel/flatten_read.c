@@ -1,6 +1,7 @@
-/* Loads. The operand class of a read follows from its element offset in scalar form: free of the lane: one element in every lane; lane + rest:
- * consecutive elements; a map whose values lie within one vector: consecutive elements from the least, permuted; else gathered. Invariant:
- * nothing outside its memory is touched: by lanes that are not valid, by points that a guard excludes, or where a fill stands in. */
+/* Loads. The operand class of a read follows from its element offset in scalar form: free of the lane: one element in
+ * every lane; lane + rest: consecutive elements; a map whose values lie within one vector: consecutive elements from
+ * the least, permuted; else gathered. Invariant: nothing outside its memory is touched: by lanes that are not valid, by
+ * points that a guard excludes, or where a fill stands in. */
 #include "kernel/flatten.h"
 
 static const int64_t *extents(const fv_obj *o) {
@@ -17,9 +18,17 @@ const fv_expr *fl_offset(fl *f, const fv_obj *ref, const fv_expr *const *index, 
     return fl_simple(f, off);
 }
 
-/* -- Spans of lane maps: by trial over all values of the scalars in it ---------------------------------------------------- */
+/* -- Spans of lane maps: by trial over all values of the scalars in it ------------------------------------------- */
 enum { MAX_VARS = 4, MAX_TRIALS = 2048 };
-typedef struct { int n; const fv_expr *var[MAX_VARS]; int64_t lo[MAX_VARS], hi[MAX_VARS], at[MAX_VARS]; const fv_expr *lane; int64_t l; fl *f; bool failed; } trial;
+typedef struct {
+    int n;
+    const fv_expr *var[MAX_VARS];
+    int64_t lo[MAX_VARS], hi[MAX_VARS], at[MAX_VARS];
+    const fv_expr *lane;
+    int64_t l;
+    fl *f;
+    bool failed;
+} trial;
 static const fv_expr *inline_pure(fv_ctx *ctx, const fv_expr *e, void *user) {
     trial *t = user;
     (void)ctx;
@@ -33,11 +42,18 @@ static const fv_expr *inline_pure(fv_ctx *ctx, const fv_expr *e, void *user) {
 }
 static bool collect(const fv_expr *e, void *user) {
     trial *t = user;
-    if (e->op != FV_X_VAR && e->op != FV_X_INT && e->op < FV_X_ADD) { t->failed = true; return true; }
+    if (e->op != FV_X_VAR && e->op != FV_X_INT && e->op < FV_X_ADD) {
+        t->failed = true;
+        return true;
+    }
     if (e->op != FV_X_VAR || e == t->lane) return false;
-    for (int j = 0; j < t->n; j++) if (t->var[j] == e) return false;
+    for (int j = 0; j < t->n; j++)
+        if (t->var[j] == e) return false;
     fv_range r = fl_range(t->f, e);
-    if (t->n == MAX_VARS || r.lo <= FV_RANGE_MIN || r.hi >= FV_RANGE_MAX || r.hi - r.lo >= MAX_TRIALS) { t->failed = true; return true; }
+    if (t->n == MAX_VARS || r.lo <= FV_RANGE_MIN || r.hi >= FV_RANGE_MAX || r.hi - r.lo >= MAX_TRIALS) {
+        t->failed = true;
+        return true;
+    }
     t->var[t->n] = e;
     t->lo[t->n] = t->at[t->n] = r.lo;
     t->hi[t->n++] = r.hi;
@@ -46,7 +62,8 @@ static bool collect(const fv_expr *e, void *user) {
 static double leaf(const fv_expr *e, void *user) {
     const trial *t = user;
     if (e == t->lane) return (double)t->l;
-    for (int j = 0; j < t->n; j++) if (t->var[j] == e) return (double)t->at[j];
+    for (int j = 0; j < t->n; j++)
+        if (t->var[j] == e) return (double)t->at[j];
     return 0;
 }
 /* Vectors that hold all values of one vector of lanes: 1 or 2; 0: more. */
@@ -70,7 +87,7 @@ static bool advance(trial *t) {
 }
 static int try_span(fl *f, const fv_expr *e, const fv_expr *valid) {
     trial t = {.lane = f->lane_leaf, .f = f};
-    for (int j = 0; j < 4; j++) e = fv_rewrite(f->ctx, e, inline_pure, &t);      /* a hold's pure form may hold others */
+    for (int j = 0; j < 4; j++) e = fv_rewrite(f->ctx, e, inline_pure, &t); /* a hold's pure form may hold others */
     if (valid) valid = fv_rewrite(f->ctx, valid, inline_pure, &t);
     if (t.failed || fv_visit(e, collect, &t) || (valid && fv_visit(valid, collect, &t)) || t.failed) return 0;
     int64_t n = 1;
@@ -98,7 +115,10 @@ fl_class fl_classify(fl *f, const fv_expr *offset, const fv_expr **by_lane, cons
     *coef = 0;
     *by_lane = offset;
     *rest = fv_int(f->ctx, 0);
-    if (!fl_by_lane(f, offset)) { *rest = offset; return FL_SCALAR; }
+    if (!fl_by_lane(f, offset)) {
+        *rest = offset;
+        return FL_SCALAR;
+    }
     if (!fv_affine_of(offset, &a)) return FL_GATHERED;
     other.constant = a.constant;
     for (int j = 0; j < a.n; j++) {
@@ -116,17 +136,17 @@ fl_class fl_classify(fl *f, const fv_expr *offset, const fv_expr **by_lane, cons
     return plain ? FL_STRIDED : FL_GATHERED;
 }
 
-/* -- One access ----------------------------------------------------------------------------------------------------------- */
+/* -- One access -------------------------------------------------------------------------------------------------- */
 typedef struct {
-    const fv_obj *mem;                                  /* memory or tensor */
+    const fv_obj *mem; /* memory or tensor */
     fv_type type;
-    bool slack, ended;                                  /* a vector may run past the end; a permuted one may */
-    bool has_room;                                      /* a vector from `room` (in the lane index) on stays in its row: no slack is needed */
+    bool slack, ended; /* a vector may run past the end; a permuted one may */
+    bool has_room;     /* a vector from `room` (in the lane index) on stays in its row: no slack is needed */
     int64_t room;
     const fv_expr *offset;
-    const fv_expr *guard, *mask;                        /* read only where these hold (scalar bool; scalar form by lane) */
-    int64_t end;                                        /* > 0: permuted loads end before this element */
-    const fv_expr *fill;                                /* value elsewhere, or NULL: anything */
+    const fv_expr *guard, *mask; /* read only where these hold (scalar bool; scalar form by lane) */
+    int64_t end;                 /* > 0: permuted loads end before this element */
+    const fv_expr *fill;         /* value elsewhere, or NULL: anything */
 } access;
 static const fv_expr *zero(fl *f, fv_type t) {
     return t == FV_BOOL ? fv_bool(f->ctx, false) : t == FV_I32 ? fv_int(f->ctx, 0) : fv_float(f->ctx, 0);
@@ -134,7 +154,8 @@ static const fv_expr *zero(fl *f, fv_type t) {
 static const fv_expr *splat(fl *f, const fv_expr *e) {
     return e->lanes > 1 ? e : fv_make(f->ctx, FV_X_SPLAT, e->type, f->vl, 0, NULL, &e, 1);
 }
-static const fv_expr *node(fl *f, fv_op op, const access *a, int lanes, int64_t i, const fv_expr *x, const fv_expr *y, const fv_expr *z) {
+static const fv_expr *node(fl *f, fv_op op, const access *a, int lanes, int64_t i, const fv_expr *x, const fv_expr *y,
+                           const fv_expr *z) {
     const fv_expr *arg[3] = {x, y, z};
     return fl_once(f, "x", fv_make(f->ctx, op, a->type, lanes, i, a->mem, arg, z ? 3 : y ? 2 : 1), a->mem);
 }
@@ -168,10 +189,10 @@ static const fv_expr *load_contiguous(fl *f, const access *a, const fv_expr *at)
 }
 /* `lanes` elements from `at`, permuted; where the guard does not hold, from the start of memory, and 0. */
 static const fv_expr *permuted(fl *f, const access *a, const fv_expr *at, const fv_expr *perm) {
-    if (a->end > 0) {                                   /* drawn back to end with the tensor, the permutation moved on */
+    if (a->end > 0) { /* drawn back to end with the tensor, the permutation moved on */
         const fv_expr *back = fl_once(f, "at", fv_op2(f->ctx, FV_X_MIN, at, fv_int(f->ctx, a->end - f->vl)), NULL);
         perm = fv_add(f->ctx, perm, fv_sub(f->ctx, at, back));
-        perm = fv_op2(f->ctx, FV_X_MIN, perm, fv_int(f->ctx, f->vl - 1));        /* of lanes that do not count */
+        perm = fv_op2(f->ctx, FV_X_MIN, perm, fv_int(f->ctx, f->vl - 1)); /* of lanes that do not count */
         at = back;
     }
     if (!a->guard || fv_is_true(a->guard)) return node(f, FV_X_PERMLOAD, a, f->vl, 0, at, perm, NULL);
@@ -179,16 +200,20 @@ static const fv_expr *permuted(fl *f, const access *a, const fv_expr *at, const 
     const fv_expr *x = node(f, FV_X_PERMLOAD, a, f->vl, 0, at, perm, NULL);
     return fl_once(f, "x", fv_op3(f->ctx, FV_X_WHERE, a->guard, x, zero(f, x->type)), a->mem);
 }
-/* The lane map's values lie within one vector from the least of them, or within two: then the second ends at the greatest. */
+/* The lane map's values lie within one vector from the least of them, or within two: then the second ends at the
+ * greatest. */
 static const fv_expr *load_permuted(fl *f, const access *a, const fv_expr *by_lane, const fv_expr *rest, bool two) {
     fv_ctx *c = f->ctx;
     const fv_expr *v = fl_vector(f, by_lane), *valid = fl_valid(f), *none = fv_int(c, INT32_MAX), *nil = fv_int(c, 0);
-    if (f->mask) {                                      /* lanes that a condition excludes may hold any index */
+    if (f->mask) { /* lanes that a condition excludes may hold any index */
         const fv_expr *m = splat(f, fl_vector(f, fl_simple(f, f->mask)));
         valid = valid ? fv_op2(c, FV_X_AND, m, valid) : m;
     }
-    const fv_expr *least = fl_once(f, "least", fv_op1(c, FV_X_HMIN, valid ? fv_op3(c, FV_X_WHERE, valid, v, none) : v), NULL);
-    if (f->mask) least = fl_once(f, "least", fv_op3(c, FV_X_WHERE, fv_op2(c, FV_X_LT, least, none), least, fv_op1(c, FV_X_NEG, rest)), NULL);
+    const fv_expr *least =
+        fl_once(f, "least", fv_op1(c, FV_X_HMIN, valid ? fv_op3(c, FV_X_WHERE, valid, v, none) : v), NULL);
+    if (f->mask)
+        least = fl_once(f, "least",
+                        fv_op3(c, FV_X_WHERE, fv_op2(c, FV_X_LT, least, none), least, fv_op1(c, FV_X_NEG, rest)), NULL);
     const fv_expr *perm = fv_sub(c, v, least), *first = fv_add(c, rest, least);
     if (valid) perm = fv_op3(c, FV_X_WHERE, valid, perm, nil);
     perm = fl_once(f, "perm", perm, NULL);
@@ -215,13 +240,14 @@ static const fv_expr *load(fl *f, const access *a) {
     const fv_expr *v;
     if (c == FL_SCALAR) v = load_scalar(f, a);
     else if (c == FL_CONTIGUOUS) v = load_contiguous(f, a, rest);
-    else if ((c == FL_PERMUTED || c == FL_PERMUTED2) && (a->slack || a->ended) && !a->mask && !a->fill) v = load_permuted(f, a, by_lane, rest, c == FL_PERMUTED2);
+    else if ((c == FL_PERMUTED || c == FL_PERMUTED2) && (a->slack || a->ended) && !a->mask && !a->fill)
+        v = load_permuted(f, a, by_lane, rest, c == FL_PERMUTED2);
     else v = load_gathered(f, a);
     if (v->type != FV_F16 && v->type != FV_BF16) return v;
     return fl_once(f, "c", fv_make(f->ctx, FV_X_CONVERT, FV_F32, v->lanes, 0, NULL, &v, 1), a->mem);
 }
 
-/* -- Reads of the tile text ------------------------------------------------------------------------------------------------ */
+/* -- Reads of the tile text -------------------------------------------------------------------------------------- */
 /* Where every index lies in its extent: a scalar condition and one by lane; false if it is not proved everywhere. */
 static bool inside(fl *f, const fv_obj *ref, const fv_expr *const *each, const fv_expr **guard, const fv_expr **mask) {
     bool proved = true;
@@ -238,7 +264,8 @@ static bool inside(fl *f, const fv_obj *ref, const fv_expr *const *each, const f
     }
     return proved;
 }
-/* In the block of a transposing map, a read that is far apart by lane and consecutive along the block; NULL: it is not so. */
+/* In the block of a transposing map, a read that is far apart by lane and consecutive along the block; NULL: it is not
+ * so. */
 static const fv_expr *turned(fl *f, const fv_expr *e, const access *a) {
     const fv_expr *each[FV_MAX_AXES], *by_lane, *rest;
     int64_t coef, i;
@@ -252,7 +279,8 @@ static const fv_expr *turned(fl *f, const fv_expr *e, const access *a) {
     if (!fv_is_int(fv_sub(f->ctx, a->offset, start), &i) || i != f->turn.i) return NULL;
     return fl_turned(f, a->mem, start, i);
 }
-/* Where the lanes run along a row of unit stride: how far right a vector may start so that it ends inside the row, whatever is added to the lanes' own index. */
+/* Where the lanes run along a row of unit stride: how far right a vector may start so that it ends inside the row,
+ * whatever is added to the lanes' own index. */
 static void find_room(fl *f, const fv_tensor *t, const fv_expr *const *each, access *a) {
     int row = -1;
     for (int j = 0; j < t->obj.rank; j++) {
@@ -276,7 +304,7 @@ const fv_expr *fl_read(fl *f, const fv_expr *e) {
     a.offset = fl_offset(f, ref, e->arg, each);
     if (!a.slack) find_room(f, (const fv_tensor *)ref, each, &a);
     bool proved = inside(f, ref, each, &guard, &mask);
-    if (b && !proved) {                                 /* scratch may be read anywhere: what is read at excluded points is dropped */
+    if (b && !proved) { /* scratch may be read anywhere: what is read at excluded points is dropped */
         fv_range r = fl_range(f, a.offset);
         proved = r.lo >= 0 && r.hi < b->mem->count;
     }
@@ -290,9 +318,10 @@ const fv_expr *fl_read(fl *f, const fv_expr *e) {
     const fv_expr *v = turned(f, e, &a);
     if (!v) v = load(f, &a);
     if (!fill || (!cond_guard && !cond_mask)) return v;
-    bool is_zero = (fill->op == FV_X_INT && !fill->i) || (fill->op == FV_X_FLOAT && !(fill->f < 0) && !(fill->f > 0) && !(fill->f != fill->f));
-    if (is_zero && !cond_mask && v->op == FV_X_VAR) return v;                   /* a guarded or masked load gives 0 elsewhere */
-    if (v->lanes > 1 && cond_mask && a.fill) return v;                          /* masked: filled already */
+    bool is_zero = (fill->op == FV_X_INT && !fill->i) ||
+                   (fill->op == FV_X_FLOAT && !(fill->f < 0) && !(fill->f > 0) && !(fill->f != fill->f));
+    if (is_zero && !cond_mask && v->op == FV_X_VAR) return v; /* a guarded or masked load gives 0 elsewhere */
+    if (v->lanes > 1 && cond_mask && a.fill) return v;        /* masked: filled already */
     const fv_expr *c = cond_guard;
     if (cond_mask) {
         const fv_expr *m = fl_vector(f, cond_mask);

@@ -1,8 +1,14 @@
-/* Axes, scalars and buffers of a tile kernel as expressions of the flat text. Invariant: a tile axis' base is written as tile * counter (plus
- * the loop's lower bound), so that quotients and remainders by the tile fold; every name of the tile text keeps its name. */
+/* Axes, scalars and buffers of a tile kernel as expressions of the flat text. Invariant: a tile axis' base is written
+ * as tile * counter (plus the loop's lower bound), so that quotients and remainders by the tile fold; every name of the
+ * tile text keeps its name. */
 #include "kernel/flatten.h"
 
-fv_str fl_fresh(fl *f, const char *stem) { return fv_internf(f->ctx, "%s.%d", stem, f->names++); }
+fv_str fl_fresh(fl *f, const char *stem) {
+    fv_str name;
+    do name = fv_internf(f->ctx, "%s.%d", stem, f->names++);
+    while (fv_kernel_axis(f->k, name, NULL));           /* an axis may bear such a name */
+    return name;
+}
 const fv_expr *fl_simple(fl *f, const fv_expr *e) { return fv_simplify(f->ctx, &f->facts, e); }
 fv_range fl_range(fl *f, const fv_expr *e) { return fv_range_of(&f->facts, e); }
 
@@ -25,8 +31,12 @@ static void bind(fl *f, fv_str name, const fv_expr *to) {
     fv_binding b = {fv_var(f->ctx, name, FV_I32), to};
     fv_push(f->ctx, f->bind, f->n_bind, f->cap_bind, b);
 }
-static bool is_read(const fv_expr *e, void *user) { (void)user; return e->op == FV_X_READ; }
-/* A bound in flat names. One that reads memory is a name of its own, which `fl_define_bounds` binds where the structure stands. */
+static bool is_read(const fv_expr *e, void *user) {
+    (void)user;
+    return e->op == FV_X_READ;
+}
+/* A bound in flat names. One that reads memory is a name of its own, which `fl_define_bounds` binds where the structure
+ * stands. */
 static const fv_expr *bound(fl *f, const fv_expr *e, fv_str axis, const char *suffix) {
     if (!fv_visit(e, is_read, NULL)) return fl_simple(f, fl_index(f, e, false));
     const fv_expr *v = fv_var(f->ctx, fv_internf(f->ctx, "%s.%s", fv_cstr(f->ctx, axis), suffix), FV_I32);
@@ -41,7 +51,9 @@ static void define(fl *f, const fv_expr *e, fv_str axis, const char *suffix) {
     l->name = fv_internf(f->ctx, "%s.%s", fv_cstr(f->ctx, axis), suffix);
     l->expr = v;
 }
-const fv_expr *fl_lower(fl *f, const fv_tile_axis *t) { return t->base ? bound(f, t->base, t->name, "lo") : fv_int(f->ctx, 0); }
+const fv_expr *fl_lower(fl *f, const fv_tile_axis *t) {
+    return t->base ? bound(f, t->base, t->name, "lo") : fv_int(f->ctx, 0);
+}
 const fv_expr *fl_upper(fl *f, const fv_tile_axis *t) { return bound(f, t->limit, t->name, "hi"); }
 void fl_define_bounds(fl *f, const fv_tile_axis *t) {
     define(f, t->base, t->name, "lo");
@@ -64,7 +76,8 @@ static void known_counts(fl *f, fl_axis *a, int64_t span) {
     if (span % a->tile) a->known[a->n_known++] = span % a->tile;
     a->whole = a->n_known == 1 && a->known[0] == a->tile;
     int64_t least = a->known[a->n_known - 1];
-    a->count = a->n_known == 1 ? fv_int(f->ctx, a->known[0]) : fv_var(f->ctx, fv_internf(f->ctx, "%s.n", fv_cstr(f->ctx, a->name)), FV_I32);
+    a->count = a->n_known == 1 ? fv_int(f->ctx, a->known[0])
+                               : fv_var(f->ctx, fv_internf(f->ctx, "%s.n", fv_cstr(f->ctx, a->name)), FV_I32);
     if (a->n_known == 2) fv_facts_add(f->ctx, &f->facts, a->count, least, a->tile);
 }
 static void unknown_count(fl *f, fl_axis *a, int64_t least) {
@@ -93,7 +106,8 @@ static void for_axis(fl *f, const fv_tile_axis *t) {
     const fv_expr *lo = bound(f, t->base, t->name, "lo"), *hi = bound(f, t->limit, t->name, "hi");
     fv_range rl = fl_range(f, lo), rh = fl_range(f, hi);
     if (!t->tile) {
-        fv_facts_add(f->ctx, &f->facts, fv_var(f->ctx, t->name, FV_I32), rl.lo, rh.hi >= FV_RANGE_MAX ? FV_RANGE_MAX : rh.hi - 1);
+        fv_facts_add(f->ctx, &f->facts, fv_var(f->ctx, t->name, FV_I32), rl.lo,
+                     rh.hi >= FV_RANGE_MAX ? FV_RANGE_MAX : rh.hi - 1);
         return;
     }
     fl_axis *a = declare(f, t);
@@ -134,8 +148,13 @@ static void note_buffer(fl *f, const fv_obj *o, const fv_stmt *by) {
         b->b = (const fv_buffer *)o;
         b->lane = o->rank - 1;
         b->mem = FV_NEW(f->ctx, fv_memory);
-        b->mem->obj = (fv_obj){.kind = FV_OBJ_BUFFER, .name = o->name, .type = o->type, .rank = 1,
-                               .ranged = o->ranged, .lo = o->lo, .hi = o->hi};
+        b->mem->obj = (fv_obj){.kind = FV_OBJ_BUFFER,
+                               .name = o->name,
+                               .type = o->type,
+                               .rank = 1,
+                               .ranged = o->ranged,
+                               .lo = o->lo,
+                               .hi = o->hi};
         b->mem->space = FV_SPACE_LOCAL;
         b->mem->lanes = 1;
         fv_push(f->ctx, f->buffer, f->n_buffers, f->cap_buffers, b);
@@ -146,7 +165,10 @@ static void note_buffer(fl *f, const fv_obj *o, const fv_stmt *by) {
 static void let_fact(fl *f, const fv_stmt *s) {
     if (s->expr->type != FV_I32 && s->expr->type != FV_BOOL) return;
     const fv_expr *var = fv_var(f->ctx, s->name, s->expr->type);
-    if (s->ranged) { fv_facts_add(f->ctx, &f->facts, var, s->lo, s->hi); return; }
+    if (s->ranged) {
+        fv_facts_add(f->ctx, &f->facts, var, s->lo, s->hi);
+        return;
+    }
     const fv_expr *e = s->expr;
     fv_range r = fv_range_of(&f->facts, fv_subst(f->ctx, e, f->bind, f->n_bind));
     if (r.lo > FV_RANGE_MIN || r.hi < FV_RANGE_MAX) fv_facts_add(f->ctx, &f->facts, var, r.lo, r.hi);
@@ -155,9 +177,13 @@ static bool visit(fv_stmt *s, void *user) {
     fl *f = user;
     f->loc = s->loc;
     switch (s->kind) {
-    case FV_S_GRID: for (int j = 0; j < s->n_axes; j++) grid_axis(f, &s->axis[j]); break;
+    case FV_S_GRID:
+        for (int j = 0; j < s->n_axes; j++) grid_axis(f, &s->axis[j]);
+        break;
     case FV_S_FOR: for_axis(f, &s->axis[0]); break;
-    case FV_S_AXIS: for (int j = 0; j < s->n_axes; j++) plain_axis(f, &s->axis[j]); break;
+    case FV_S_AXIS:
+        for (int j = 0; j < s->n_axes; j++) plain_axis(f, &s->axis[j]);
+        break;
     case FV_S_LET: let_fact(f, s); break;
     case FV_S_ALLOC: note_buffer(f, &s->buffer->obj, s); break;
     case FV_S_IF: break;
@@ -194,7 +220,7 @@ void fl_count(fl *f, fl_axis *a) {
 int fl_stmt_axes(const fl *f, const fv_stmt *s, fl_axis **out, int *n_free) {
     fv_str names[FV_MAX_AXES];
     int n = fv_stmt_free(s, names), m = 0;
-    if (s->kind == FV_S_STORE) {                        /* axes that only the value reads cannot be: law (i) */
+    if (s->kind == FV_S_STORE) { /* axes that only the value reads cannot be: law (i) */
         n = 0;
         for (int j = 0; j < s->target->rank; j++) n = fv_axes_of(s->index[j], names, n, FV_MAX_AXES);
     }

@@ -1,10 +1,16 @@
-/* Scans and sorted lists: their points depend on the ones before, so they run in order: loops over the free axes (one of them in the lanes), a serial
- * loop along the scanned or ranked axes, state in registers or in the list itself. */
+/* Scans and sorted lists: their points depend on the ones before, so they run in order: loops over the free axes (one
+ * of them in the lanes), a serial loop along the scanned or ranked axes, state in registers or in the list itself. */
 #include "kernel/flatten.h"
 
 #include <math.h>
 
-typedef struct { const fv_stmt *s; fl_axis *along; fv_memory *acc, *index; int n_over; fl_axis *over[FV_MAX_AXES]; } job;
+typedef struct {
+    const fv_stmt *s;
+    fl_axis *along;
+    fv_memory *acc, *index;
+    int n_over;
+    fl_axis *over[FV_MAX_AXES];
+} job;
 
 static const fv_expr *wide(fl *f, const fv_expr *v, int lanes) {
     return v->lanes == lanes ? v : fv_make(f->ctx, FV_X_SPLAT, v->type, lanes, 0, NULL, &v, 1);
@@ -15,7 +21,7 @@ static const fv_expr *condition(fl *f, const fv_stmt *s) {
     return s->where ? fl_simple(f, fl_index(f, s->where, false)) : fv_bool(f->ctx, true);
 }
 
-/* -- Scan ---------------------------------------------------------------------------------------------------------------- */
+/* -- Scan -------------------------------------------------------------------------------------------------------- */
 static void scan_point(fl *f, job *j) {
     const fv_stmt *s = j->s;
     const fv_expr *c = condition(f, s), *before = fl_let(f, "before", fl_reg(f, j->acc, 0));
@@ -50,11 +56,12 @@ static void scan_row(fl *f, void *user) {
     l->body = body.first;
 }
 
-/* -- Top k ------------------------------------------------------------------------------------------------------------------ */
+/* -- Top k ------------------------------------------------------------------------------------------------------- */
 /* Is (x, xi) before (v, vi)? Greater values first, NaN last, ties to the lower index. */
 static const fv_expr *before(fl *f, const fv_expr *x, const fv_expr *xi, const fv_expr *v, const fv_expr *vi) {
     fv_ctx *c = f->ctx;
-    const fv_expr *more = fv_op2(c, FV_X_LT, v, x), *lower = fv_op2(c, FV_X_LT, xi, vi), *tie = fv_op2(c, FV_X_EQ, x, v);
+    const fv_expr *more = fv_op2(c, FV_X_LT, v, x), *lower = fv_op2(c, FV_X_LT, xi, vi),
+                  *tie = fv_op2(c, FV_X_EQ, x, v);
     if (fv_type_is_float(x->type)) {
         const fv_expr *nx = fv_op1(c, FV_X_ISNAN, x), *nv = fv_op1(c, FV_X_ISNAN, v);
         more = fv_op2(c, FV_X_OR, more, fv_op2(c, FV_X_AND, nv, fv_op1(c, FV_X_NOT, nx)));

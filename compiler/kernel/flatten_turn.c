@@ -1,6 +1,7 @@
-/* Transposed blocks. A read whose addresses are far apart along the lanes but consecutive along another axis of the block: as many rows as there are
- * lanes are loaded along that axis and transposed in registers, once for all points of the block. Invariant: row l is loaded only if lane l is
- * valid; the block is as wide as a vector, so that a row holds valid points only. */
+/* Transposed blocks. A read whose addresses are far apart along the lanes but consecutive along another axis of the
+ * block: as many rows as there are lanes are loaded along that axis and transposed in registers, once for all points of
+ * the block. Invariant: row l is loaded only if lane l is valid; the block is as wide as a vector, so that a row holds
+ * valid points only. */
 #include "kernel/flatten.h"
 
 static const fv_expr *zero_row(fl *f) {
@@ -9,7 +10,8 @@ static const fv_expr *zero_row(fl *f) {
 }
 static const fv_expr *row(fl *f, const fv_obj *mem, const fv_expr *offset, const fv_expr *valid, int64_t l) {
     fv_binding b = {f->lane_leaf, fv_int(f->ctx, l)};
-    const fv_expr *at = fl_simple(f, fv_subst(f->ctx, offset, &b, 1)), *v = valid ? fl_simple(f, fv_subst(f->ctx, valid, &b, 1)) : NULL;
+    const fv_expr *at = fl_simple(f, fv_subst(f->ctx, offset, &b, 1)),
+                  *v = valid ? fl_simple(f, fv_subst(f->ctx, valid, &b, 1)) : NULL;
     if (v && fv_is_false(v)) return zero_row(f);
     bool sure = fv_is_true(v);
     const fv_expr *arg[3] = {at, fv_int(f->ctx, 0), v};
@@ -36,7 +38,9 @@ const fv_expr *fl_turned(fl *f, const fv_obj *mem, const fv_expr *offset, int64_
     if (found) return found;
     if (f->vl > 64 || (f->vl & (f->vl - 1))) return NULL;
     fv_binding b = {f->lane_leaf, fv_int(f->ctx, 0)};
-    if (fl_by_lane(f, fv_subst(f->ctx, offset, &b, 1)) || (f->valid && fl_by_lane(f, fv_subst(f->ctx, f->valid, &b, 1)))) return NULL;
+    if (fl_by_lane(f, fv_subst(f->ctx, offset, &b, 1)) ||
+        (f->valid && fl_by_lane(f, fv_subst(f->ctx, f->valid, &b, 1))))
+        return NULL;
     for (int l = 0; l < f->vl; l++) r[l] = row(f, mem, offset, f->valid, l);
     for (int s = 1; s < f->vl; s *= 2)
         for (int l = 0; l < f->vl; l++) {
@@ -51,7 +55,8 @@ const fv_expr *fl_turned(fl *f, const fv_obj *mem, const fv_expr *offset, int64_
 
 /* The axis along which a read that is far apart by lane is consecutive; NULL: none that fills a vector. */
 fl_axis *fl_turn_along(fl *f, const fv_expr *e, fl_axis *lane, fl_axis *const *axes, int n) {
-    if (!lane || lane->tile < 4 || e->i || e->ref->type != FV_F32 || fl_operand_class(f, e, lane) < FL_STRIDED) return NULL;
+    if (!lane || lane->tile < 4 || e->i || e->ref->type != FV_F32 || fl_operand_class(f, e, lane) < FL_STRIDED)
+        return NULL;
     const fv_expr *off = fl_symbolic_offset(f, e->ref, e->arg, lane), *rest;
     for (int j = 0; j < n; j++) {
         int64_t coef;
@@ -61,7 +66,11 @@ fl_axis *fl_turn_along(fl *f, const fv_expr *e, fl_axis *lane, fl_axis *const *a
     return NULL;
 }
 /* The axis along which a group of maps may read transposed blocks; NULL: none. */
-typedef struct { fl *f; const fl_group *g; fl_axis *axis; } search;
+typedef struct {
+    fl *f;
+    const fl_group *g;
+    fl_axis *axis;
+} search;
 static bool far_apart(const fv_expr *e, void *user) {
     search *s = user;
     if (e->op == FV_X_READ) s->axis = fl_turn_along(s->f, e, s->g->lane, s->g->axis, s->g->n_axes);

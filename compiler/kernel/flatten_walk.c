@@ -1,5 +1,6 @@
-/* Walk of a tile kernel's structures: the grid becomes one loop over programs, `for` a serial loop, conditions are made uniform. Invariant: what
- * fv_flatten_cpu returns stores every element of every target exactly as the tile kernel's meaning says, up to rounding. */
+/* Walk of a tile kernel's structures: the grid becomes one loop over programs, `for` a serial loop, conditions are made
+ * uniform. Invariant: what fv_flatten_cpu returns stores every element of every target exactly as the tile kernel's
+ * meaning says, up to rounding. */
 #include "kernel/flatten.h"
 
 #include <stdarg.h>
@@ -17,7 +18,7 @@ void fl_refuse(fl *f, const char *format, ...) {
     f->failed = true;
 }
 
-/* -- Grid ------------------------------------------------------------------------------------------------------------ */
+/* -- Grid -------------------------------------------------------------------------------------------------------- */
 static void let(fl *f, fv_str name, const fv_expr *e) {
     fv_flat *l = fl_emit(f, FV_L_LET);
     l->name = name;
@@ -74,7 +75,7 @@ static void grid(fl *f, const fv_stmt *s) {
     loop->body = body.first;
 }
 
-/* -- Loops and scalars -------------------------------------------------------------------------------------------------- */
+/* -- Loops and scalars ------------------------------------------------------------------------------------------- */
 static void loop(fl *f, const fv_stmt *s) {
     const fv_tile_axis *t = &s->axis[0];
     fl_define_bounds(f, t);
@@ -106,8 +107,12 @@ static void scalar(fl *f, const fv_stmt *s) {
     l->expr = v;
 }
 
-/* -- Conditions ---------------------------------------------------------------------------------------------------------- */
-typedef struct { const fv_expr *p; fv_memory *flag; bool all; } flag_job;
+/* -- Conditions -------------------------------------------------------------------------------------------------- */
+typedef struct {
+    const fv_expr *p;
+    fv_memory *flag;
+    bool all;
+} flag_job;
 static void flag_point(fl *f, void *user) {
     flag_job *j = user;
     const fv_expr *p = fl_value(f, j->p), *old = fl_reg(f, j->flag, 0), *valid = fl_valid(f);
@@ -136,16 +141,23 @@ static const fv_expr *condition_parts(fl *f, const fv_expr *e) {
     if (e->op == FV_X_NOT) return fv_op1(f->ctx, FV_X_NOT, a);
     return fv_op2(f->ctx, e->op, a, condition(f, e->arg[1]));
 }
-static bool is_flag(const fv_expr *e, void *user) { (void)user; return e->op == FV_X_ANY || e->op == FV_X_ALL; }
+static bool is_flag(const fv_expr *e, void *user) {
+    (void)user;
+    return e->op == FV_X_ANY || e->op == FV_X_ALL;
+}
 static const fv_expr *condition(fl *f, const fv_expr *e) {
     if (is_flag(e, NULL)) return over_points(f, e);
-    if ((e->op == FV_X_AND || e->op == FV_X_OR || e->op == FV_X_NOT) && fv_visit(e, is_flag, NULL)) return condition_parts(f, e);
+    if ((e->op == FV_X_AND || e->op == FV_X_OR || e->op == FV_X_NOT) && fv_visit(e, is_flag, NULL))
+        return condition_parts(f, e);
     return fl_value(f, e);
 }
 static void branch(fl *f, const fv_stmt *s) {
     const fv_expr *c = condition(f, s->expr);
     if (c->op == FV_X_INT && !c->i) return;
-    if (c->op == FV_X_INT) { fl_statements(f, s->body); return; }
+    if (c->op == FV_X_INT) {
+        fl_statements(f, s->body);
+        return;
+    }
     fv_flat *l = fl_emit(f, FV_L_IF);
     l->expr = c;
     fv_flats body = {0};
@@ -155,7 +167,7 @@ static void branch(fl *f, const fv_stmt *s) {
     l->body = body.first;
 }
 
-/* -- Statements ----------------------------------------------------------------------------------------------------------- */
+/* -- Statements -------------------------------------------------------------------------------------------------- */
 static void group(fl *f, fl_group *g) {
     if (g->n_body && !fl_nest(f, g)) f->failed = true;
 }
@@ -200,13 +212,16 @@ static void structure(fl *f, const fv_stmt *s) {
 }
 void fl_statements(fl *f, const fv_stmt *s) {
     while (s && !f->failed) {
-        if (fv_stmt_is_op(s)) { s = statement(f, s); continue; }
+        if (fv_stmt_is_op(s)) {
+            s = statement(f, s);
+            continue;
+        }
         structure(f, s);
         s = s->next;
     }
 }
 
-/* -- Entry ------------------------------------------------------------------------------------------------------------- */
+/* -- Entry ------------------------------------------------------------------------------------------------------- */
 static fl *start(const fv_kernel *k, const fv_schedule *s, const fv_target *t) {
     fv_ctx *ctx = k->ctx;
     fl *f = FV_NEW(ctx, fl);
@@ -237,7 +252,9 @@ static fl *fuse(fl *f) {
         for (int i = 0; i < e->n && i < FV_MAX_AXES; i++) names[i] = e->item[i].name;
         const fv_kernel *k = fl_fuse(f, names, e->n);
         if (k) f = start(k, f->s, f->t);
-        else fl_refuse(f, "fuse.%s: its axes do not always occur together, or one has a ragged tile", fv_cstr(f->ctx, e->subject));
+        else
+            fl_refuse(f, "fuse.%s: its axes do not always occur together, or one has a ragged tile",
+                      fv_cstr(f->ctx, e->subject));
     }
     for (fv_str pair[2]; f->vl > 1 && !asked && !f->failed && fl_fuse_candidate(f, pair);) {
         const fv_kernel *k = fl_fuse(f, pair, 2);

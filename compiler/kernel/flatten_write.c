@@ -1,10 +1,11 @@
-/* Stores: of a buffer at its own axes, of a tensor at an index map. Invariant: a buffer's padding may be written (no valid point lies there), a
- * tensor's elements only by valid lanes. */
+/* Stores: of a buffer at its own axes, of a tensor at an index map. Invariant: a buffer's padding may be written (no
+ * valid point lies there), a tensor's elements only by valid lanes. */
 #include "kernel/flatten.h"
 
 const fv_expr *fl_convert(fl *f, const fv_expr *v, fv_type to) {
     if (v->type == to) return v;
-    if (to == FV_BOOL) return fv_op2(f->ctx, FV_X_NE, v, fv_type_is_float(v->type) ? fv_float(f->ctx, 0) : fv_int(f->ctx, 0));
+    if (to == FV_BOOL)
+        return fv_op2(f->ctx, FV_X_NE, v, fv_type_is_float(v->type) ? fv_float(f->ctx, 0) : fv_int(f->ctx, 0));
     if (!fv_type_is_float(to)) {
         if (v->type != FV_BOOL) return fv_op1(f->ctx, FV_X_FLOOR, v);
         return fv_op3(f->ctx, FV_X_WHERE, v, fv_int(f->ctx, 1), fv_int(f->ctx, 0));
@@ -26,8 +27,9 @@ static fv_flat *place(fl *f, const fv_expr *offset, const fv_expr *v, const fv_e
     const fv_expr *by_lane, *rest;
     int64_t coef;
     if (!f->lane) return store(f, offset, v);
-    if (!fl_by_lane(f, offset)) {                       /* one element for all lanes: the index ignores the lane, so there is one lane */
-        if (v->lanes > 1) v = fv_make(f->ctx, FV_X_EXTRACT, v->type, 1, 0, NULL, (const fv_expr *[]){v, fv_int(f->ctx, 0)}, 2);
+    if (!fl_by_lane(f, offset)) { /* one element for all lanes: the index ignores the lane, so there is one lane */
+        if (v->lanes > 1)
+            v = fv_make(f->ctx, FV_X_EXTRACT, v->type, 1, 0, NULL, (const fv_expr *[]){v, fv_int(f->ctx, 0)}, 2);
         return store(f, offset, v);
     }
     fl_class c = fl_classify(f, offset, &by_lane, &rest, &coef);
@@ -60,7 +62,8 @@ void fl_write(fl *f, const fl_buffer *b, const fv_expr *offset, const fv_expr *v
     fl_forget(f, &b->mem->obj);
     if (b->b->obj.type == FV_F16 || b->b->obj.type == FV_BF16 || !whole) return;
     if (c == FL_SCALAR && v->lanes > 1) return;
-    const fv_expr *key = fv_make(f->ctx, FV_X_LOAD, b->b->obj.type, c == FL_CONTIGUOUS ? f->vl : 1, 0, &b->mem->obj, &rest, 1);
+    const fv_expr *key =
+        fv_make(f->ctx, FV_X_LOAD, b->b->obj.type, c == FL_CONTIGUOUS ? f->vl : 1, 0, &b->mem->obj, &rest, 1);
     fl_remember(f, key, v, &b->mem->obj);
 }
 void fl_store_buffer(fl *f, fl_buffer *b, const fv_expr *v) { fl_write(f, b, fl_buffer_offset(f, b), v); }

@@ -1,18 +1,18 @@
-/* Keys first (language.md section 8, re-association): an attend without a softmax whose score is the product of q and k,
- * times factors of the query, is (q k^T) v = q (k^T v). The sum over the keys is made once, not once per query:
+/* Keys first (language.md section 8, re-association): an attend without a softmax whose score is the product of q and
+ * k, times factors of the query, is (q k^T) v = q (k^T v). The sum over the keys is made once, not once per query:
  *
  *     S[d, e] = sum_t k[t, d] v[t, e]      z[d] = sum_t k[t, d]
  *     out[q, e] = w(q) f(q) sum_d q[d] S[d, e] / D(f(q) sum_d q[d] z[d])
  *
- * f: the factors of the score, w: those of the weight, D: the normaliser (max with its floor, or plus its eps; none: 1).
- * Exact but for rounding: the same products, added in another order. Invariant: nothing here depends on a key but k and
- * v, and every pair exists. */
+ * f: the factors of the score, w: those of the weight, D: the normaliser (max with its floor, or plus its eps; none:
+ * 1). Exact but for rounding: the same products, added in another order. Invariant: nothing here depends on a key but k
+ * and v, and every pair exists. */
 #include "lower/expand.h"
 
 #include <string.h>
 
 /* -- The factors of a linear expression
- * ------------------------------------------------------------------------------------------------------------------- */
+ * --------------------------------------------------------------------------------------------------------------- */
 typedef struct {
     const lower_rebuild *k;
     const fv_value *of; /* a placeholder: raw, or p */
@@ -69,7 +69,7 @@ static const fv_expr *factor_of(const lower_rebuild *k, const fv_value *v, const
 }
 
 /* -- When
- * ------------------------------------------------------------------------------------------------------------------- */
+ * --------------------------------------------------------------------------------------------------------------- */
 static bool is_dot(const fv_attend_node *a, fv_str axis) { return fv_axis_find(a->dot, a->n_dot, axis) >= 0; }
 bool lower_keys_first(const lower_rebuild *k, const fv_node *n) {
     const fv_attend_node *a = &n->u.attend;
@@ -95,7 +95,7 @@ bool lower_keys_first(const lower_rebuild *k, const fv_node *n) {
 }
 
 /* -- How
- * ------------------------------------------------------------------------------------------------------------------- */
+ * --------------------------------------------------------------------------------------------------------------- */
 typedef struct {
     fv_axis axis[FV_MAX_AXES];
     int n;

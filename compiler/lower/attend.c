@@ -23,6 +23,10 @@ static bool steps_over_keys(const fv_attend_node *a) {
     }
     return true;
 }
+static bool reads_placeholder(const fv_expr *e, void *user) {
+    (void)user;
+    return e->op == FV_X_READ && e->ref->kind == FV_OBJ_VALUE && fv_value_of(e->ref)->node->op == FV_NODE_PLACEHOLDER;
+}
 static bool inner_reduction(const lower *l, const fv_node *anchor) {
     for (int i = 0; i < anchor->id; i++) {
         const fv_node *n = l->g->node[i];
@@ -64,12 +68,22 @@ static bool read_set(attend *x, const fv_attend_set *s, attend_set *out) {
         const fv_expr *yes = o.value->type == FV_BOOL ? o.value : fv_op2(c, FV_X_NE, o.value, fv_int(c, 0));
         out->exists = fv_and(c, out->exists, fv_and(c, o.exists, yes));
     }
-    if (out->exists) out->exists = fv_simplify(c, &out->facts, out->exists);
-    if (fv_is_true(out->exists)) out->exists = NULL;
     if (s->n_scores > ATTEND_MAX_SCORES) return refuse(l, x->anchor, "more scores than three");
     out->n_scores = s->n_scores;
-    for (int i = 0; i < s->n_scores; i++) out->score[i] = lower_value_at_self(l, &out->facts, s->score[i]).value;
-    if (s->weight) out->weight = lower_value_at_self(l, &out->facts, s->weight).value;
+    for (int i = 0; i < s->n_scores; i++) {             /* a pair without one of its scores is no pair */
+        lower_pair p = lower_value_at_self(l, &out->facts, s->score[i]);
+        out->score[i] = p.value;
+        out->exists = fv_and(c, out->exists, p.exists);
+    }
+    if (s->weight) {
+        lower_pair p = lower_value_at_self(l, &out->facts, s->weight);
+        if (p.exists) return refuse(l, x->anchor, "a weight may be absent where its pair is not");
+        out->weight = p.value;
+    }
+    if (out->exists) out->exists = fv_simplify(c, &out->facts, out->exists);
+    if (fv_is_true(out->exists)) out->exists = NULL;
+    if (out->exists && fv_visit(out->exists, reads_placeholder, NULL))
+        return refuse(l, x->anchor, "whether a pair exists depends on its score");
     return true;
 }
 bool lower_attend_read(lower *l, const fv_node *anchor, const fv_node *final, attend *x) {
@@ -122,22 +136,36 @@ bool lower_attend_enumerates(const attend *x, const fv_axis *a) {
     }
     return w.used;
 }
-/* Every read of keys and values that mentions the axis mentions it alone. */
+/* Every read of keys and values that mentions the axis mentions it alone, or beside axes that are no query's and no
+ * key's (a head of merged channels: head * d + channel). */
 typedef struct {
+    const attend *x;
+    const attend_set *set;
     const fv_expr *leaf;
     bool inside;
 } alone_walk;
+static bool beside(const alone_walk *w, const fv_expr *e) {
+    int64_t coef;
+    const fv_expr *rest;
+    if (w->set->listed || !fv_split_affine(w->x->l->ctx, e, w->leaf, &coef, &rest)) return true;
+    for (int i = 0; i < w->x->n_q; i++)
+        if (fv_uses_axis(rest, w->x->q[i].name)) return true;
+    for (int i = 0; i < w->set->set->n_over; i++)
+        if (fv_uses_axis(rest, w->set->set->over[i].name)) return true;
+    return false;
+}
 static bool index_mixes(const fv_expr *e, void *user) {
     alone_walk *w = user;
     if (e->op != FV_X_READ) return false;
     for (int i = 0; i < e->n; i++)
-        if (e->arg[i] != w->leaf && fv_uses(e->arg[i], w->leaf)) w->inside = true;
+        if (e->arg[i] != w->leaf && fv_uses(e->arg[i], w->leaf) && beside(w, e->arg[i])) w->inside = true;
     return w->inside;
 }
 bool lower_attend_batch(const attend *x, const fv_axis *a) {
     if (!lower_attend_enumerates(x, a)) return false;
-    alone_walk w = {fv_axis_ref(x->l->ctx, a->name), false};
+    alone_walk w = {.x = x, .leaf = fv_axis_ref(x->l->ctx, a->name)};
     for (int i = 0; i < x->n_sets; i++) {
+        w.set = &x->set[i];
         if (x->set[i].k.value) fv_visit(x->set[i].k.value, index_mixes, &w);
         if (x->set[i].v.value) fv_visit(x->set[i].v.value, index_mixes, &w);
     }

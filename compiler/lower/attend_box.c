@@ -62,6 +62,40 @@ static void online_loop(attend_program *p, fv_stmts *list) {
     loop->body = body.first;
 }
 
+/* Keys at places that an index tensor names are no product of two boxes, which would be blocked by itself: several keys
+ * (scores) and several queries (sums) at once hide the latency of one chain of sums. */
+static bool read_in_index(const fv_expr *e, void *user) {
+    (void)user;
+    return e->op == FV_X_READ;
+}
+static bool gathers(const fv_expr *e, void *user) {
+    (void)user;
+    for (int i = 0; e->op == FV_X_READ && i < e->n; i++)
+        if (fv_visit(e->arg[i], read_in_index, NULL)) return true;
+    return false;
+}
+static void gathered_nests(attend_program *p, int64_t tile, bool columns) {
+    attend *x = p->x;
+    fv_ctx *c = x->l->ctx;
+    const attend_set *s = &x->set[0];
+    const char *query = fv_cstr(c, p->tile[0]), *key = fv_cstr(c, p->key[0][0]);
+    int64_t lanes = x->l->t->lanes, vectors = (tile + lanes - 1) / lanes, spare = (x->l->t->registers - 4) / vectors;
+    fv_buf nest = {0};
+    if (p->qk.i && s->k.value && fv_visit(s->k.value, gathers, NULL)) {
+        fv_buf_printf(&nest, "%s~,%s/%lld!", query, key, (long long)(spare > 8 ? 8 : spare));
+        for (int i = 0; i < x->a->n_dot; i++) fv_buf_printf(&nest, ",%s", fv_cstr(c, x->a->dot[i].name));
+        fv_schedule_set_names(c, p->k.schedule, FV_F_NEST, fv_cstr(c, p->qk), nest.text);
+        nest.len = 0;
+    }
+    if (columns && fv_visit(s->v.value, gathers, NULL)) {
+        vectors = (x->e[0].extent + lanes - 1) / lanes;
+        spare = vectors < 4 ? (x->l->t->registers - 4) / vectors : 4;
+        fv_buf_printf(&nest, "%s~,%s/%lld!,%s", fv_cstr(c, p->value[0]), query,
+                      (long long)(spare > 8 ? 8 : spare > tile ? tile : spare), key);
+        fv_schedule_set_names(c, p->k.schedule, FV_F_NEST, fv_cstr(c, p->pv), nest.text);
+    }
+    fv_buf_dispose(&nest);
+}
 static void nests(attend_program *p, int64_t tile) {
     /* Products in registers: queries are lanes of the scores, value columns those of the sums. */
     attend *x = p->x;
@@ -77,7 +111,7 @@ static void nests(attend_program *p, int64_t tile) {
     if (x->n_e) fv_buf_printf(&lane, ",%s", fv_cstr(c, p->value[x->n_e - 1]));
     fv_schedule_set_names(c, p->k.schedule, FV_F_LANE, "", lane.text);
     fv_buf_dispose(&lane);
-    (void)tile;
+    if (x->n_sets == 1 && p->n_tile && p->n_key[0] == 1) gathered_nests(p, tile, columns);
 }
 
 /* Every query axis is read by a key index: tiles of queries against the hull of their keys, pairs outside a query's own
@@ -168,7 +202,7 @@ const char *lower_attend_box(attend *x) {
     const fv_value *out = x->final->result[0];
     lower_place_value(l, out, NULL);
     lower_kernel_begin(l, &p.k, "attend", "attend.box", x->anchor->loc, l->node[x->final->id].prepare);
-    if (resident) lower_attend_tables(x, tile, n_tile);
+    lower_attend_tables(x, tile, n_tile);
     for (int i = 0; i < n_point; i++) lower_grid(&p.k, point[i].name, 0, point[i].extent);
     p.query = lower_fuse(&p.k, tile, n_tile);
     if (n_tile == 1) p.query = (lower_fused){.axis = tile[0].name, .extent = tile[0].extent};

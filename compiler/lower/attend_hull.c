@@ -140,7 +140,8 @@ void attend_hull_declare(attend_program *p, const attend_hull *h) {
                               .tile = h->keys,
                               .base = fv_subst(c, h->start, &first, 1),
                               .limit = fv_addi(c, fv_subst(c, h->start, &final, 1), h->tap.extent)};
-    fv_facts_add(c, &k->facts, fv_axis_ref(c, h->y), 0, longest - 1);
+    fv_range reach = fv_range_of(&k->facts, h->start);  /* of starts; a border may let them leave the keys */
+    fv_facts_add(c, &k->facts, fv_axis_ref(c, h->y), reach.lo, reach.hi + h->tap.extent - 1);
     lower_inner_axis(k, h->y, h->keys, longest);
     p->tile[p->n_tile++] = h->i;
     /* Tap = y - start(i), where that is one. */

@@ -106,26 +106,27 @@ static int64_t step_of(int64_t n, int64_t most) {
     return (n + groups - 1) / groups;
 }
 /* Listed taps: unrolled whole, so that their coordinates are numbers. */
-static void list_nests(offset *o, const char *lane) {
+static void list_nests(offset *o) {
     attend_program *p = &o->p;
     attend *x = o->x;
     fv_ctx *c = x->l->ctx;
     long long n = (long long)x->set[0].set->over[0].extent;
     if (n > x->l->t->registers - 8 || x->n_e != 1) return;
     const char *tap = fv_cstr(c, p->key[0][0]);
+    const char *lane = fv_cstr(c, fv_internf(c, "%s/%d~", fv_cstr(c, o->lane.name), x->l->t->lanes)); /* one vector */
     fv_buf nest = {0};
     if (p->qk.i) {
-        fv_buf_printf(&nest, "%s~,%s/%lld!", lane, tap, n);
+        fv_buf_printf(&nest, "%s,%s/%lld!", lane, tap, n);
         for (int i = 0; i < x->a->n_dot; i++) fv_buf_printf(&nest, ",%s", fv_cstr(c, x->a->dot[i].name));
         fv_schedule_set_names(c, p->k.schedule, FV_F_NEST, fv_cstr(c, p->qk), nest.text);
         nest.len = 0;
     }
     if (p->sc.i) {
-        fv_buf_printf(&nest, "%s~,%s/%lld!", lane, tap, n);
+        fv_buf_printf(&nest, "%s,%s/%lld!", lane, tap, n);
         fv_schedule_set_names(c, p->k.schedule, FV_F_NEST, fv_cstr(c, p->sc), nest.text);
         nest.len = 0;
     }
-    fv_buf_printf(&nest, "%s~,%s/4!,%s/%lld!", lane, fv_cstr(c, p->value[0]), tap, n);
+    fv_buf_printf(&nest, "%s,%s/4!,%s/%lld!", lane, fv_cstr(c, p->value[0]), tap, n);
     fv_schedule_set_names(c, p->k.schedule, FV_F_NEST, fv_cstr(c, p->pv), nest.text);
     fv_buf_dispose(&nest);
 }
@@ -135,7 +136,7 @@ static void nests(offset *o) {
     fv_ctx *c = x->l->ctx;
     const char *lane = fv_cstr(c, o->lane.name), *row = fv_cstr(c, o->row.i);
     fv_schedule_set_names(c, p->k.schedule, FV_F_LANE, "", lane);
-    if (x->set[0].listed && x->n_sets == 1) list_nests(o, lane);
+    if (x->set[0].listed && x->n_sets == 1) list_nests(o);
     if (!o->has_row || x->n_sets != 1 || p->n_key[0] < 2 || x->n_e != 1) return;
     int64_t most = x->l->t->registers >= 32 ? 5 : 4;
     fv_str tap = p->key[0][p->n_key[0] - 1];
@@ -240,7 +241,11 @@ const char *lower_attend_offset(attend *x) {
         lower_grid(&p->k, x->q[i].name, 0, x->q[i].extent);
     }
     if (o.has_row) attend_hull_declare(p, &o.row);
-    int64_t lanes = o.lane.extent < l->t->lanes ? o.lane.extent : l->t->lanes;
+    /* Listed taps meet each key a few times only: a program that holds a whole row reads a line of memory once. */
+    int64_t lanes = l->t->lanes;
+    for (int i = 0; i < x->n_sets && !o.has_row; i++)
+        if (x->set[i].listed) lanes = 4 * l->t->lanes;
+    if (o.lane.extent < lanes) lanes = o.lane.extent;
     lower_grid(&p->k, o.lane.name, lanes, o.lane.extent);
     p->tile[p->n_tile++] = o.lane.name;
     for (int i = 0; i < x->n_sets; i++)

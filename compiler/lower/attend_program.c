@@ -41,6 +41,22 @@ static fv_stmt *write_stmt(attend_program *p, fv_stmts *list, fv_stmt_kind kind,
     }
     return s;
 }
+/* x * a and x / a with a constant a, of a product that has a constant already: one factor for both, and no division.
+ * The factor is rounded once more than the author's two steps were: docs/numerics.md. */
+static const fv_expr *gather_factors(fv_ctx *c, const fv_expr *e, void *user) {
+    (void)user;
+    if (e->type != FV_F32 || (e->op != FV_X_MUL && e->op != FV_X_DIV)) return e;
+    int at = e->arg[1]->op == FV_X_FLOAT ? 1 : e->op == FV_X_MUL && e->arg[0]->op == FV_X_FLOAT ? 0 : -1;
+    if (at < 0) return e;
+    const fv_expr *rest = e->arg[1 - at];
+    double factor = e->op == FV_X_DIV ? 1 / e->arg[at]->f : e->arg[at]->f;
+    int in = rest->op != FV_X_MUL ? -1 : rest->arg[1]->op == FV_X_FLOAT ? 1 : rest->arg[0]->op == FV_X_FLOAT ? 0 : -1;
+    if (in >= 0) {
+        factor *= rest->arg[in]->f;
+        rest = rest->arg[1 - in];
+    }
+    return isfinite(factor) && factor != 0 ? fv_mul(c, rest, fv_float(c, factor)) : e;
+}
 static const fv_expr *at(attend_program *p, const fv_buffer *b) { return lower_buffer_at(&p->k, b); }
 
 void attend_query(attend_program *p, fv_stmts *list) {
@@ -99,6 +115,7 @@ void attend_scores(attend_program *p, fv_stmts *list, int i) {
         if (raw) e = lower_replace_read(c, e, s->set->raw, raw);
         e = p->log2_scale[i] != 0 ? raw : attend_bind(p, i, e);
         if (log2e && p->log2_scale[i] == 0) e = fv_mul(c, e, fv_float(c, LOG2E));
+        e = fv_rewrite(c, e, gather_factors, NULL);
         fv_stmt *sc = write_stmt(p, list, FV_S_MAP, "sc", p->s[i][j], FV_W_SET, e, -1);
         if (i == 0 && j == 0) p->sc = sc->label;
         if (!s->exists) continue;

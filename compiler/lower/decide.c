@@ -172,7 +172,7 @@ static void decide_map(lower *l, const fv_node *n) {
     lower_node *d = &l->node[n->id];
     int cost = lower_map_cost(n);
     if (cost == 0 || n->result[0]->partial) return;     /* memory cannot say that an element is absent: it is computed where it is read */
-    if (d->prepare) {                                   /* where run-time work begins, a chain of cheap maps counts as a whole */
+    if (d->prepare) { /* where run-time work begins, a chain of cheap maps counts as a whole */
         inlined_cost whole = {l, cost, 1};
         if (meets_run_time(l, d)) fv_node_operands(n, add_cost, &whole);
         if (fv_value_count(n->result[0]) <= LOWER_PREPARE_ELEMENTS && whole.ops > 1) d->role = LOWER_STORED;

@@ -2,22 +2,12 @@
  * memory lets read as one are fused. */
 #include "lower/fuse.h"
 
-/* Axes of v by memory order, outermost first. */
-static int by_memory(const lower *l, const fv_value *v, int *out) {
-    for (int i = 0; i < v->obj.rank; i++) {
-        int j = i;
-        for (; j > 0 && l->place[v->id].stride[out[j - 1]] < l->place[v->id].stride[i]; j--) out[j] = out[j - 1];
-        out[j] = i;
-    }
-    return v->obj.rank;
-}
-
 /* Stores value, over the axes of `domain`, at `index` of v. */
 static void emit_store(lower *l, const char *name, fv_loc loc, double cost, const fv_value *v, const fv_axis *domain,
                        const fv_expr *const *index, const fv_expr *value) {
     lower_kernel k;
     lower_kernel_begin(l, &k, name, "map", loc, l->node[v->node->id].prepare);
-    int order[FV_MAX_AXES], rank = by_memory(l, v, order);
+    int order[FV_MAX_AXES], rank = lower_memory_order(l, v, order);
     for (int i = 0; i < rank; i++)
         fv_facts_add(l->ctx, &k.facts, fv_axis_ref(l->ctx, domain[i].name), 0, domain[i].extent - 1);
     lower_fusion u = {.n_exprs = 0};
@@ -50,15 +40,47 @@ static void emit_store(lower *l, const char *name, fv_loc loc, double cost, cons
     lower_kernel_end(&k);
 }
 
+/* The memory order of a value that the map reads point by point: its result follows it, whatever order its own axes
+ * came in. */
+typedef struct {
+    const lower *l;
+    const fv_value *v;
+    int order[FV_MAX_AXES];
+    bool found;
+} follow;
+static bool read_at_point(const fv_expr *e, void *user) {
+    follow *w = user;
+    if (w->found || e->op != FV_X_READ || e->ref->kind != FV_OBJ_VALUE) return w->found;
+    const fv_value *r = fv_value_of(e->ref);
+    if (r->obj.rank != w->v->obj.rank || !w->l->placed[r->id]) return false;
+    int at[FV_MAX_AXES], memory[FV_MAX_AXES];
+    bool used[FV_MAX_AXES] = {false};
+    for (int i = 0; i < r->obj.rank; i++) {              /* an axis of one point is read at 0 */
+        at[i] = -1;
+        for (int j = 0; j < w->v->obj.rank && at[i] < 0; j++)
+            if (!used[j] && (e->arg[i] == fv_axis_ref(w->l->ctx, w->v->axis[j].name) ||
+                             (r->axis[i].extent == 1 && w->v->axis[j].extent == 1)))
+                at[i] = j;
+        if (at[i] < 0) return false;
+        used[at[i]] = true;
+    }
+    lower_memory_order(w->l, r, memory);
+    for (int i = 0; i < r->obj.rank; i++) w->order[i] = at[memory[i]];
+    w->found = true;
+    return true;
+}
+
 void lower_emit_map(lower *l, const fv_node *final) {
     const fv_value *v = final->result[0];
-    lower_place_value(l, v, NULL);
     fv_facts f = {0};
     fv_value_facts(l->ctx, v, &f);
     /* The node itself is STORED: expand its content, not a READ of it. */
     l->node[final->id].role = LOWER_INLINE;
     lower_pair p = lower_value_at_self(l, &f, v);
     l->node[final->id].role = LOWER_STORED;
+    follow w = {.l = l, .v = v};
+    if (!l->node[final->id].prepare && !l->order[v->id]) fv_visit(p.value, read_at_point, &w);
+    lower_place_value(l, v, w.found ? w.order : NULL);
     if (p.exists) {
         fv_error(l->ctx, FV_E_ABSENT, final->loc, "%s may have absent elements and is stored; write :otherwise(value)",
                  lower_node_text(l, final));

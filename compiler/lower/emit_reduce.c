@@ -17,6 +17,7 @@ typedef struct {
     fv_axis lane[FV_MAX_AXES], row[FV_MAX_AXES], point[FV_MAX_AXES]; /* a partition of free */
     int n_lane, n_row, n_point;
     bool lane_reduced; /* lanes run over a reduced axis */
+    bool lanes_last;   /* lanes run along a map whose rows share the weights: its columns are the innermost loop */
     const fv_expr *out_address;
 } contraction;
 
@@ -177,12 +178,18 @@ static void choose_rows(contraction *x, int weight) {
         if (in_shared || rest[i].extent < 2) continue;
         if (best < 0 || guarded[i] >= guarded[best]) best = i; /* the last guarded one, else the last */
     }
+    /* None where lanes run along a depthwise map: rows that share the weights keep several sums in flight. */
+    bool share_weights = best < 0 && x->p.n == 2 && weight >= 0 && x->n_lane && !x->lane_reduced && x->n_over;
+    for (int i = 0; i < n && share_weights; i++)
+        if (rest[i].extent >= 2 && !reads_axis(x, weight, rest[i].name) && (best < 0 || guarded[i] >= guarded[best]))
+            best = i;
     if (best < 0) {
         memcpy(x->point, rest, sizeof *rest * (size_t)n);
         x->n_point = n;
         return;
     }
     x->row[x->n_row++] = rest[best];
+    if (share_weights) x->lanes_last = guarded[best] = true; /* alone: the map's own axes stay points */
     bool taken[FV_MAX_AXES] = {0};
     taken[best] = true;
     for (int i = best - 1; i >= 0 && !guarded[best]; i--) {
@@ -348,6 +355,10 @@ void lower_emit_reduce(lower *l, const fv_node *anchor, const fv_node *final) {
     x.out_address = lower_address(l, out, self);
     read_bodies(&x);
     int weight = x.p.n > 1 ? weight_factor(&x) : -1;
+    double points = (double)fv_value_count(anchor->result[0]);
+    for (int i = 0; i < x.n_over; i++) points *= (double)x.over[i].extent;
+    if (x.p.n > 1 && weight < 0)
+        lower_turn_operands(l, &x.facts, &x.p, x.out_address, x.free, x.n_free, points, anchor->loc);
     choose_lanes(&x, weight);
     choose_rows(&x, weight);
     order_over(&x, weight);
@@ -369,11 +380,13 @@ void lower_emit_reduce(lower *l, const fv_node *anchor, const fv_node *final) {
         weight < 0 || !only_in(&x, weight, x.lane[0].name); /* lanes occur in every operand: one vector per row */
     if (x.n_lane && !x.lane_reduced && elementwise && x.p.n > 1) nv = 1;
     int64_t panel = (int64_t)nv * l->t->lanes;
-    if (x.n_lane && !x.lane_reduced)
-        lower_grid(&k, lane.axis, panel < lane.extent || weight >= 0 ? panel : lane.extent, lane.extent);
+    bool lanes = x.n_lane && !x.lane_reduced;
+    int64_t lane_tile = panel < lane.extent || weight >= 0 ? panel : lane.extent;
+    if (lanes && !x.lanes_last) lower_grid(&k, lane.axis, lane_tile, lane.extent);
     for (int i = 0; i < x.n_point; i++) lower_grid(&k, x.point[i].name, 0, x.point[i].extent);
     int m_block = row_block(&x, nv, weight, elementwise);
     if (x.n_row) lower_grid(&k, row.axis, row_tile(row.extent, x.p.n > 1 ? 64 : 16), row.extent);
+    if (lanes && x.lanes_last) lower_grid(&k, lane.axis, lane_tile, lane.extent);
     for (int i = 0; i < x.n_over; i++) lower_axis(&k, x.over[i].name, x.over[i].extent);
 
     fv_str tile_axis[2];
@@ -425,8 +438,6 @@ void lower_emit_reduce(lower *l, const fv_node *anchor, const fv_node *final) {
         fv_schedule_set_names(c, k.schedule, FV_F_NEST, fv_cstr(c, mm->label), nest.text);
         fv_buf_dispose(&nest);
     }
-    double points = (double)fv_value_count(anchor->result[0]);
-    for (int i = 0; i < x.n_over; i++) points *= (double)x.over[i].extent;
     k.flops = points * (x.p.n > 1 ? 2 : 1);
     lower_kernel_end(&k);
 }

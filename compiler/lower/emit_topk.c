@@ -39,7 +39,6 @@ void lower_emit_topk(lower *l, const fv_node *n) {
     const fv_expr *x = lower_bind(&k, fv_subst(c, lower_apply_fused(&k, &key, p.value), &rename, 1)), *rank = x;
     if (!fv_type_is_float(x->type)) rank = fv_op1(c, FV_X_TOFLOAT, x);
     if (t->ascending) rank = fv_op1(c, FV_X_NEG, rank);
-    if (fv_type_is_float(x->type)) rank = fv_op3(c, FV_X_WHERE, fv_op1(c, FV_X_ISNAN, x), fv_float(c, -INFINITY), rank);
     fv_str axes[2] = {top};
     int n_axes = 1;
     if (n_rest) axes[n_axes++] = rest[n_rest - 1].name;
@@ -50,10 +49,10 @@ void lower_emit_topk(lower *l, const fv_node *n) {
     at->obj.hi = key.extent - 1;
     fv_stmt *a = lower_stmt(&k, &k.body, FV_S_ALLOC, NULL);
     a->buffer = v;
-    a->expr = fv_float(c, -INFINITY);
+    a->expr = fv_float(c, (double)NAN);                  /* (nan, largest index): the list that every element enters */
     a = lower_stmt(&k, &k.body, FV_S_ALLOC, NULL);
     a->buffer = at;
-    a->expr = fv_int(c, 0);
+    a->expr = fv_int(c, INT32_MAX);
     fv_stmt *s = lower_stmt(&k, &k.body, FV_S_TOPK, "tk");
     s->target = &v->obj;
     s->target2 = at;

@@ -27,7 +27,9 @@ static const fv_expr *map_read(fv_ctx *c, const fv_expr *e, void *user) {
     }
     return fv_read(c, &v->obj, arg, v->obj.rank, e->i ? e->arg[e->n - 1] : NULL);
 }
-const fv_expr *lower_rebuild_expr(copy *k, const fv_expr *e) { return e ? fv_rewrite(k->to->ctx, e, map_read, k) : NULL; }
+const fv_expr *lower_rebuild_expr(copy *k, const fv_expr *e) {
+    return e ? fv_rewrite(k->to->ctx, e, map_read, k) : NULL;
+}
 static const fv_expr *mapped(copy *k, const fv_expr *e) { return lower_rebuild_expr(k, e); }
 static fv_value *value(copy *k, fv_value *v) { return v ? k->map[v->id] : NULL; }
 static void leaf(copy *k, const fv_node *n) {

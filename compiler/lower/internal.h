@@ -107,6 +107,8 @@ int lower_new_tensor(lower *l, const char *name, fv_type type, bool prepared, co
 /* An id for a value that is no part of the graph: rank axes, dense, in an existing plan tensor (prepared tables). */
 int lower_extra_value(lower *l, int tensor, int rank);
 bool lower_unit_stride(const lower *l, const fv_value *v, fv_str axis);
+/* The axes of a placed value, outermost in memory first; their number. */
+int lower_memory_order(const lower *l, const fv_value *v, int *out);
 
 /* -- kernel.c: a kernel under construction
  * ---------------------------------------------------------------------------------------------------- */

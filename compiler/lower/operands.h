@@ -29,4 +29,10 @@ int lower_choose_lane(lower *l, const fv_expr *const *read, int n_reads, const f
                       const fv_axis *candidate, int n, int reduce_from);
 int lower_vectors(const lower *l,
                   int64_t extent); /* vectors of a lane tile: the count that wastes least, 3 or 4 before fewer */
+
+/* -- turn.c */
+/* Copies small run-time factors of a product over `points` into the lane order of one of the free axes, where that makes
+ * every address of the product run along it. */
+void lower_turn_operands(lower *l, const fv_facts *f, lower_product *p, const fv_expr *out_address,
+                         const fv_axis *free, int n_free, double points, fv_loc loc);
 #endif

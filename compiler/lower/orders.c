@@ -78,41 +78,80 @@ static const int *map_innermost(lower *l, const fv_value *v, const fv_axis *axis
     for (int j = 0; j < n; j++) order[k++] = fv_value_axis(v, axis[j].name);
     return order;
 }
+/* A reduction of run-time values, one of which has all axes of the result (a pool; a window times a generated kernel),
+ * keeps the memory order of that one. */
+typedef struct {
+    const lower *l;
+    const fv_value *out;
+    const fv_expr *read; /* the largest that has them all */
+} operand_walk;
+static bool largest(const fv_expr *e, void *user) {
+    operand_walk *w = user;
+    if (e->op != FV_X_READ || e->ref->kind != FV_OBJ_VALUE) return false;
+    for (int i = 0; i < w->out->obj.rank; i++)
+        if (w->out->axis[i].extent > 1 && !fv_uses_axis(e, w->out->axis[i].name)) return false;
+    if (!w->read || fv_value_count(fv_value_of(e->ref)) > fv_value_count(fv_value_of(w->read->ref))) w->read = e;
+    return false;
+}
+static void like_operand(lower *l, const fv_value *v, const fv_expr *body) {
+    operand_walk w = {l, v, NULL};
+    fv_visit(body, largest, &w);
+    if (!w.read) return;
+    const fv_value *u = fv_value_of(w.read->ref);
+    int *order = FV_NEWN(l->ctx, int, v->obj.rank + 1), n = 0;
+    bool taken[FV_MAX_AXES] = {false};
+    for (int i = 0; i < v->obj.rank; i++)
+        if (!fv_uses_axis(w.read, v->axis[i].name)) order[n++] = i, taken[i] = true;
+    for (int d = 0; d < u->obj.rank; d++) {
+        const fv_expr *at = w.read->arg[l->order[u->id] ? l->order[u->id][d] : d];
+        for (int i = 0; i < v->obj.rank; i++)
+            if (!taken[i] && fv_uses_axis(at, v->axis[i].name)) order[n++] = i, taken[i] = true;
+    }
+    l->order[v->id] = order;
+}
 /* Axes of a product's result that only its weights have go last. */
-static void weights_last(lower *l, const fv_node *n) {
+static void weights_last(lower *l, const fv_value *v, const fv_expr *weights, const fv_expr *rest) {
+    int *order = FV_NEWN(l->ctx, int, v->obj.rank + 1), k = 0;
+    for (int pass = 0; pass < 2; pass++)
+        for (int i = 0; i < v->obj.rank; i++) {
+            bool own = fv_uses_axis(weights, v->axis[i].name) && !fv_uses_axis(rest, v->axis[i].name);
+            bool shared = fv_uses_axis(weights, v->axis[i].name);
+            if ((own || shared) == (pass == 1)) order[k++] = i;
+        }
+    l->order[v->id] = order;
+}
+static void reduction(lower *l, const fv_node *n) {
     const fv_value *v = n->result[0];
     fv_facts f = {0};
     fv_value_facts(l->ctx, v, &f);
     for (int i = 0; i < n->u.compute.n_over; i++)
         fv_facts_add(l->ctx, &f, fv_axis_ref(l->ctx, n->u.compute.over[i].name), 0, n->u.compute.over[i].extent - 1);
     const fv_expr *body = lower_expand(l, &f, n->u.compute.body).value;
-    if (body->op != FV_X_MUL) return;
-    int w = lower_expr_is_prepare(l, body->arg[0]) ? 0 : lower_expr_is_prepare(l, body->arg[1]) ? 1 : -1;
-    if (w < 0) return;
-    int *order = FV_NEWN(l->ctx, int, v->obj.rank + 1), k = 0;
-    for (int pass = 0; pass < 2; pass++)
-        for (int i = 0; i < v->obj.rank; i++) {
-            bool own = fv_uses_axis(body->arg[w], v->axis[i].name) && !fv_uses_axis(body->arg[1 - w], v->axis[i].name);
-            bool shared = fv_uses_axis(body->arg[w], v->axis[i].name);
-            if ((own || shared) == (pass == 1)) order[k++] = i;
-        }
-    l->order[v->id] = order;
+    if (n->u.compute.monoid == FV_MONOID_SUM && body->op == FV_X_MUL)
+        for (int w = 0; w < 2; w++)
+            if (lower_expr_is_prepare(l, body->arg[w])) {
+                weights_last(l, v, body->arg[w], body->arg[1 - w]);
+                return;
+            }
+    like_operand(l, v, body);
 }
-/* A group's final value has the order of its anchor, where its axes are the anchor's under other names. */
+/* A group's final value has the order of its anchor: its axes stand where the first of the anchor's axes in their
+ * coordinate does (a merged axis where its parts do); axes of one point come first. */
 static void follow(lower *l, const fv_node *anchor, const fv_node *final) {
     const fv_value *a = anchor->result[0], *f = final->result[0];
-    if (!l->order[a->id] || l->order[f->id] || a->obj.rank != f->obj.rank) return;
+    if (!l->order[a->id] || l->order[f->id]) return;
     const fv_expr *coords[FV_MAX_AXES];
     lower_final_coords(l, final, coords);
-    int *order = FV_NEWN(l->ctx, int, f->obj.rank + 1);
-    for (int i = 0; i < a->obj.rank; i++) {
-        const fv_expr *axis = fv_axis_ref(l->ctx, a->axis[l->order[a->id][i]].name);
-        int at = -1;
+    int *order = FV_NEWN(l->ctx, int, f->obj.rank + 1), n = 0, inner[FV_MAX_AXES], m = 0;
+    bool taken[FV_MAX_AXES] = {false};
+    for (int i = 0; i < a->obj.rank; i++)
         for (int j = 0; j < f->obj.rank; j++)
-            if (coords[j] == axis) at = j;
-        if (at < 0) return;
-        order[i] = at;
+            if (!taken[j] && fv_uses_axis(coords[j], a->axis[l->order[a->id][i]].name)) inner[m++] = j, taken[j] = true;
+    for (int j = 0; j < f->obj.rank; j++) {
+        if (!taken[j] && f->axis[j].extent > 1) return; /* an axis of its own: a row that follows its sums */
+        if (!taken[j]) order[n++] = j;
     }
+    memcpy(order + n, inner, sizeof *inner * (size_t)m);
     l->order[f->id] = order;
 }
 
@@ -122,9 +161,9 @@ void lower_orders(lower *l) {
         const fv_node *n = g->node[i];
         const lower_node *d = &l->node[i];
         if ((d->role != LOWER_STORED && d->role != LOWER_ABSORBED) || n->op != FV_NODE_COMPUTE ||
-            n->u.compute.monoid != FV_MONOID_SUM)
+            n->u.compute.monoid == FV_MONOID_NONE)
             continue;
-        weights_last(l, n);
+        reduction(l, n);
         if (d->role == LOWER_ABSORBED && l->coords[d->final]) follow(l, n, g->node[d->final]);
     }
     for (int i = 0; i < g->n_nodes; i++) {

@@ -115,6 +115,14 @@ int lower_extra_value(lower *l, int tensor, int rank) {
     memcpy(l->place[id].stride, l->plan->tensor[tensor]->stride, sizeof(int64_t) * (size_t)rank);
     return id;
 }
+int lower_memory_order(const lower *l, const fv_value *v, int *out) {
+    for (int i = 0; i < v->obj.rank; i++) {
+        int j = i;
+        for (; j > 0 && l->place[v->id].stride[out[j - 1]] < l->place[v->id].stride[i]; j--) out[j] = out[j - 1];
+        out[j] = i;
+    }
+    return v->obj.rank;
+}
 bool lower_unit_stride(const lower *l, const fv_value *v, fv_str axis) {
     int a = fv_value_axis(v, axis);
     return a >= 0 && l->placed[v->id] && l->place[v->id].stride[a] == 1;

@@ -101,9 +101,9 @@ function lib.conv1d(x, name, o)
   return (lib.conv(x, name, r))
 end
 
--- parallel(x, list, o): the sum of depthwise convolutions of x, each { conv =, bn =, kernel =, dilation = (1) } with its
--- batch norm. They are one convolution, as large as the first: its kernel is made when weights are bound. Zeros outside,
--- padding of half a kernel. o: out (a multiple of c: as many outputs of each channel side by side), stride, eps
+-- parallel(x, list, o): the sum of depthwise convolutions of x, each { conv =, bn =, kernel =, dilation = (1) } with
+-- its batch norm. They are one convolution, as large as the first: its kernel is made when weights are bound. Zeros
+-- outside, padding of half a kernel. o: out (a multiple of c: as many outputs of each channel side by side), stride, eps
 function lib.parallel(x, list, o)
   o = lib.table_of("parallel", o)
   local c, K, W, B = lib.tensor_of("parallel", x).c, list[1].kernel, nil, nil

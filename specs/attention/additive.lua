@@ -1,5 +1,5 @@
--- Convolutional additive attention (CAS-ViT, Zhang et al., arXiv:2408.03703): gates of place and of channel on q and on k,
--- their sum times v; no matrix of scores.
+-- Convolutional additive attention (CAS-ViT, Zhang et al., arXiv:2408.03703): gates of place and of channel on q and on
+-- k, their sum times v; no matrix of scores.
 -- require "attention/additive": module(x, name, o); as a spec: x: b c h w; config: what o takes
 
 -- z times one gate per place, then one per channel; the second reads the mean of what the first left

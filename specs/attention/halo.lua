@@ -9,7 +9,9 @@ local function attention(q, k, v, name, o)
   local n, win = o.queries or o.block, o.block + 2 * o.halo
   local near = window{ h = "hb u=" .. win, w = "wb v=" .. win, stride = o.block, pad = o.halo, border = 0 }
   q = q:split("h = hb hi, w = wb wi", { hi = n, wi = n })
-  local function relative(of, r) return contract(q, param(name .. of, r .. " d", { [r] = 2 * win - 1, d = q.d }), "d") end
+  local function relative(of, r)
+    return contract(q, param(name .. of, r .. " d", { [r] = 2 * win - 1, d = q.d }), "d")
+  end
   local ry, rx = relative(".height_rel", "y"), relative(".width_rel", "x")
   local i, j, ki, kj = q:index"hi", q:index"wi", axis("u", win), axis("v", win)
   local y = attend{ q = q, k = near(k), v = near(v), over = "u v", dot = "d", score = function(s)

@@ -1,5 +1,5 @@
--- Head tokens (HI-MHSA; DHVT, Lu et al., arXiv:2210.05958): every head says in one token what it sees of all, these join
--- queries and keys, and what they answer goes to the class token.
+-- Head tokens (HI-MHSA; DHVT, Lu et al., arXiv:2210.05958): every head says in one token what it sees of all, these
+-- join queries and keys, and what they answer goes to the class token.
 -- require "attention/head_tokens": module(x, name, o); as a spec: x: b n c; config: what o takes
 
 -- x: b n c, token 0 is the class. o: num_heads, qkv_bias (true), ht_norm_eps (1e-5). name.ht_proj (one for all heads),

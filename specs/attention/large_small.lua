@@ -14,10 +14,11 @@ local function module(x, name, o)
   local w = relu(conv(x, 1, { out = c // 2 })):store()
   w = conv(w, 2, { kernel = o.lks or 7, depthwise = true })
   w = relu(conv(w, 3, { out = c // 2 }))
-  w = linear(w, name .. ".lkp.cv4", "c=" .. G * K * K, { ones = 2 })
-  w = group_norm(w, name .. ".lkp.norm", o.gn_eps, G):split("c = g u v", { u = K, v = K })
+  w = linear(w, name .. ".lkp.cv4", ("g=%d t=%d"):format(G, K * K), { ones = 2 })
+  local function affine(p) return param(name .. ".lkp.norm." .. p, "(g t)", { g = G, t = K * K }) end
+  w = standardise(w, "t h w", o.gn_eps or 1e-5) * affine "weight" + affine "bias"
   local near = window{ h = "u=" .. K, w = "v=" .. K, border = 0 }
-  local y = contract(near(x:split("c = r g", { g = G })), w, "u v"):merge"c = r g"
+  local y = contract(near(x:split("c = r g", { g = G })), w:split("t = u v", { u = K, v = K }), "u v"):merge"c = r g"
   return batch_norm(y, name .. ".bn", o.bn_eps) + x
 end
 

@@ -1,5 +1,5 @@
--- ConViT (d'Ascoli et al., arXiv:2103.10697), the published parameter names. embed_dim is the whole width (the published
--- constructor takes that of a head, 48).                                     maps: b h w c, with the class token: b n c
+-- ConViT (d'Ascoli et al., arXiv:2103.10697), the published parameter names. embed_dim is the whole width (the
+-- published constructor takes that of a head, 48).                           maps: b h w c, with the class token: b n c
 local gated = require "attention/gated_position"
 local function net(heads) return { embed_dim = 48 * heads, num_heads = heads } end
 local o = settings({ tiny = net(4), small = net(9), base = net(16) }, {
@@ -29,7 +29,7 @@ local x = patch_embed(input, "patch_embed.proj", { patch = P, out = c })
 if o.use_pos_embed then x = x + param("pos_embed", "1 (h w) c", { h = x.h, w = x.w, c = c }) end
 x = x:store()
 if o.local_up_to_layer >= o.depth then error "local_up_to_layer is below depth: the class token joins there" end
-for i = 0, o.depth - 1 do                                -- the class token joins the tokens before the first plain block
+for i = 0, o.depth - 1 do                                -- the class token joins before the first plain block
   if i == o.local_up_to_layer then
     x = concat("n", { param("cls_token", "1 n=1 c", { c = c }), x:merge"n = h w" }):store()
   end

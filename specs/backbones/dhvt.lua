@@ -1,5 +1,5 @@
 -- DHVT (Lu et al., arXiv:2210.05958), the published parameter names; its authors released no weights. Of the CIFAR
--- variants the classes are those of CIFAR-100.                             tokens: b n c, token 0 is the class; no positions
+-- variants the classes are those of CIFAR-100. No positions.                         tokens: b n c, token 0 is the class
 local head_tokens, feed = require "attention/head_tokens", require "parts/dhvt"
 local function net(width, heads, patch, more)
   local r = { embed_dim = width, num_heads = heads, patch_size = patch }

@@ -55,6 +55,16 @@ C
 expect 0 $cc -std=c11 both.c na.o net.o -lpthread -lm -o both
 expect 0 ./both
 
+# Names of a spec cannot end a comment or a string.
+cat >odd.lua <<'L'
+output('a*/b', input('x??/*/ int', "n") * 2.0, "n")
+L
+expect 0 "$fovea" compile odd.lua --shape n=5 -o odd
+example odd
+expect 0 "$fovea" run odd.lua --shape n=5 --write-used used3.safetensors --output want3.safetensors
+expect 0 ./odd_static used3.safetensors used3.safetensors got4.safetensors
+expect 0 cmp want3.safetensors got4.safetensors
+
 # Failure leaves nothing; names and tools are checked.
 CC=/nonexistent/cc expect 1 "$fovea" compile $spec -o lost
 says err "CC names another"

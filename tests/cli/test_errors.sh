@@ -30,6 +30,8 @@ expect 1 "$fovea" run neighborhood $small --output nowhere/x.safetensors
 says err "E0301"
 expect 1 "$fovea" run neighborhood $small --backend vulkan
 says err "E0604"
+expect 1 "$fovea" run neighborhood $small --attend diagonal
+says err "box, offset, expand"
 expect 1 "$fovea" show neighborhood $small --kernel --launch 999
 says err "launches 0 to"
 expect 1 "$fovea" show neighborhood $small --pattern --query h=99

@@ -18,6 +18,52 @@ static fv_value *key_side(maker *m, const attend_plan *p, const fv_axis *over, i
     r.border = chance(m, 70) ? FV_BORDER_CUT : FV_BORDER_CLAMP;
     return fv_graph_read(m->g, at(m), v, r.axis, r.n, r.index, r.border, 0, NULL);
 }
+/* Keys around each query along one or two of its axes: one form of index for a set, in one of the ways that authors write it. */
+typedef struct { int n, style, border, shift; fv_axis x[2]; } around;
+static around choose_around(maker *m, const attend_plan *p, fv_attend_set *s) {
+    around w = {.style = below(m, 5), .border = below(m, 4), .shift = below(m, 3)};
+    int from = below(m, p->nq), most = p->nq > 1 && chance(m, 50) ? 2 : 1;
+    for (; w.n < most; w.n++) {
+        w.x[w.n] = p->q[(from + w.n) % p->nq];
+        int64_t n = w.x[w.n].extent, taps = 1 + below(m, 4);
+        s->over[w.n] = fresh_axis(m, "u", taps < n ? taps : n);
+    }
+    s->n_over = w.n;
+    return w;
+}
+static fv_value *key_around(maker *m, const attend_plan *p, const around *w, const fv_attend_set *s, const fv_axis *last) {
+    static const fv_border borders[] = {FV_BORDER_CUT, FV_BORDER_NUMBER, FV_BORDER_CLAMP, FV_BORDER_WRAP};
+    fv_axis of[FV_MAX_AXES];
+    read_of r = {.n = 0};
+    int n = 0;
+    for (int i = 0; i < p->nq; i++) {
+        const fv_axis *x = &p->q[i];
+        int j = fv_axis_find(w->x, w->n, x->name);
+        if (j < 0 && chance(m, 60)) continue;
+        const fv_expr *h = coord(m, x), *u = j < 0 ? NULL : coord(m, &s->over[j]);
+        of[n] = *x;
+        r.axis[r.n++] = *x;
+        if (j >= 0) {
+            int64_t e = x->extent, t = s->over[j].extent;
+            const fv_expr *low = fv_op2(m->ctx, FV_X_MAX, fv_addi(m->ctx, h, -(t / 2)), fv_int(m->ctx, 0));
+            const fv_expr *half = fv_op2(m->ctx, FV_X_FLOORDIV, h, fv_int(m->ctx, 2)), *rest = fv_op2(m->ctx, FV_X_MOD, h, fv_int(m->ctx, 2));
+            switch (w->style) {
+            case 0: h = fv_add(m->ctx, fv_op2(m->ctx, FV_X_MIN, low, fv_int(m->ctx, e - t)), u); break;
+            case 1: h = fv_addi(m->ctx, fv_add(m->ctx, h, u), -w->shift); break;
+            case 2: h = fv_addi(m->ctx, fv_add(m->ctx, half, u), -w->shift); break;
+            case 3: h = fv_add(m->ctx, fv_muli(m->ctx, fv_add(m->ctx, fv_addi(m->ctx, half, -1), u), 2), rest); break;
+            default: h = fv_addi(m->ctx, fv_sub(m->ctx, h, fv_muli(m->ctx, u, 2)), w->shift); break;
+            }
+            if (w->style) r.border = borders[w->border];
+        }
+        r.index[n++] = h;
+    }
+    for (int j = 0; j < w->n; j++) r.axis[r.n++] = s->over[j];
+    r.axis[r.n++] = of[n] = *last;
+    r.index[n++] = coord(m, last);
+    fv_value *src = leaf_over(m, of, n, FV_F32);
+    return src ? fv_graph_read(m->g, at(m), src, r.axis, r.n, r.index, r.border, 0, NULL) : NULL;
+}
 static fv_value *score_of(maker *m, const attend_plan *p, const fv_axis *pair, int n, const fv_value *raw, int n_over) {
     const fv_expr *e = fv_mul(m->ctx, fv_value_at_self(m->ctx, raw), fv_float(m->ctx, 0.5));
     if (chance(m, 40)) {                                /* a table over part of the pair's axes */
@@ -32,16 +78,22 @@ static fv_value *score_of(maker *m, const attend_plan *p, const fv_axis *pair, i
         e = fv_op3(m->ctx, FV_X_WHERE, c, e, chance(m, 50) ? fv_float(m->ctx, -(double)INFINITY)
                    : fv_sub(m->ctx, e, fv_float(m->ctx, 100)));
     }
-    return fv_graph_compute(m->g, at(m), FV_MONOID_NONE, pair, n, NULL, 0, e, NULL, NULL);
+    const fv_expr *only = n_over && p->nq && chance(m, 8) ? fv_op2(m->ctx, FV_X_NE, coord(m, &pair[p->nq]), coord(m, &pair[0])) : NULL;
+    return fv_graph_compute(m->g, at(m), FV_MONOID_NONE, pair, n, NULL, 0, e, only, NULL);
 }
 static bool make_set(maker *m, const attend_plan *p, fv_attend_set *s, int n_scores) {
     fv_axis pair[FV_MAX_AXES];
     int n = p->nq;
     memcpy(pair, p->q, sizeof(fv_axis) * (size_t)p->nq);
     s->n_over = chance(m, 15) ? 0 : 1 + below(m, 2);
-    for (int i = 0; i < s->n_over; i++) pair[n++] = s->over[i] = fresh_axis(m, "m", 1 + below(m, m->wide && i == 0 && points(p->q, p->nq) < 1500 ? 40 : 6));
-    s->k = key_side(m, p, s->over, s->n_over, &p->d);
-    s->v = key_side(m, p, s->over, s->n_over, &p->e);
+    bool local = s->n_over && p->nq && chance(m, 35);
+    around keys = {0};
+    if (local) {
+        keys = choose_around(m, p, s);
+        for (int i = 0; i < s->n_over; i++) pair[n++] = s->over[i];
+    } else for (int i = 0; i < s->n_over; i++) pair[n++] = s->over[i] = fresh_axis(m, "m", 1 + below(m, m->wide && i == 0 && points(p->q, p->nq) < 1500 ? 40 : 6));
+    s->k = local ? key_around(m, p, &keys, s, &p->d) : key_side(m, p, s->over, s->n_over, &p->d);
+    s->v = local && chance(m, 90) ? key_around(m, p, &keys, s, &p->e) : key_side(m, p, s->over, s->n_over, &p->e);
     s->raw = fv_graph_placeholder(m->g, at(m), "raw", FV_F32, pair, n, false);
     if (!s->k || !s->v || !s->raw) return false;
     if (!n) return false;

@@ -13,7 +13,7 @@ typedef struct {
     fv_axis base[BASE_AXES];
     fv_value *pool[MAX_POOL];
     int n, fresh, leaves;
-    bool wide, whole;
+    bool wide, whole, reflects;                         /* reflects: one reflection brings the index at hand inside */
 } maker;
 
 static uint64_t bits(maker *m) {
@@ -87,6 +87,7 @@ static fv_value *finish(maker *m, fv_value *v, const read_of *r) {
 static void random_border(maker *m, read_of *r) {
     static const fv_border kinds[] = {FV_BORDER_NUMBER, FV_BORDER_CUT, FV_BORDER_CLAMP, FV_BORDER_WRAP};
     r->border = kinds[below(m, 4)];
+    if (r->border == FV_BORDER_CLAMP && m->reflects && chance(m, 40)) r->border = FV_BORDER_REFLECT;
     r->number = r->border == FV_BORDER_NUMBER ? (double)(below(m, 9) - 4) / (m->whole ? 1 : 4) : 0;
 }
 /* A window over one axis: stride, dilation and shift at random, or the inward shift of neighbourhoods. */
@@ -106,7 +107,9 @@ static fv_value *make_window(maker *m, fv_value *v) {
             h = fv_muli(m->ctx, coord(m, &r.axis[i]), 2);
         }
         r.index[i] = fv_addi(m->ctx, fv_add(m->ctx, h, tap), -below(m, 3));
+        m->reflects = extent >= 7;
         random_border(m, &r);
+        m->reflects = false;
     }
     r.axis[r.n++] = u;
     return finish(m, v, &r);
@@ -206,7 +209,25 @@ static void divide(maker *m, const fv_axis *x, int n, fv_axis *out, int *n_out, 
         else out[(*n_out)++] = x[i];
     }
 }
+/* any, all or the least of a comparison with an input: a choice between two numbers. */
+static fv_value *make_test(maker *m) {
+    static const fv_monoid monoids[] = {FV_MONOID_ANY, FV_MONOID_ALL, FV_MONOID_SUM, FV_MONOID_MAX};
+    fv_axis x[4], out[FV_MAX_AXES], over[FV_MAX_AXES];
+    int n = some_axes(m, x, 3), n_out, k;
+    fv_value *v = leaf_over(m, x, n, FV_F32);
+    if (!v) return NULL;
+    divide(m, x, n, out, &n_out, over, &k);
+    const fv_expr *e = fv_op2(m->ctx, FV_X_LT, fv_value_at_self(m->ctx, v), fv_float(m->ctx, m->whole ? 1 : 0.25)), *only = NULL;
+    if (n && chance(m, 40)) only = fv_op2(m->ctx, FV_X_LT, coord(m, &x[0]), fv_int(m->ctx, (x[0].extent + 1) / 2));
+    fv_value *y = fv_graph_compute(m->g, at(m), monoids[below(m, 4)], out, n_out, over, k, e, only, NULL);
+    if (!y) return NULL;
+    e = fv_value_at_self(m->ctx, y);
+    if (e->type != FV_BOOL) e = fv_op2(m->ctx, FV_X_LE, fv_int(m->ctx, 2), e);
+    e = fv_op3(m->ctx, FV_X_WHERE, e, fv_float(m->ctx, 1), fv_float(m->ctx, number(m, -0.5)));
+    return keep(m, fv_graph_compute(m->g, at(m), FV_MONOID_NONE, out, n_out, NULL, 0, e, NULL, NULL));
+}
 static fv_value *make_reduce(maker *m) {
+    if (chance(m, 15)) return make_test(m);
     static const fv_monoid monoids[] = {FV_MONOID_SUM, FV_MONOID_MEAN, FV_MONOID_MAX, FV_MONOID_MIN, FV_MONOID_MEAN,
                                         FV_MONOID_COUNT};
     fv_value *v = any(m);

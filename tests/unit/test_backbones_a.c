@@ -4,9 +4,9 @@
 #define _DEFAULT_SOURCE
 #include "backbone_kit.h"
 
-/* -- Counts. Where no exact number is published it is the sum over the published layers, which agrees with what is. macs
- * are the published G, but for l2vit and attnet: by definition, pair by pair for the linear attention (published 4.7,
- * 9.0, 15.9), and with a mean projected instead of the mean of a projected map. -------------------------------------- */
+/* -- Counts. Where no exact number is published it is the sum over the published layers, which agrees with what is.
+ * macs are the published G, but for l2vit and attnet: by definition, pair by pair for the linear attention (published
+ * 4.7, 9.0, 15.9), and with a mean projected instead of the mean of a projected map. ------------------------------- */
 static const struct { const char *family, *variant; long long parameters; double macs; } published[] = {
     {"halonet", "26t", 12480288, 3.19}, {"halonet", "50ts", 22733280, 5.30}, {"halonet", "h1", 8100056, 3.00},
     {"halonet", "sehalonet_33ts", 13691712, 3.55}, {"halonet", "eca_halonext_26ts", 10756885, 2.44},
@@ -56,7 +56,7 @@ Test(backbones_a, logits_as_published) {
     for (size_t i = 0; i < n; i++) expect_logits(checkpoint[i].family, checkpoint[i].variant, checkpoint[i].folder);
 }
 
-/* -- The modules as specs of their own: what they declare without weights ---------------------------------------------*/
+/* -- The modules as specs of their own: what they declare without weights ------------------------------------------*/
 static void expect_module(const char *name, const char *config, long long count) {
     static const char *axes[] = {"b", "head", "h", "w", "n", "d", "c"};
     static const int64_t extents[] = {2, 4, 16, 24, 30, 8, 48};
@@ -93,13 +93,14 @@ Test(backbones_a, modules_are_specs) {
     expect_module("attentive_conv", "{}", 3 * 48 * 49 + 9 * 10 + 48);
 }
 
-/* -- What is refused --------------------------------------------------------------------------------------------------*/
+/* -- What is refused -----------------------------------------------------------------------------------------------*/
 Test(backbones_a, unknown_variants_are_refused) {
     static const struct { const char *family, *known; } families[] = {
         {"halonet", "26t, 50ts, eca_halonext_26ts, h1, sehalonet_33ts"}, {"davit", "base, large, small, tiny"},
         {"convit", "base, small, tiny"}, {"crossvit", "9_224, 9_dagger_224, base_224, small_224, tiny_224"},
         {"shvit", "s1, s2, s3, s4"}, {"dhvt", "tiny_cifar_patch4, tiny_imagenet_patch16"},
-        {"l2vit", "base, small, tiny"}, {"cas-vit", "m, s, t, xs"}, {"lsnet", "b, b_distill, s, s_distill, t, t_distill"},
+        {"l2vit", "base, small, tiny"}, {"cas-vit", "m, s, t, xs"},
+        {"lsnet", "b, b_distill, s, s_distill, t, t_distill"},
         {"attnet", "s, t1, t2, t3, t4, xs, xxs"}};
     for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
         refused(families[i].family, "huge", NULL, NULL, FV_E_UNKNOWN, families[i].known);
@@ -109,8 +110,10 @@ Test(backbones_a, unknown_variants_are_refused) {
 Test(backbones_a, unfit_sizes_name_the_rule_and_the_nearest) {
     refused("halonet", "26t", "img_size", "300", FV_E_CONFIG, "blocks of 8; the nearest that fit: 256 and 497");
     refused("halonet", "h1", "img_size", "1", FV_E_CONFIG, "the nearest that fit: 253");
-    refused("convit", "tiny", "img_size", "230", FV_E_CONFIG, "multiple of patch_size 16; the nearest that fit: 224 and 240");
-    refused("crossvit", "tiny_224", "img_size", "[240,230]", FV_E_LUA, "img_size[1] 230 is no multiple of patch_size 16");
+    refused("convit", "tiny", "img_size", "230", FV_E_CONFIG,
+            "multiple of patch_size 16; the nearest that fit: 224 and 240");
+    refused("crossvit", "tiny_224", "img_size", "[240,230]", FV_E_LUA,
+            "img_size[1] 230 is no multiple of patch_size 16");
     refused("l2vit", "tiny", "img_size", "230", FV_E_CONFIG, "the nearest that fit: 224 and 253");
     const char *axes[] = {"h", "w"};
     int64_t extents[] = {224, 256};
@@ -134,7 +137,8 @@ Test(backbones_a, unfit_sizes_name_the_rule_and_the_nearest) {
 Test(backbones_a, unfit_settings_are_refused) {
     refused("halonet", "26t", "block_types", "[\"bottle\",\"bottle\",\"bottle\",\"wide\"]", FV_E_LUA, "'wide'");
     refused("halonet", "26t", "activation", "gelu", FV_E_LUA, "activation is 'gelu'; it is one of: relu, silu");
-    refused("halonet", "26t", "channels", "[256,512,1024]", FV_E_CONFIG, "block_types has 4 entries and channels has 3");
+    refused("halonet", "26t", "channels", "[256,512,1024]", FV_E_CONFIG,
+            "block_types has 4 entries and channels has 3");
     refused("davit", "tiny", "attn_types", "[\"global\"]", FV_E_LUA, "'global'");
     refused("convit", "tiny", "local_up_to_layer", "12", FV_E_LUA, "local_up_to_layer is below depth");
     refused("crossvit", "tiny_224", "depth", "[[1,4,1]]", FV_E_LUA, "fusions with a perceptron");
@@ -145,7 +149,7 @@ Test(backbones_a, unfit_settings_are_refused) {
     refused("attnet", "xxs", "dims", "[32,64]", FV_E_CONFIG, "dims has 2 entries");
 }
 
-/* -- What can be set --------------------------------------------------------------------------------------------------*/
+/* -- What can be set -----------------------------------------------------------------------------------------------*/
 Test(backbones_a, settings_override_the_variant) {
     const char *keys[] = {"num_classes", "features"}, *values[] = {"10", "true"};
     static const struct { const char *family, *variant; long long count; } head[] = {

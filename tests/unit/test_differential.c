@@ -201,8 +201,8 @@ static const hand ranks[] = {
     {"top of wild numbers",
      "graph \"hand\" {\n"
      "  _0 : f32[a=19 k=11] = input \"wild0\" stored \"a k\"\n"
-     "  _1 : i32[a=19 t=9], _2 : f32[a=19 t=9] = topk _0 over [k] 9 t\n"
-     "  _3 : i32[a=19 t=11], _4 : f32[a=19 t=11] = topk _0 over [k] 11 t ascending\n"
+     "  _1 : i32[a=19 t=9], _2 : f32[a=19 t=9] = topk _0 over [k] name t = 9\n"
+     "  _3 : i32[a=19 t=11], _4 : f32[a=19 t=11] = topk _0 over [k] name t = 11 ascending\n"
      "  output \"y0\" = _1 stored \"a t\"\n"
      "  output \"y1\" = _2 stored \"a t\"\n"
      "  output \"y2\" = _3 stored \"a t\"\n"
@@ -211,7 +211,7 @@ static const hand ranks[] = {
     {"top of nothing but -inf",
      "graph \"hand\" {\n"
      "  _0 : f32[a=3 k=5] = input \"neg0\" stored \"a k\"\n"
-     "  _1 : i32[a=3 t=4], _2 : f32[a=3 t=4] = topk _0 over [k] 4 t\n"
+     "  _1 : i32[a=3 t=4], _2 : f32[a=3 t=4] = topk _0 over [k] name t = 4\n"
      "  output \"y0\" = _1 stored \"a t\"\n"
      "  output \"y1\" = _2 stored \"a t\"\n"
      "}\n", false},

@@ -1,5 +1,6 @@
-/* The lowering to flat kernels for CPUs: every golden kernel on every target against the tile interpreter, with default schedules and with
- * given ones; what the schedules promise (accumulators stay in registers, operand classes, refusals), and that equal input gives equal text. */
+/* The lowering to flat kernels for CPUs: every golden kernel on every target against the tile interpreter, with default
+ * schedules and with given ones; what the schedules promise (accumulators stay in registers, operand classes,
+ * refusals), and that equal input gives equal text. */
 #include "kernel/flat.h"
 #include "tile_run.h"
 
@@ -25,25 +26,30 @@ static void compare_flat(kit *s, const char *schedule, const fv_target *t) {
     cr_assert(kit_run(s, false), "%s", s->file);
     for (int k = 0; k < s->n_kernels; k++) {
         double *data[MAX_ARRAYS];
-        for (int j = 0; j < s->kernel[k]->n_tensors; j++) data[j] = mine[find(s, fv_cstr(s->ctx, s->kernel[k]->tensor[j]->obj.name)) - s->array];
+        for (int j = 0; j < s->kernel[k]->n_tensors; j++)
+            data[j] = mine[find(s, fv_cstr(s->ctx, s->kernel[k]->tensor[j]->obj.name)) - s->array];
         fv_flat_kernel *f = lower(s, s->kernel[k], schedule, t);
-        cr_assert(f, "%s on %s with '%s': %s", s->file, t->name, schedule, fv_diag_count(s->ctx) ? fv_diag_at(s->ctx, 0)->text : "");
+        cr_assert(f, "%s on %s with '%s': %s", s->file, t->name, schedule,
+                  fv_diag_count(s->ctx) ? fv_diag_at(s->ctx, 0)->text : "");
         cr_assert_eq(fv_flat_verify(f), 0, "%s on %s: %s", s->file, t->name, fv_diag_at(s->ctx, 0)->text);
         cr_assert(f->max_live <= t->registers, "%s", s->file);
-        cr_assert(fv_flat_interpret(f, data, 0, f->programs, 7), "%s on %s: %s", s->file, t->name, fv_diag_at(s->ctx, 0)->text);
+        cr_assert(fv_flat_interpret(f, data, 0, f->programs, 7), "%s on %s: %s", s->file, t->name,
+                  fv_diag_at(s->ctx, 0)->text);
     }
     for (int j = 0; j < s->n_arrays; j++) {
         array *a = &s->array[j];
-        for (int64_t i = 0; i < a->n; i++) if (isnan(a->data[i]) || isinf(a->data[i])) a->data[i] = mine[j][i] = 0;
+        for (int64_t i = 0; i < a->n; i++)
+            if (isnan(a->data[i]) || isinf(a->data[i])) a->data[i] = mine[j][i] = 0;
         array got = *a;
         got.data = mine[j];
         double e = error_of(&got, a->data);
-        cr_expect(e <= 1e-5, "%s.%s on %s with '%s': error %.3g", s->file, fv_cstr(s->ctx, a->t->obj.name), t->name, schedule, e);
+        cr_expect(e <= 1e-5, "%s.%s on %s with '%s': error %.3g", s->file, fv_cstr(s->ctx, a->t->obj.name), t->name,
+                  schedule, e);
         free(mine[j]);
     }
 }
 
-static void small_indices(kit *s) {                 /* index tensors of the golden files: any value in their range */
+static void small_indices(kit *s) { /* index tensors of the golden files: any value in their range */
     for (int j = 0; j < s->n_arrays; j++) {
         array *a = &s->array[j];
         if (a->t->obj.type != FV_I32 || a->t->role != FV_ROLE_IN) continue;
@@ -81,11 +87,13 @@ Test(flatten, golden_kernels_with_default_schedules) {
 }
 
 Test(flatten, given_schedules) {
-    static const struct { const char *file, *schedule; } CASE[] = {
+    static const struct {
+        const char *file, *schedule;
+    } CASE[] = {
         {"flash_causal", "lane=q lane.acc=dv nest.qk=q~,k/3!,d nest.pv=dv~,q/2!,k"},
         {"flash_full", "lane=k,dv"},
         {"flash_masked_rows", "lane=d lane.qk=d lane.acc=q"},
-        {"na_lane_13x37_d1", "nest.qk=w~,y,u/2!,d,i! nest.pv=w~,y,u,d,i!"},      /* pv: operand-stationary */
+        {"na_lane_13x37_d1", "nest.qk=w~,y,u/2!,d,i! nest.pv=w~,y,u,d,i!"}, /* pv: operand-stationary */
         {"na_lane_14x37_d2", "nest.pv=w~,i!,d/4!,y,u nest.mx=i,w~,u!,y"},
         {"conv3x3_s1", "nest.mm=n~,y,x/4!,ky,kx!,c"},
         {"conv3x3_s2", "nest.mm=x~,n/2!,y,c,ky,kx lane.acc=x"},
@@ -98,7 +106,8 @@ Test(flatten, given_schedules) {
     for (size_t c = 0; c < sizeof CASE / sizeof *CASE; c++) one_file(CASE[c].file, CASE[c].schedule, c % 2, 0, 1);
 }
 
-/* -- What a lowering is made of -------------------------------------------------------------------------------------------- */
+/* -- What a lowering is made of
+ * -------------------------------------------------------------------------------------------- */
 static kit *parse(const char *text) {
     kit *s = calloc(1, sizeof *s);
     s->ctx = fv_ctx_new();
@@ -121,14 +130,14 @@ static int occurrences(const char *text, const char *what) {
     for (const char *p = text; (p = strstr(p, what)); p += strlen(what)) n++;
     return n;
 }
-static const char LINEAR[] =
-    "kernel linear {\n"
-    "  in X : f32[m=100, c=64] padded\n  in W : f32[no=3, c=64, ni=32] padded\n  in B : f32[n=96] padded\n  out O : f32[m=100, n=96]\n"
-    "  axis c:64\n"
-    "  grid m:24<100, n:96<96 {\n"
-    "    mm: acc[m, n] =sum X[m, c]*W[n//32, c, n%32] over c\n"
-    "    ot: O[m, n] = acc[m, n]+B[n]\n"
-    "  }\n}\n";
+static const char LINEAR[] = "kernel linear {\n"
+                             "  in X : f32[m=100, c=64] padded\n  in W : f32[no=3, c=64, ni=32] padded\n  in B : "
+                             "f32[n=96] padded\n  out O : f32[m=100, n=96]\n"
+                             "  axis c:64\n"
+                             "  grid m:24<100, n:96<96 {\n"
+                             "    mm: acc[m, n] =sum X[m, c]*W[n//32, c, n%32] over c\n"
+                             "    ot: O[m, n] = acc[m, n]+B[n]\n"
+                             "  }\n}\n";
 
 Test(flatten, epilogue_runs_on_registers) {
     kit *s = parse(LINEAR);
@@ -154,7 +163,8 @@ Test(flatten, lane_maps_are_permuted) {
     kit *s = kit_open("na_lane_13x37_d1");
     for (int j = 0; j < s->kernel[0]->n_tensors; j++) s->kernel[0]->tensor[j]->padded = true;
     char *text = text_of(s, "", &fv_target_avx512);
-    cr_expect(occurrences(text, "perm<16> K") > 0 && occurrences(text, "perm<16> V") > 0 && occurrences(text, "perm<16> RPB") > 0);
+    cr_expect(occurrences(text, "perm<16> K") > 0 && occurrences(text, "perm<16> V") > 0 &&
+              occurrences(text, "perm<16> RPB") > 0);
     cr_expect_eq(occurrences(text, "gather"), 0, "a map within one vector is gathered");
     free(text);
     text = text_of(s, "", &fv_target_neon);
@@ -165,10 +175,10 @@ Test(flatten, lane_maps_are_permuted) {
 
 Test(flatten, borders_select_pointers) {
     kit *s = parse("kernel conv {\n  in X : f32[y=9, x=16, c=16] padded\n  in W : f32[ky=3, kx=3, c=16, n=32] padded\n"
-                       "  out O : f32[y=9, x=16, n=32]\n  axis ky:3, kx:3, c:16, n:32\n  grid y<9, x:16<16 {\n"
-                       "    mm: acc[x, n] =sum X[y+ky-1, x+kx-1, c]*W[ky, kx, c, n] over ky, kx, c"
-                       " where 0 <= y+ky-1 and y+ky-1 < 9 and 0 <= x+kx-1 and x+kx-1 < 16\n"
-                       "    ot: O[y, x, n] = acc[x, n]\n  }\n}\n");
+                   "  out O : f32[y=9, x=16, n=32]\n  axis ky:3, kx:3, c:16, n:32\n  grid y<9, x:16<16 {\n"
+                   "    mm: acc[x, n] =sum X[y+ky-1, x+kx-1, c]*W[ky, kx, c, n] over ky, kx, c"
+                   " where 0 <= y+ky-1 and y+ky-1 < 9 and 0 <= x+kx-1 and x+kx-1 < 16\n"
+                   "    ot: O[y, x, n] = acc[x, n]\n  }\n}\n");
     char *text = text_of(s, "", &fv_target_avx512);
     cr_expect(occurrences(text, "guard<1, 16> X") > 0, "columns outside are not guarded loads:\n%s", text);
     free(text);
@@ -176,15 +186,19 @@ Test(flatten, borders_select_pointers) {
 }
 
 Test(flatten, schedules_are_refused_with_the_number) {
-    static const struct { const char *schedule, *word; } CASE[] = {
-        {"nest.mm=n~,m/8!,c", "54"}, {"nest.mm=n~,m!,c!", "limit"}, {"nest.mm=n~,q,c", "no axis"}, {"nest.mm=n~,n,c", "stands twice"},
-        {"fuse.m=m,n", "ragged"},
+    static const struct {
+        const char *schedule, *word;
+    } CASE[] = {
+        {"nest.mm=n~,m/8!,c", "54"},        {"nest.mm=n~,m!,c!", "limit"}, {"nest.mm=n~,q,c", "no axis"},
+        {"nest.mm=n~,n,c", "stands twice"}, {"fuse.m=m,n", "ragged"},
     };
     for (size_t c = 0; c < sizeof CASE / sizeof *CASE; c++) {
         kit *s = parse(LINEAR);
-        cr_expect(!lower(s, s->kernel[0], CASE[c].schedule, &fv_target_avx512), "'%s' is not refused", CASE[c].schedule);
+        cr_expect(!lower(s, s->kernel[0], CASE[c].schedule, &fv_target_avx512), "'%s' is not refused",
+                  CASE[c].schedule);
         cr_assert(fv_diag_count(s->ctx) > 0 && fv_diag_at(s->ctx, 0)->code == FV_E_SCHEDULE);
-        cr_expect(strstr(fv_diag_at(s->ctx, 0)->text, CASE[c].word), "'%s': %s", CASE[c].schedule, fv_diag_at(s->ctx, 0)->text);
+        cr_expect(strstr(fv_diag_at(s->ctx, 0)->text, CASE[c].word), "'%s': %s", CASE[c].schedule,
+                  fv_diag_at(s->ctx, 0)->text);
         kit_close(s);
     }
 }

@@ -1,5 +1,6 @@
-/* Random tile kernels through the lowering for CPUs, against the tile interpreter: extents from 1 on, ragged grids and axes (also empty ones), maps,
- * reductions with conditions, contractions with borders, lane maps, gathers, scans, lists, loops with carried buffers; with random schedules. */
+/* Random tile kernels through the lowering for CPUs, against the tile interpreter: extents from 1 on, ragged grids and
+ * axes (also empty ones), maps, reductions with conditions, contractions with borders, lane maps, gathers, scans,
+ * lists, loops with carried buffers; with random schedules. */
 #include "kernel/flat.h"
 
 #include <criterion/criterion.h>
@@ -8,8 +9,15 @@
 #include <string.h>
 
 enum { MAX_AXES = 8, MAX_BUFFERS = 24, MAX_LABELS = 24, N_KERNELS = 240 };
-typedef struct { char name[16]; int tile, limit; bool grid; } axis;
-typedef struct { char name[16]; int n, axis[3]; } buffer;
+typedef struct {
+    char name[16];
+    int tile, limit;
+    bool grid;
+} axis;
+typedef struct {
+    char name[16];
+    int n, axis[3];
+} buffer;
 typedef struct {
     uint32_t seed;
     fv_buf tensors, axes, body, schedule;
@@ -26,7 +34,8 @@ static int extent(maker *m) {
     return E[below(m, (int)(sizeof E / sizeof *E))];
 }
 
-/* -- Parts ----------------------------------------------------------------------------------------------------------------- */
+/* -- Parts
+ * ----------------------------------------------------------------------------------------------------------------- */
 static int pick(maker *m, const int *from, int n, int *out, int most) {
     int left[MAX_AXES], k = 0;
     memcpy(left, from, sizeof *left * (size_t)n);
@@ -46,7 +55,8 @@ static bool within(const int *a, int n, const int *of, int k) {
     }
     return true;
 }
-static void tensor(maker *m, const char *name, const char *role, const char *type, const int *extents, int n, const char *tail) {
+static void tensor(maker *m, const char *name, const char *role, const char *type, const int *extents, int n,
+                   const char *tail) {
     fv_buf_printf(&m->tensors, "  %s %s : %s[", role, name, type);
     for (int j = 0; j < n; j++) fv_buf_printf(&m->tensors, "%sx%d=%d", j ? ", " : "", j, extents[j]);
     fv_buf_puts(&m->tensors, "]");
@@ -62,7 +72,7 @@ static void read_tensor(maker *m, const int *a, int n, bool gathers, fv_buf *out
     snprintf(name, sizeof name, "T%d", m->n_tensors++);
     int odd = k ? below(m, k) : -1, how = below(m, 6);
     for (int j = 0; j < k; j++) e[j] = m->axis[dims[j]].limit;
-    if (k && gathers && how == 0) {                     /* through a table */
+    if (k && gathers && how == 0) { /* through a table */
         char idx[16], range[32];
         int two[2] = {5, 3};
         snprintf(idx, sizeof idx, "I%d", m->n_tensors++);
@@ -79,9 +89,13 @@ static void read_tensor(maker *m, const int *a, int n, bool gathers, fv_buf *out
         const axis *x = &m->axis[dims[j]];
         if (j) fv_buf_puts(out, ", ");
         if (j == odd && how == 1) fv_buf_printf(out, "%d-%s", x->limit - 1, x->name);
-        else if (j == odd && how == 2) { fv_buf_printf(out, "%s//3", x->name); e[j] = (x->limit + 2) / 3; }
-        else if (j == odd && how == 3) { fv_buf_printf(out, "%s*2", x->name); e[j] = 2 * x->limit - 1; }
-        else if (j == odd && how == 4) fv_buf_printf(out, "%s+%d", x->name, below(m, 4) - 2);
+        else if (j == odd && how == 2) {
+            fv_buf_printf(out, "%s//3", x->name);
+            e[j] = (x->limit + 2) / 3;
+        } else if (j == odd && how == 3) {
+            fv_buf_printf(out, "%s*2", x->name);
+            e[j] = 2 * x->limit - 1;
+        } else if (j == odd && how == 4) fv_buf_printf(out, "%s+%d", x->name, below(m, 4) - 2);
         else fv_buf_puts(out, x->name);
     }
     fv_buf_puts(out, "]");
@@ -102,26 +116,36 @@ static void read_any(maker *m, const int *a, int n, bool gathers, fv_buf *out) {
 }
 static void value(maker *m, const int *a, int n, int depth, fv_buf *out) {
     int how = depth ? below(m, 7) : 0;
-    if (how < 2) { read_any(m, a, n, true, out); return; }
-    if (how == 2 && n) { fv_buf_printf(out, "0.05*%s", m->axis[a[below(m, n)]].name); return; }
+    if (how < 2) {
+        read_any(m, a, n, true, out);
+        return;
+    }
+    if (how == 2 && n) {
+        fv_buf_printf(out, "0.05*%s", m->axis[a[below(m, n)]].name);
+        return;
+    }
     fv_buf_puts(out, how == 3 ? "max(" : how == 4 ? "exp2(-abs(" : how == 5 && n ? "where(" : "(");
     if (how == 5 && n) fv_buf_printf(out, "%s%%3 == 1, ", m->axis[a[below(m, n)]].name);
     value(m, a, n, depth - 1, out);
-    if (how == 4) { fv_buf_puts(out, "))"); return; }
+    if (how == 4) {
+        fv_buf_puts(out, "))");
+        return;
+    }
     fv_buf_puts(out, how == 3 || (how == 5 && n) ? ", " : how == 6 ? "*" : "+");
     value(m, a, n, depth - 1, out);
     fv_buf_puts(out, ")");
 }
 static void condition(maker *m, const int *a, int n, fv_buf *out) {
-    if (!n) { fv_buf_puts(out, "true"); return; }
+    if (!n) {
+        fv_buf_puts(out, "true");
+        return;
+    }
     const char *x = m->axis[a[below(m, n)]].name, *y = m->axis[a[below(m, n)]].name;
     switch (below(m, 4)) {
     case 0: fv_buf_printf(out, "%s <= %s+1", x, y); break;
     case 1: fv_buf_printf(out, "%s%%2 == 0 or %s < 3", x, y); break;
     case 2: fv_buf_printf(out, "%s < %d and %s >= 1", x, 1 + below(m, 9), y); break;
-    default:
-        read_any(m, a, n, false, out);
-        fv_buf_puts(out, " < 0.4");
+    default: read_any(m, a, n, false, out); fv_buf_puts(out, " < 0.4");
     }
 }
 static const buffer *new_buffer(maker *m, const int *a, int n) {
@@ -138,7 +162,10 @@ static void target(maker *m, const buffer *b, const char *write) {
 }
 static void schedule(maker *m, const int *a, int n) {
     int left[MAX_AXES];
-    if (!chance(m, 35) || !n) { m->n_labels++; return; }
+    if (!chance(m, 35) || !n) {
+        m->n_labels++;
+        return;
+    }
     fv_buf_printf(&m->schedule, " nest.s%d=", m->n_labels++);
     memcpy(left, a, sizeof *a * (size_t)n);
     for (int k = n; k; k--) {
@@ -149,7 +176,8 @@ static void schedule(maker *m, const int *a, int n) {
     }
 }
 
-/* -- Statements -------------------------------------------------------------------------------------------------------------- */
+/* -- Statements
+ * -------------------------------------------------------------------------------------------------------------- */
 static void map_or_scan(maker *m, const int *all, int n) {
     int f[MAX_AXES], k = pick(m, all, n, f, 3);
     const buffer *b = new_buffer(m, f, k);
@@ -169,7 +197,8 @@ static void map_or_scan(maker *m, const int *all, int n) {
 }
 static void reduction(maker *m, const int *all, int n) {
     int f[MAX_AXES], r[MAX_AXES], rest[MAX_AXES], both[MAX_AXES], k = pick(m, all, n, f, 3), n_rest = 0;
-    for (int j = 0; j < n; j++) if (!within(&all[j], 1, f, k)) rest[n_rest++] = all[j];
+    for (int j = 0; j < n; j++)
+        if (!within(&all[j], 1, f, k)) rest[n_rest++] = all[j];
     int n_red = pick(m, rest, n_rest, r, 2);
     if (!n_red) return;
     memcpy(both, f, sizeof *f * (size_t)k);
@@ -194,7 +223,7 @@ static void reduction(maker *m, const int *all, int n) {
     schedule(m, both, k + n_red);
     m->n_buffers++;
     if (!strcmp(write, "=sum")) return;
-    m->n_buffers--;                                     /* no point may take part: keep the infinity out of what follows */
+    m->n_buffers--; /* no point may take part: keep the infinity out of what follows */
     target(m, b, "=");
     fv_buf_printf(&m->body, "max(min(%s[", b->name);
     names(m, f, k, &m->body);
@@ -228,7 +257,7 @@ static void loop(maker *m, const int *all, int n) {
     fv_buf_printf(&m->body, " over %s\n}\n", x->name);
     m->banned = -1;
     m->n_labels++;
-    m->n_buffers = acc + 1;                             /* what the loop made holds its last tile only */
+    m->n_buffers = acc + 1; /* what the loop made holds its last tile only */
     m->n_axes--;
 }
 static void border(maker *m, const int *all, int n) {
@@ -240,7 +269,8 @@ static void border(maker *m, const int *all, int n) {
     tensor(m, t, "in", "f32", e, 1, "");
     tensor(m, w, "in", "f32", &e[1], 1, "");
     target(m, new_buffer(m, &at, 1), "=sum");
-    fv_buf_printf(&m->body, "%s[%s+v-1]*%s[v] over v where 0 <= %s+v-1 and %s+v-1 < %d\n", t, x->name, w, x->name, x->name, x->limit);
+    fv_buf_printf(&m->body, "%s[%s+v-1]*%s[v] over v where 0 <= %s+v-1 and %s+v-1 < %d\n", t, x->name, w, x->name,
+                  x->name, x->limit);
     m->n_labels++;
     m->n_buffers++;
 }
@@ -250,7 +280,8 @@ static void lane_map(maker *m, const int *all, int n) {
     char t[16];
     snprintf(t, sizeof t, "L%d", m->n_tensors++);
     tensor(m, t, "in", "f32", &e, 1, "");
-    fv_buf_printf(&m->body, "mp%d: sx%d[%s] : i32 = max(%s-%d, 0)\n", m->n_labels, m->n_labels, x->name, x->name, below(m, 3));
+    fv_buf_printf(&m->body, "mp%d: sx%d[%s] : i32 = max(%s-%d, 0)\n", m->n_labels, m->n_labels, x->name, x->name,
+                  below(m, 3));
     target(m, new_buffer(m, &at, 1), "=sum");
     fv_buf_printf(&m->body, "%s[sx%d[%s]+v]*%s[sx%d[%s]+v] over v\n", t, m->n_labels, x->name, t, m->n_labels, x->name);
     m->n_labels++;
@@ -258,7 +289,8 @@ static void lane_map(maker *m, const int *all, int n) {
 }
 static void stores(maker *m, const int *all, int n) {
     int f[MAX_AXES], k = 0, e[MAX_AXES + 1];
-    for (int j = 0; j < n; j++) if (m->axis[all[j]].grid || (k < 3 && chance(m, 40))) f[k++] = all[j];
+    for (int j = 0; j < n; j++)
+        if (m->axis[all[j]].grid || (k < 3 && chance(m, 40))) f[k++] = all[j];
     for (int j = 0; j < k; j++) e[j] = m->axis[f[j]].limit;
     e[k] = 2;
     tensor(m, "O", "out", "f32", e, k + 1, "");
@@ -285,7 +317,8 @@ static char *make(maker *m) {
         x->tile = extent(m);
         x->limit = x->grid ? 1 + below(m, 2 * x->tile) : x->tile;
         if (x->grid) fv_buf_printf(&grid, ", %s:%d<%d", x->name, x->tile, x->limit);
-        else if (chance(m, 30)) fv_buf_printf(&m->axes, "  axis %s:%d @ 0..%d\n", x->name, x->tile, x->limit = 1 + below(m, x->tile));
+        else if (chance(m, 30))
+            fv_buf_printf(&m->axes, "  axis %s:%d @ 0..%d\n", x->name, x->tile, x->limit = 1 + below(m, x->tile));
         else fv_buf_printf(&m->axes, "  axis %s:%d\n", x->name, x->tile);
         all[n++] = m->n_axes++;
     }
@@ -293,7 +326,7 @@ static char *make(maker *m) {
     snprintf(e->name, sizeof e->name, "e");
     e->tile = extent(m);
     e->limit = e->tile;
-    fv_buf_printf(&m->body, "axis e:%d @ 0..g*%d\n", e->tile, 1 + below(m, e->tile));       /* empty in the first programs */
+    fv_buf_printf(&m->body, "axis e:%d @ 0..g*%d\n", e->tile, 1 + below(m, e->tile)); /* empty in the first programs */
     all[n++] = m->n_axes++;
     fv_buf_puts(&m->axes, "  axis v:3\n");
     m->banned = -1;
@@ -311,11 +344,13 @@ static char *make(maker *m) {
     return text.text;
 }
 
-/* -- Trial --------------------------------------------------------------------------------------------------------------------- */
+/* -- Trial
+ * ---------------------------------------------------------------------------------------------------------------------
+ */
 static double worst_difference(const fv_tensor *t, const double *got, const double *want) {
     double e = 0, m = 1;
     for (int64_t i = 0; i < fv_tensor_elements(t); i++) {
-        if (isnan(want[i])) continue;                   /* never stored */
+        if (isnan(want[i])) continue; /* never stored */
         double d = fabs(got[i] - want[i]);
         if (!(d <= e)) e = isnan(d) ? (double)INFINITY : d;
         if (fabs(want[i]) > m) m = fabs(want[i]);
@@ -349,7 +384,8 @@ static int trial(uint32_t seed, const fv_target *t, bool scheduled) {
     if (!fv_kernel_verify(k) && fv_kernel_interpret(k, want, &o)) {
         fv_schedule *s = fv_schedule_parse(ctx, "schedule", scheduled ? m.schedule.text : "");
         fv_flat_kernel *f = fv_flatten_cpu(k, s, t);
-        cr_assert(f || fv_diag_at(ctx, 0)->code == FV_E_SCHEDULE, "seed %u: %s", seed, fv_diag_count(ctx) ? fv_diag_at(ctx, 0)->text : "");
+        cr_assert(f || fv_diag_at(ctx, 0)->code == FV_E_SCHEDULE, "seed %u: %s", seed,
+                  fv_diag_count(ctx) ? fv_diag_at(ctx, 0)->text : "");
         cr_assert(f || scheduled, "seed %u: the default schedule is refused: %s", seed, fv_diag_at(ctx, 0)->text);
         if (f) {
             cr_assert_eq(fv_flat_verify(f), 0, "seed %u: %s\n%s", seed, fv_diag_at(ctx, 0)->text, text);
@@ -358,12 +394,16 @@ static int trial(uint32_t seed, const fv_target *t, bool scheduled) {
             for (int j = 0; j < k->n_tensors; j++) {
                 if (k->tensor[j]->role == FV_ROLE_IN) continue;
                 double e = worst_difference(k->tensor[j], got[j], want[j]);
-                cr_expect(e <= 2e-5, "seed %u on %s with '%s': error %.3g\n%s", seed, t->name, scheduled ? m.schedule.text : "", e, text);
+                cr_expect(e <= 2e-5, "seed %u on %s with '%s': error %.3g\n%s", seed, t->name,
+                          scheduled ? m.schedule.text : "", e, text);
             }
             done = 1;
         }
     }
-    for (int j = 0; j < k->n_tensors; j++) { free(want[j]); free(got[j]); }
+    for (int j = 0; j < k->n_tensors; j++) {
+        free(want[j]);
+        free(got[j]);
+    }
     free(text);
     fv_buf_dispose(&m.tensors);
     fv_buf_dispose(&m.axes);

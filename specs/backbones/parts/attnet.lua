@@ -1,9 +1,10 @@
--- The block of AttNet.    maps: b h w c;  o: glu_hidden, kernel_size (3), glu_norm, use_layer_scale
+-- The block of AttNet.    maps: b h w c;  o: glu_hidden, kernel_size (3), glu_dconv (true), glu_norm, use_layer_scale
 local attentive = require "attention/attentive_conv"
 
 local function gated(x, name, o) -- a gated perceptron; the gate is convolved
   local a, v = linear(x, name .. ".fc1", "part=2 c=" .. o.glu_hidden, { ones = 2 }):parts"part"
-  local y = gelu(conv2d(a, name .. ".dwconv", { kernel = 3, depthwise = true })) * v
+  if o.glu_dconv ~= false then a = conv2d(a, name .. ".dwconv", { kernel = 3, depthwise = true }) end
+  local y = gelu(a) * v
   if o.glu_norm then y = rms_norm(y, name .. ".norm_layer", 1e-6) end
   return linear(y, name .. ".fc2", "c=" .. x.c, { ones = 2 })
 end

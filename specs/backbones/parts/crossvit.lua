@@ -20,7 +20,9 @@ local function cross(x, name, heads, o) -- the class alone: b c
 end
 
 local function multiscale(x, name, o)
-  if o.depth[#x + 1] ~= 0 then error "depth: the last entry of a block is 0; fusions with a perceptron are not built" end
+  if o.depth[#x + 1] ~= 0 then
+    error "depth: the last entry of a block is 0; fusions with a perceptron are not built"
+  end
   for i = 1, #x do
     for j = 1, o.depth[i] do x[i] = block(x[i], ("%s.blocks.%d.%d"):format(name, i - 1, j - 1), i, o) end
   end

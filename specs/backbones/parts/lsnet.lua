@@ -10,8 +10,8 @@ local function depthwise(x, name, o, kernel, stride)
   return conv(x, name, o, { kernel = kernel, depthwise = true, stride = stride })
 end
 
--- o: num_heads, key_dim, d_v (c / heads). q alone is convolved; the bias belongs to the distance (|dy|, |dx|); relu before
--- the projection
+-- o: num_heads, key_dim, d_v (c / heads). q alone is convolved; the bias belongs to the distance (|dy|, |dx|); relu
+-- before the projection
 local function attention(x, name, o)
   local heads, d = o.num_heads, o.key_dim
   local dv = o.d_v or x.c // heads
