@@ -74,14 +74,16 @@ static bool gathers(const fv_expr *e, void *user) {
         if (fv_visit(e->arg[i], read_in_index, NULL)) return true;
     return false;
 }
+/* Rows of sums beside the vectors of one operand; 0: no room. */
+static int64_t row_block(const lower *l, int64_t vectors) { return (l->t->registers - 4 - vectors) / vectors; }
 static void gathered_nests(attend_program *p, int64_t tile, bool columns) {
     attend *x = p->x;
     fv_ctx *c = x->l->ctx;
     const attend_set *s = &x->set[0];
     const char *query = fv_cstr(c, p->tile[0]), *key = fv_cstr(c, p->key[0][0]);
-    int64_t lanes = x->l->t->lanes, vectors = (tile + lanes - 1) / lanes, spare = (x->l->t->registers - 4) / vectors;
+    int64_t lanes = x->l->t->lanes, vectors = (tile + lanes - 1) / lanes, spare = row_block(x->l, vectors);
     fv_buf nest = {0};
-    if (p->qk.i && s->k.value && fv_visit(s->k.value, gathers, NULL)) {
+    if (p->qk.i && spare > 0 && s->k.value && fv_visit(s->k.value, gathers, NULL)) {
         fv_buf_printf(&nest, "%s~,%s/%lld!", query, key, (long long)(spare > 8 ? 8 : spare));
         for (int i = 0; i < x->a->n_dot; i++) fv_buf_printf(&nest, ",%s", fv_cstr(c, x->a->dot[i].name));
         fv_schedule_set_names(c, p->k.schedule, FV_F_NEST, fv_cstr(c, p->qk), nest.text);
@@ -89,7 +91,7 @@ static void gathered_nests(attend_program *p, int64_t tile, bool columns) {
     }
     if (columns && fv_visit(s->v.value, gathers, NULL)) {
         vectors = (x->e[0].extent + lanes - 1) / lanes;
-        spare = vectors < 4 ? (x->l->t->registers - 4) / vectors : 4;
+        spare = vectors < 4 ? row_block(x->l, vectors) : 4;
         fv_buf_printf(&nest, "%s~,%s/%lld!,%s", fv_cstr(c, p->value[0]), query,
                       (long long)(spare > 8 ? 8 : spare > tile ? tile : spare), key);
         fv_schedule_set_names(c, p->k.schedule, FV_F_NEST, fv_cstr(c, p->pv), nest.text);

@@ -298,14 +298,29 @@ static int64_t row_tile(int64_t extent, int64_t want) { /* about `want` rows, ba
 static bool unrolls_taps(const contraction *x, int weight, bool elementwise) {
     return elementwise && weight >= 0 && x->n_over && x->over[x->n_over - 1].extent <= 7;
 }
+/* Vectors of operands live at once beside the sums of `rows` rows: those of the operand that has fewest, and one of
+ * another. */
+static int kept_vectors(const contraction *x, int rows, int taps) {
+    int least = 0, vectors = 0;
+    for (int i = 0; i < x->p.n; i++) {
+        bool lane = false, row = false;
+        for (int j = 0; j < x->n_lane; j++) lane |= reads_axis(x, i, x->lane[j].name);
+        for (int j = 0; j < x->n_row; j++) row |= reads_axis(x, i, x->row[j].name);
+        if (!lane) continue;
+        int n = (row ? rows : 1) * (taps > 1 && reads_axis(x, i, x->over[x->n_over - 1].name) ? taps : 1);
+        if (!vectors++ || n < least) least = n;
+    }
+    return least + (vectors > 1);
+}
 /* Rows of one register block: what the registers hold beside the vectors of the lanes; at most eight broadcasts share a
  * cache set where rows are a power of two apart. */
 static int row_block(const contraction *x, int nv, int weight, bool elementwise) {
     int spare = x->l->t->registers - 4;
     if (elementwise) {
         int taps = unrolls_taps(x, weight, elementwise) ? (int)x->over[x->n_over - 1].extent : 1;
-        int rows = spare - 1 - taps;
-        return rows < 2 ? 2 : rows > 14 ? 14 : rows;
+        int rows = 14;
+        while (rows > 1 && rows + kept_vectors(x, rows, taps) > spare) rows--;
+        return rows;
     }
     if (x->l->t->registers < 32) return nv >= 2 ? 4 : 7;
     return nv >= 4 ? 6 : nv >= 2 ? 8 : 14;

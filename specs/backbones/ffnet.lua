@@ -1,5 +1,6 @@
 -- FFNet: MetaMixer is all you need (Yun et al., arXiv:2406.02021).                                      maps: b c h w
--- _fused: every batch norm and parallel branch is folded into one convolution under its module's name.
+-- _fused: every batch norm and parallel branch is folded into one convolution under its module's name (derived: no
+-- checkpoint of this form was at hand).
 local part = require "parts/ffnet"
 local function net(width, depth, kernel) -- kernel: of the channel mixers
   return { embed_dim = { width, 2 * width, 4 * width, 8 * width }, depth = depth,

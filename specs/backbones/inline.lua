@@ -1,5 +1,7 @@
 -- InLine: injective linear attention in DeiT, PVT, Swin and CSWin (Han et al., arXiv:2412.06590).
 --                                                                                        maps: b h w c, tokens: b n c
+-- Parameter names of PVT, Swin and CSwin are those of the parents' published code, the depths of CSwin as remembered;
+-- counts agree with what is published, names were compared with a checkpoint of DeiT and with single blocks alone.
 local part = require "parts/inline"
 local function net(layout, more) more.layout = layout return more end
 local function pvt(depths) return net("pvt", { depths = depths }) end

@@ -1,4 +1,5 @@
 -- VOLO: vision outlooker (Yuan et al., arXiv:2106.13112).                                maps: b h w c, tokens: b n c
+-- Layers, widths and heads of d3, d4, d5 as remembered from the published code; the counts agree with those published.
 local outlook = require "attention/outlook"
 local function net(width, layers, heads, more)
   local r = { embed_dims = { width, 2 * width, 2 * width, 2 * width }, layers = layers, num_heads = heads }
