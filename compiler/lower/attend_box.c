@@ -75,7 +75,9 @@ static bool gathers(const fv_expr *e, void *user) {
     return false;
 }
 /* Rows of sums beside the vectors of one operand; 0: no room. */
-static int64_t row_block(const lower *l, int64_t vectors) { return (l->t->registers - 4 - vectors) / vectors; }
+static int64_t row_block(const lower *l, int64_t vectors) {
+    return vectors ? (l->t->registers - 4 - vectors) / vectors : 0;
+}
 static void gathered_nests(attend_program *p, int64_t tile, bool columns) {
     attend *x = p->x;
     fv_ctx *c = x->l->ctx;

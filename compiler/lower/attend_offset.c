@@ -105,6 +105,11 @@ static int64_t step_of(int64_t n, int64_t most) {
     int64_t groups = (n + most - 1) / most;
     return (n + groups - 1) / groups;
 }
+/* Half the target's vector where whole ones would leave an eighth of their lanes or more idle at a row's end. */
+static int vector_of(int lanes, int64_t extent) {
+    int64_t whole = (extent + lanes - 1) / lanes * lanes, half = (extent + lanes / 2 - 1) / (lanes / 2) * (lanes / 2);
+    return lanes >= 16 && 8 * (whole - half) >= whole ? lanes / 2 : lanes;
+}
 /* Listed taps: unrolled whole, so that their coordinates are numbers. */
 static void list_nests(offset *o) {
     attend_program *p = &o->p;
@@ -113,7 +118,9 @@ static void list_nests(offset *o) {
     long long n = (long long)x->set[0].set->over[0].extent;
     if (n > x->l->t->registers - 8 || x->n_e != 1) return;
     const char *tap = fv_cstr(c, p->key[0][0]);
-    const char *lane = fv_cstr(c, fv_internf(c, "%s/%d~", fv_cstr(c, o->lane.name), x->l->t->lanes)); /* one vector */
+    int vector = vector_of(x->l->t->lanes, o->lane.extent);
+    const char *lane = fv_cstr(c, fv_internf(c, "%s/%d~", fv_cstr(c, o->lane.name), vector)); /* one vector */
+    if (vector < x->l->t->lanes) fv_schedule_set_int(c, p->k.schedule, FV_F_VECTOR, "", vector);
     fv_buf nest = {0};
     if (p->qk.i) {
         fv_buf_printf(&nest, "%s,%s/%lld!", lane, tap, n);

@@ -302,6 +302,7 @@ static bool unrolls_taps(const contraction *x, int weight, bool elementwise) {
  * another. */
 static int kept_vectors(const contraction *x, int rows, int taps) {
     int least = 0, vectors = 0;
+    bool maps = false;                                  /* a permutation is live as well */
     for (int i = 0; i < x->p.n; i++) {
         bool lane = false, row = false;
         for (int j = 0; j < x->n_lane; j++) lane |= reads_axis(x, i, x->lane[j].name);
@@ -309,8 +310,10 @@ static int kept_vectors(const contraction *x, int rows, int taps) {
         if (!lane) continue;
         int n = (row ? rows : 1) * (taps > 1 && reads_axis(x, i, x->over[x->n_over - 1].name) ? taps : 1);
         if (!vectors++ || n < least) least = n;
+        int64_t c = lower_coefficient(x->l, x->p.factor[i], x->lane[x->n_lane - 1].name);
+        maps |= c != 0 && c != 1 && c != LOWER_PACKABLE;
     }
-    return least + (vectors > 1);
+    return least + (vectors > 1) + maps;
 }
 /* Rows of one register block: what the registers hold beside the vectors of the lanes; at most eight broadcasts share a
  * cache set where rows are a power of two apart. */

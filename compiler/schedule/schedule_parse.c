@@ -22,7 +22,7 @@ static bool subject_optional(fv_field f) {
 
 /* Integers of a field; words that a field is limited to (NULL: any). */
 static const struct { fv_field field; int64_t lo, hi; } INT_RANGE[] = {
-    {FV_F_TILE, 1, 65536}, {FV_F_SPLITS, 1, 65536}, {FV_F_GROUP, 1, 1024}, {FV_F_EXP, 2, 5},
+    {FV_F_TILE, 1, 65536}, {FV_F_SPLITS, 1, 65536}, {FV_F_GROUP, 1, 1024}, {FV_F_EXP, 2, 5}, {FV_F_VECTOR, 1, 16},
 };
 static const struct { fv_field field; const char *words; } WORDS[] = {
     {FV_F_SOFTMAX, "online resident"},
