@@ -6,19 +6,44 @@
 #include <string.h>
 
 typedef struct {
-    const char *title, *spec, *peer;
+    const char *title, *spec, *shape, *peer;
 } backbone;
 static const backbone list[] = {
-    {"ViT-B/16", "vit:base_patch16_224", "vit_b16"},
-    {"Swin-T", "swin:tiny_patch4_window7_224", "swin_t"},
-    {"ResNet-50", "resnet:50", "resnet50"},
-    {"ConvNeXt-T", "convnext:tiny", "convnext_t"},
-    {"NAT-Mini", "nat:mini", "nat_mini"},
+    /* on one thread and on two */
+    {"ViT-B/16", "vit:base_patch16_224", "b=1", "vit_b16"},
+    {"Swin-T", "swin:tiny_patch4_window7_224", "b=1", "swin_t"},
+    {"ResNet-50", "resnet:50", "b=1", "resnet50"},
+    {"ConvNeXt-T", "convnext:tiny", "b=1", "convnext_t"},
+    {"NAT-Mini", "nat:mini", "b=1", "nat_mini"},
+    /* on one thread: the smallest variant of each further system */
+    {"DiNAT-Mini", "dinat:mini", "b=1", NULL},
+    {"EfficientNet-B0", "efficientnet:b0", "b=1", NULL},
+    {"AFFNet-XXS", "affnet:xx_small", "b=1", NULL},
+    {"AttNet-XXS", "attnet:xxs", "b=1", NULL},
+    {"BiFormer-T", "biformer:tiny", "b=1", NULL},
+    {"CAS-ViT-XS", "cas-vit:xs", "b=1", NULL},
+    {"ConViT-Ti", "convit:tiny", "b=1", NULL},
+    {"CrossViT-Ti", "crossvit:tiny_224", "b=1", NULL},
+    {"DaViT-T", "davit:tiny", "b=1", NULL},
+    {"DHVT-T", "dhvt:tiny_imagenet_patch16", "b=1", NULL},
+    {"FFNet-1", "ffnet:1", "b=1", NULL},
+    {"HaloNet-26t", "halonet:26t", "b=1", NULL},
+    {"HAT-S x4, 64x64", "hat:s_x4", "b=1,h=64,w=64", NULL},
+    {"HorNet-T", "hornet:tiny_7x7", "b=1", NULL},
+    {"InLine-DeiT-T", "inline:deit_t", "b=1", NULL},
+    {"L2ViT-T", "l2vit:tiny", "b=1", NULL},
+    {"LSNet-T", "lsnet:t", "b=1", NULL},
+    {"OverLoCK-XT", "overlock:xt", "b=1", NULL},
+    {"RAVLT-T", "ravlt:t", "b=1", NULL},
+    {"SHViT-S1", "shvit:s1", "b=1", NULL},
+    {"TransNeXt-Micro", "transnext:micro", "b=1", NULL},
+    {"VOLO-D1", "volo:d1", "b=1", NULL},
 };
-enum { BACKBONES = sizeof list / sizeof *list, PEERS = 8 };
+enum { BACKBONES = sizeof list / sizeof *list, ON_TWO = 5, PEERS = 8 };
 
 /* {"peer": "…", "results": [{"name", "threads", "min_ms"}]} */
 static double peer_time(const fv_json *file, const char *name, int threads) {
+    if (!name) return 0;
     const fv_json *results = fv_json_get(file, "results");
     for (int i = 0; results && results->kind == FV_JSON_ARRAY && i < results->n; i++) {
         const fv_json *n = fv_json_get(results->items[i], "name"), *t = fv_json_get(results->items[i], "threads"),
@@ -29,13 +54,24 @@ static double peer_time(const fv_json *file, const char *name, int threads) {
     }
     return 0;
 }
+/* The share of the time in kernels that compute nothing or next to nothing: maps, turns, concatenations, copies. */
+static double moving(const cli_measured *m) {
+    static const char *const kinds[] = {"map", "turn", "concat", "copy"};
+    double moved = 0, all = 0;
+    for (int i = 0; i < m->n; i++) {
+        all += m->kernel[i].min;
+        for (size_t j = 0; j < sizeof kinds / sizeof *kinds; j++)
+            if (!strncmp(m->kernel[i].label, kinds[j], strlen(kinds[j]))) moved += m->kernel[i].min;
+    }
+    return all > 0 ? moved / all : 0;
+}
 static void say(const backbone *b, const cli_measured *m, const fv_json *const *peer, int n_peers) {
     double floor = m->peak > 0 ? 1e-9 * m->total.flops / (m->peak * m->threads) : 0, other = 0;
     for (int i = 0; i < n_peers && other == 0; i++) other = peer_time(peer[i], b->peer, m->threads);
-    printf("| %-10s | %d | %8.2f | %8.2f | %7.3f | %8.2f | %5.2f | %3d | %6.0f | %6.0f | %7.1f | %7.1f |", b->title,
-           m->threads, 1e3 * m->total.min, 1e3 * m->total.median, 1e-9 * m->total.flops, 1e3 * floor,
-           floor > 0 ? m->total.min / floor : 0, m->n, 1e3 * m->cold, 1e3 * m->cached, 1e-6 * (double)m->prepared,
-           1e-6 * (double)m->arena);
+    printf("| %-15s | %d | %8.2f | %8.2f | %7.3f | %8.2f | %4.0f %% | %5.1f %% | %3d | %6.0f | %6.0f | %7.1f | %7.1f |",
+           b->title, m->threads, 1e3 * m->total.min, 1e3 * m->total.median, 1e-9 * m->total.flops, 1e3 * floor,
+           100 * cli_fraction(m, &m->total), 100 * moving(m), m->n, 1e3 * m->cold, 1e3 * m->cached,
+           1e-6 * (double)m->prepared, 1e-6 * (double)m->arena);
     if (n_peers && other > 0) printf(" %8.2f | %5.2f |", other, other / (1e3 * m->total.min));
     else if (n_peers) printf(" %8s | %5s |", "-", "-");
     printf("\n");
@@ -50,7 +86,9 @@ int cli_bench_backbones(fv_ctx *ctx, const cli_args *a) {
     for (int i = 0; i < n_peers; i++)
         if (!(peer[i] = fv_json_read(ctx, files[i]))) return CLI_USER;
     printf("f32, batch 1, 224 x 224, seeded weights; floor: useful operations at the multiply-add peak of the threads "
-           "used; memory: prepared once, worked in by a run\n");
+           "used, peak: their ratio to the time; moves: share of maps, turns, concatenations and copies; n: kernels; "
+           "cold, "
+           "cached: compile times in ms; memory: prepared once, worked in by a run\n");
     const char *before = "";
     for (int i = 0; i < n_peers; i++) {
         const fv_json *name = fv_json_get(peer[i], "peer");
@@ -58,19 +96,23 @@ int cli_bench_backbones(fv_ctx *ctx, const cli_args *a) {
         if (strcmp(title, before)) printf("beside %s\n", title);
         before = title;
     }
-    printf("\n| %-10s | T | %8s | %8s | %7s | %8s | %5s | %3s | %6s | %6s | %7s | %7s |", "network", "min ms", "median",
-           "GFLOP", "floor ms", "ratio", "n", "cold", "cached", "MB prep", "MB work");
-    printf("%s\n|:-----------|--:|---------:|---------:|--------:|---------:|------:|----:|-------:|-------:|--------:|"
+    printf("\n| %-15s | T | %8s | %8s | %7s | %8s | %6s | %7s | %3s | %6s | %6s | %7s | %7s |", "network", "min ms",
+           "median", "GFLOP", "floor ms", "peak", "moves", "n", "cold", "cached", "MB prep", "MB work");
+    printf("%s\n|:----------------|--:|---------:|---------:|--------:|---------:|-------:|--------:|----:|-------:|---"
+           "----:|--------:|"
            "--------:|%s\n",
            n_peers ? "  peer ms | x faster |" : "", n_peers ? "---------:|------:|" : "");
     for (int i = 0; i < BACKBONES; i++) {
         double cold = 0, cached = 0; /* of the first row: the same code runs on two threads */
-        for (int threads = 1; threads <= 2; threads++) {
+        for (int threads = 1; threads <= (i < ON_TWO ? 2 : 1); threads++) {
             static cli_session s;
             cli_measured m = {0};
+            char shape[64];
+            snprintf(shape, sizeof shape, "--shape %s", list[i].shape);
             fv_ctx *own = fv_ctx_new();
-            cli_measure_options o = {.threads = threads, .seconds = seconds, .compile_times = threads == 1};
-            bool fine = cli_bench_open(own, list[i].spec, "--shape b=1", &s) && cli_measure(own, &s, &o, &m);
+            cli_measure_options o = {
+                .threads = threads, .seconds = i < ON_TWO ? seconds : seconds / 2, .compile_times = threads == 1};
+            bool fine = cli_bench_open(own, list[i].spec, shape, &s) && cli_measure(own, &s, &o, &m);
             if (threads == 1 && fine) {
                 cold = m.cold;
                 cached = m.cached;
@@ -82,11 +124,11 @@ int cli_bench_backbones(fv_ctx *ctx, const cli_args *a) {
                 done++;
             } else {
                 const fv_diag *d = fv_diag_count(own) ? fv_diag_at(own, 0) : NULL;
-                printf("| %-10s | %d | %s\n", list[i].title, threads, d ? d->text : "failed");
+                printf("| %-15s | %d | %s\n", list[i].title, threads, d ? d->text : "failed");
             }
             cli_session_close(&s);
             fv_ctx_dispose(own);
         }
     }
-    return done == 2 * BACKBONES ? CLI_OK : CLI_USER;
+    return done == BACKBONES + ON_TWO ? CLI_OK : CLI_USER;
 }

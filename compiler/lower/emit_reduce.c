@@ -300,7 +300,7 @@ static bool unrolls_taps(const contraction *x, int weight, bool elementwise) {
 }
 /* Vectors of operands live at once beside the sums of `rows` rows: those of the operand that has fewest, and one of
  * another. */
-static int kept_vectors(const contraction *x, int rows, int taps) {
+static int kept_vectors(const contraction *x, int weight, int rows, int taps) {
     int least = 0, vectors = 0;
     bool maps = false;                                  /* a permutation is live as well */
     for (int i = 0; i < x->p.n; i++) {
@@ -311,7 +311,7 @@ static int kept_vectors(const contraction *x, int rows, int taps) {
         int n = (row ? rows : 1) * (taps > 1 && reads_axis(x, i, x->over[x->n_over - 1].name) ? taps : 1);
         if (!vectors++ || n < least) least = n;
         int64_t c = lower_coefficient(x->l, x->p.factor[i], x->lane[x->n_lane - 1].name);
-        maps |= c != 0 && c != 1 && c != LOWER_PACKABLE;
+        maps |= i != weight && c != 0 && c != 1;
     }
     return least + (vectors > 1) + maps;
 }
@@ -322,7 +322,7 @@ static int row_block(const contraction *x, int nv, int weight, bool elementwise)
     if (elementwise) {
         int taps = unrolls_taps(x, weight, elementwise) ? (int)x->over[x->n_over - 1].extent : 1;
         int rows = 14;
-        while (rows > 1 && rows + kept_vectors(x, rows, taps) > spare) rows--;
+        while (rows > 1 && rows + kept_vectors(x, weight, rows, taps) > spare) rows--;
         return rows;
     }
     if (x->l->t->registers < 32) return nv >= 2 ? 4 : 7;

@@ -77,6 +77,13 @@ static const fv_expr *reflect(fv_ctx *c, const fv_expr *e, int64_t n) { /* one r
                   fv_op3(c, FV_X_WHERE, fv_op2(c, FV_X_LE, fv_int(c, n), e), high, e));
 }
 
+/* Is every conjunct of e one of given's? */
+static bool implies(const fv_expr *given, const fv_expr *e) {
+    if (e == given || fv_is_true(e)) return true;
+    if (e->op == FV_X_AND) return implies(given, e->arg[0]) && implies(given, e->arg[1]);
+    return given->op == FV_X_AND && (implies(given->arg[0], e) || implies(given->arg[1], e));
+}
+
 static lower_pair read_node(walk *w, const fv_node *n, const fv_expr *const *index) {
     fv_ctx *c = w->l->ctx;
     const fv_read_node *r = &n->u.read;
@@ -127,7 +134,8 @@ static lower_pair read_node(walk *w, const fv_node *n, const fv_expr *const *ind
         return p;
     }
     p.value = fv_op3(c, FV_X_WHERE, in, p.value, number);
-    if (v.exists) p.exists = fv_and(c, selected, fv_op3(c, FV_X_WHERE, in, v.exists, fv_bool(c, true)));
+    if (v.exists && implies(in, fv_simplify(c, w->f, v.exists))) p.exists = selected;
+    else if (v.exists) p.exists = fv_and(c, selected, fv_op3(c, FV_X_WHERE, in, v.exists, fv_bool(c, true)));
     return p;
 }
 

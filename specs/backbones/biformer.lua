@@ -1,17 +1,16 @@
 -- BiFormer (Zhu et al., arXiv:2303.08810), the operator of the released weights.                        maps: b h w c
 local part = require "parts/biformer"
 local function net(width, depth) return { embed_dim = { width, 2 * width, 4 * width, 8 * width }, depth = depth } end
-if variant == "stl" then
-  error "biformer:stl is not built: where its batch norms stand and how they are stored is not on record"
-end
 local o = settings({
   tiny  = net(64, { 2, 2, 8, 2 }),
   small = net(64, { 4, 4, 18, 4 }),
   base  = net(96, { 4, 4, 18, 4 }),
+  stl   = { embed_dim = { 96, 192, 384, 768 }, depth = { 2, 2, 6, 2 }, mlp_ratios = { 4, 4, 4, 4 },
+    before_attn_dwconv = 0, swin_layout = true },
 }, {
   img_size = 224, in_chans = 3, num_classes = 1000, head_dim = 32, global_heads = 8, mlp_ratios = { 3, 3, 3, 3 },
   n_win = 7, topks = { 1, 4, 16, -2 }, side_dwconv = 5, before_attn_dwconv = 3, auto_pad = false, norm_eps = 1e-6,
-  bn_eps = 1e-5,
+  bn_eps = 1e-5, swin_layout = false,
 })
 
 local input, n = picture(o), levels(o, "depth embed_dim mlp_ratios topks")

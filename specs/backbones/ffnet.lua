@@ -1,23 +1,29 @@
 -- FFNet: MetaMixer is all you need (Yun et al., arXiv:2406.02021).                                      maps: b c h w
--- _fused: every batch norm and parallel branch is folded into one convolution under its module's name (derived: no
--- checkpoint of this form was at hand).
+-- _fused: every batch norm but the last and every parallel branch is folded into one convolution under its module's
+-- name. Weights of 4 are published for 384 x 384 alone, those of 3 also for it.
 local part = require "parts/ffnet"
 local function net(width, depth, kernel) -- kernel: of the channel mixers
   return { embed_dim = { width, 2 * width, 4 * width, 8 * width }, depth = depth,
     kernel_sizes = { kernel, kernel, kernel, kernel } }
 end
-local small, large = net(80, { 2, 2, 8, 2 }, 3), net(88, { 3, 3, 15, 3 }, 7)
-local function fused(v)
-  local r = { fused = true }
-  for key, x in pairs(v) do r[key] = x end
+local function scaled(r, more) -- with layer scales
+  r.layer_scale, r.crop_pct = true, 0.95
+  for key, x in pairs(more or {}) do r[key] = x end
   return r
 end
-if variant and variant:find "^[34]" then
-  error(("ffnet:%s is not built: how its layer scales are stored is not on record"):format(variant))
+local variants = {
+  ["1"] = net(80, { 2, 2, 8, 2 }, 3), ["2"] = net(88, { 3, 3, 15, 3 }, 7),
+  ["3"] = scaled(net(96, { 4, 4, 22, 5 }, 7)), ["4"] = scaled(net(128, { 4, 4, 27, 3 }, 7), { img_size = 384 }),
+}
+for _, name in ipairs{ "1", "2", "3", "4" } do
+  local r = { fused = true }
+  for key, x in pairs(variants[name]) do r[key] = x end
+  variants[name .. "_fused"] = r
 end
-local o = settings({ ["1"] = small, ["1_fused"] = fused(small), ["2"] = large, ["2_fused"] = fused(large) }, {
+local o = settings(variants, {
   img_size = 256, in_chans = 3, num_classes = 1000, in_dim = 64, kernel_sizes1 = { 3, 3, 7, 7 },
   kernel_sizes2 = { 3, 3, 7, 7 }, expansion_ratios = { 3, 3, 3, 3 }, bn_eps = 1e-5, fused = false,
+  layer_scale = false, crop_pct = 0.9,
 })
 
 local input, n = picture(o), levels(o, "depth embed_dim kernel_sizes kernel_sizes1 kernel_sizes2 expansion_ratios")
@@ -30,7 +36,9 @@ for i = 1, n do
   end
   for j = 0, o.depth[i] - 1 do
     x = part.block(x, ("stages.%d.%d"):format(i - 1, first + j), { kernels = { o.kernel_sizes1[i], o.kernel_sizes2[i] },
-      kernel = o.kernel_sizes[i], hidden = x.c * o.expansion_ratios[i], bn_eps = o.bn_eps, fused = o.fused })
+      kernel = o.kernel_sizes[i], hidden = x.c * o.expansion_ratios[i], bn_eps = o.bn_eps, fused = o.fused,
+      layer_scale = o.layer_scale })
   end
 end
+o.preprocess = { crop_pct = o.crop_pct }
 classify(input, batch_norm(x, "norm", o.bn_eps):mean"h w", "head", o)

@@ -12,14 +12,13 @@ local v = {
   pvt_t = pvt{ 2, 2, 2, 2 }, pvt_s = pvt{ 3, 4, 6, 3 }, pvt_m = pvt{ 3, 4, 18, 3 }, pvt_l = pvt{ 3, 8, 27, 3 },
   swin_t = net("swin", { embed_dim = 96, depths = { 2, 2, 6, 2 }, types = "IIIS" }),
   swin_s = net("swin", { embed_dim = 96, depths = { 2, 2, 18, 2 }, types = "IISS" }),
+  swin_b = net("swin", { embed_dim = 128, depths = { 2, 2, 18, 2 }, types = "IIMS2" }),
   cswin_t = net("cswin", { embed_dim = 64, depths = { 2, 4, 18, 1 }, num_heads = { 2, 4, 8, 16 } }),
   cswin_s = net("cswin", { embed_dim = 64, depths = { 3, 6, 29, 2 }, num_heads = { 2, 4, 8, 16 } }),
   cswin_b = net("cswin", { embed_dim = 96, depths = { 3, 6, 29, 2 }, num_heads = { 4, 8, 16, 32 } }),
 }
-if variant == "swin_b" then
-  error "inline:swin_b is not built: which of its blocks are linear (types 'IIMS2') is not on record"
-end
--- types: I injective, S softmax in windows (Swin) or stripes (CSWin); false: IISS
+-- types: I injective, S softmax in windows (Swin) or stripes (CSWin), M2 at the end: M is injective in the first two
+-- blocks of its level (Swin); false: IISS
 local o = settings(v, {
   img_size = 224, in_chans = 3, num_classes = 1000, layout = "deit", embed_dim = 64, embed_dims = { 64, 128, 320, 512 },
   depth = 12, depths = { 2, 2, 2, 2 }, num_heads = false, types = false, window_size = 7, mlp_ratio = 4,
@@ -62,10 +61,10 @@ end
 function nets.swin(x)
   x = layer_norm(patch_embed(x, "patch_embed.proj", { patch = 4, out = o.embed_dim }), "patch_embed.norm", eps):store()
   for i, n in ipairs(o.depths) do
-    local linear_level = (o.types or "IISS"):sub(i, i) == "I"
+    local kind, first = (o.types or "IISS"):sub(i, i), tonumber((o.types or ""):sub(#o.depths + 1)) or 0
     for j = 1, n do
       local p = settings_of((o.num_heads or {})[i] or x.c // 32)
-      if not linear_level then p.window, p.shift = o.window_size, j % 2 == 0 and o.window_size // 2 or 0 end
+      if kind == "S" or kind == "M" and j > first then p.window, p.shift = o.window_size, j % 2 == 0 and o.window_size // 2 or 0 end
       x = part.block(x, ("layers.%d.blocks.%d"):format(i - 1, j - 1), p)
     end
     if i < #o.depths then x = patch_merge(x, ("layers.%d.downsample"):format(i - 1), { eps = eps }):store() end

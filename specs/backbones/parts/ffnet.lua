@@ -2,6 +2,12 @@
 -- o of all: bn_eps, fused (batch norms and parallel branches are stored folded)
 local meta = require "attention/metamixer"
 
+-- x + f(x), the latter times a stored factor per channel where o.layer_scale is set (never folded)
+local function added(x, name, o, f)
+  local gamma = o.layer_scale and param(name .. ".layer_scale", "c 1 1", { c = x.c })
+  local y = f(x, name .. ".main", o)
+  return (x + (gamma and y * gamma or y)):store()
+end
 -- o: kernel, hidden
 local function channel_mixer(x, name, o)
   local y
@@ -10,9 +16,8 @@ local function channel_mixer(x, name, o)
   y = gelu(linear(y:store(), name .. ".fc1", "c=" .. o.hidden, { ones = 2 })):store()
   return linear(y, name .. ".fc2", "c=" .. x.c, { ones = 2 })
 end
-local function block(x, name, o)
-  x = residual(x, function(x) return meta.mixer(x, name .. ".token_mixer.0.main", o) end):store()
-  return residual(x, function(x) return channel_mixer(x, name .. ".channel_mixer.main", o) end):store()
+local function block(x, name, o) -- o: also kernels, layer_scale
+  return added(added(x, name .. ".token_mixer.0", o, meta.mixer), name .. ".channel_mixer", o, channel_mixer)
 end
 -- each channel makes out / c of the next; then x plus a product of its batch norm
 local function merging(x, name, out, o)
