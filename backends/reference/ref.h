@@ -15,6 +15,7 @@ typedef struct {
     fv_ref_source *source;
     void *user;
     const fv_node *node;                                /* being evaluated: for messages */
+    double *most;                                       /* NULL, or the largest magnitude so far */
 } ref_run;
 
 /* Storage: false (with an error) when memory ends. Values that were there are dropped first. */

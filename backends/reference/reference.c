@@ -145,6 +145,13 @@ static void make_plan(ref_run *r, fv_str entry, plan *p) {
 }
 
 /* -- Running ------------------------------------------------------------------------------------------------------ */
+static void note_most(ref_run *r, const fv_node *n) {
+    for (int j = 0; j < n->n_results; j++) {
+        const double *x = r->at[n->result[j]->id].data;
+        for (int64_t i = 0; x && i < fv_value_count(n->result[j]); i++)
+            *r->most = isnan(x[i]) ? INFINITY : fmax(*r->most, fabs(x[i]));
+    }
+}
 static bool run_nodes(ref_run *r, const plan *p, void (*progress)(int, int, void *), void *user) {
     const fv_graph *g = r->g;
     /* lists of value id + 1 */
@@ -157,6 +164,7 @@ static bool run_nodes(ref_run *r, const plan *p, void (*progress)(int, int, void
     for (int i = 0; i < g->n_nodes; i++) {
         const fv_node *n = g->node[i];
         if (p->needed[i] && !p->owner[i] && !ref_eval(r, n)) return false;
+        if (r->most && p->needed[i] && !p->owner[i]) note_most(r, n);
         for (int v = head[i]; v; v = by_last[v - 1])
             if (!p->owner[g->value[v - 1]->node->id]) ref_free(r, g->value[v - 1]);
         if (progress) progress(i + 1, g->n_nodes, user);
@@ -173,8 +181,8 @@ static bool give_outputs(ref_run *r, fv_str entry, double **out) {
     }
     return true;
 }
-bool fv_reference_run(fv_graph *g, fv_str entry, fv_ref_source *source, void *user, double **out,
-                      void (*progress)(int done, int total, void *user), void *progress_user) {
+static bool run_all(fv_graph *g, fv_str entry, fv_ref_source *source, void *user, double **out, double *most,
+                    void (*progress)(int done, int total, void *user), void *progress_user) {
     bool any = false;
     for (int i = 0; i < g->n_outputs; i++) {
         out[i] = NULL;
@@ -186,7 +194,7 @@ bool fv_reference_run(fv_graph *g, fv_str entry, fv_ref_source *source, void *us
                  fv_cstr(g->ctx, entry));
         return false;
     }
-    ref_run r = {.g = g, .ctx = g->ctx, .source = source, .user = user};
+    ref_run r = {.g = g, .ctx = g->ctx, .source = source, .user = user, .most = most};
     plan p = {0};
     r.at = calloc((size_t)g->n_values + 1, sizeof *r.at);
     if (!r.at) return ref_fail(&r, "no memory");
@@ -199,4 +207,12 @@ bool fv_reference_run(fv_graph *g, fv_str entry, fv_ref_source *source, void *us
         out[i] = NULL;
     }
     return fine;
+}
+bool fv_reference_run(fv_graph *g, fv_str entry, fv_ref_source *source, void *user, double **out,
+                      void (*progress)(int done, int total, void *user), void *progress_user) {
+    return run_all(g, entry, source, user, out, NULL, progress, progress_user);
+}
+bool fv_reference_run_most(fv_graph *g, fv_ref_source *source, void *user, double **out, double *most,
+                           void (*progress)(int done, int total, void *user), void *progress_user) {
+    return run_all(g, (fv_str){0}, source, user, out, most, progress, progress_user);
 }

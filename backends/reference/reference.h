@@ -16,4 +16,8 @@ typedef bool fv_ref_source(void *user, const fv_node *leaf, double *out, int64_t
  * caller with free(). progress: NULL or called with (done, total) nodes. Returns false after recording an error. */
 bool fv_reference_run(fv_graph *g, fv_str entry, fv_ref_source *source, void *user, double **out,
                       void (*progress)(int done, int total, void *user), void *progress_user);
+/* The same for all outputs; *most grows to the largest magnitude among the values of all nodes but those that attends
+ * and scans evaluate themselves (NaN counts as infinite). */
+bool fv_reference_run_most(fv_graph *g, fv_ref_source *source, void *user, double **out, double *most,
+                           void (*progress)(int done, int total, void *user), void *progress_user);
 #endif

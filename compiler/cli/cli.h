@@ -72,6 +72,7 @@ typedef struct {
     int64_t seed;
     bool whole_numbers; /* seeded floats are small integers: sums of them are exact */
     double trace_seconds;
+    fv_spec_options options; /* what the spec was traced with */
     int n_leaves, cap_leaves;
     cli_leaf_data *leaf; /* what cli_leaf gave; owned */
 } cli_session;
@@ -91,6 +92,8 @@ bool cli_session_open(fv_ctx *ctx, const cli_args *a, const char *name, cli_sess
 /* The same, with options as words of a command line. */
 bool cli_session_words(fv_ctx *ctx, const char *spec, int argc, char **argv, cli_session *s);
 void cli_session_close(cli_session *s);
+/* Traces the spec again, with other options (extents); numbers made for the graph before it are forgotten. */
+bool cli_session_trace(fv_ctx *ctx, cli_session *s, const fv_spec_options *o);
 /* The file of a spec: a path, or a name under specs/ (specs, specs/attention, specs/backbones). NULL after recording
  * UNKNOWN with the nearest names. */
 const char *cli_spec_path(fv_ctx *ctx, const char *name);

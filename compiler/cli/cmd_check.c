@@ -1,6 +1,6 @@
 /* fovea check: the graph and every kernel against their laws, and every backend and strategy against the f64 reference.
  * Invariant: what declines is named with its reason; only a disagreement, a fault or an error makes the exit code 1. */
-#include "cli/check_bound.h"
+#include "cli/check_judge.h"
 #include "cli/check_levels.h"
 #include "cli/live.h"
 #include "kernel/flat.h"
@@ -23,6 +23,8 @@ typedef struct {
     const char *declined, *fault; /* both NULL: it takes part; fault: it does not, and should */
     cli_live live;
     worst worst;
+    const char *excuse; /* why comparisons were not judged, the last reason */
+    int unjudged;
     bool differs, unstable, chosen; /* from the reference; between numbers of threads; by the heuristic */
 } variant;
 typedef struct {
@@ -33,6 +35,8 @@ typedef struct {
     variant v[16];
     cli_bound *bound;
     double **want;
+    cli_judge judge; /* of this pass; made when something disagrees */
+    bool judged;     /* judge is made */
     int kernels;
 } check;
 
@@ -113,7 +117,9 @@ static void mark_chosen(check *k, const fv_backend *b) {
     fv_compiled_dispose(&c);
 }
 static void prepare_all(check *k) {
+    const char *only = cli_value(k->args, "backend");
     for (int b = 0; fv_backends[b]; b++) {
+        if (only && strcmp(only, fv_backends[b]->name) != 0) continue;
         if (!has_attend(k->s.spec.graph)) {
             prepare(k, fv_backends[b], NULL);
             continue;
@@ -128,25 +134,54 @@ static void prepare_all(check *k) {
 static double element(const variant *v, int32_t at, const double *numbers, int64_t i) {
     return numbers ? numbers[i] : cli_element(v->live.out[at].data, v->live.output[at]->dtype, i);
 }
-static void compare(check *k, variant *v, int output, const double *numbers) {
+/* The worst element of one output in this pass. */
+static worst worst_of(const check *k, const variant *v, int output, const double *numbers, bool *finite) {
     const fv_output *o = &k->s.spec.graph->output[output];
     int32_t at = numbers ? 0 : fovea_model_output_index(v->live.model, fv_cstr(k->ctx, o->name));
     int64_t shape[FV_MAX_AXES], n = cli_output_shape(o, shape);
     const double *want = k->want[output];
     bool real = fv_type_is_float(o->value->obj.type), exact = k->s.whole_numbers && k->bound[output].exact;
     double most = 0;
+    *finite = n == 0;
     for (int64_t i = 0; i < n; i++)
-        if (isfinite(want[i])) most = fmax(most, fabs(want[i]));
+        if (isfinite(want[i])) {
+            most = fmax(most, fabs(want[i]));
+            *finite = true;
+        }
     double tolerance = real && !exact ? cli_tolerance(&k->bound[output], most) : 0;
+    worst w = {.seed = -1};
     for (int64_t i = 0; at >= 0 && i < n; i++) {
         double got = element(v, at, numbers, i), error = fabs(got - want[i]);
         if (got == want[i] || (isnan(got) && isnan(want[i]))) error = 0;
         else if (isnan(error)) error = INFINITY;
         double ratio = error == 0 ? 0 : tolerance > 0 ? error / tolerance : INFINITY;
-        if (ratio > 1) v->differs = true;
-        if (ratio > v->worst.ratio || v->worst.seed < 0)
-            v->worst = (worst){ratio, got, want[i], error, tolerance, output, i, k->s.seed, k->s.whole_numbers};
+        if (ratio > w.ratio || w.seed < 0)
+            w = (worst){ratio, got, want[i], error, tolerance, output, i, k->s.seed, k->s.whole_numbers};
     }
+    return w;
+}
+/* Why what disagrees is not judged; NULL: it is. Whole numbers that must be exact always are. */
+static const char *excuse(check *k, const worst *w) {
+    const cli_bound *b = &k->bound[w->output];
+    if (w->ratio <= 1 || (w->whole && b->exact)) return NULL;
+    if (!k->judged && !cli_judge_run(k->ctx, &k->s, &k->judge)) {
+        fv_diag_clear(k->ctx);
+        return NULL;
+    }
+    k->judged = true;
+    return cli_judge_excuse(k->ctx, &k->judge, w->output, b, w->error, w->tolerance);
+}
+static void compare(check *k, variant *v, int output, const double *numbers) {
+    bool finite;
+    worst w = worst_of(k, v, output, numbers, &finite);
+    const char *why = finite ? excuse(k, &w) : "the reference's answer has no finite number";
+    if (why) {
+        v->excuse = why;
+        v->unjudged++;
+        return;
+    }
+    if (w.ratio > 1) v->differs = true;
+    if (w.seed >= 0 && (w.ratio > v->worst.ratio || v->worst.seed < 0)) v->worst = w;
 }
 static bool run_on_device(check *k, variant *v) {
     int n = k->s.spec.graph->n_outputs;
@@ -193,6 +228,7 @@ static bool pass(check *k, int64_t seed, bool whole) {
     fv_graph *g = k->s.spec.graph;
     k->s.seed = seed;
     k->s.whole_numbers = whole;
+    k->judged = false;
     cli_session_forget(&k->s);
     for (int o = 0; o < g->n_outputs; o++) k->want[o] = NULL;
     bool fine = cli_reference(k->ctx, &k->s, k->want);
@@ -282,12 +318,18 @@ static bool report(check *k) {
         }
         bool bad = v->differs || v->unstable;
         fine = fine && !bad;
-        printf("  %-24s %s%s", name, bad ? "DISAGREES" : "agrees", v->chosen ? " (what compile would take)" : "");
         const worst *w = &v->worst;
+        printf("  %-24s %s%s", name,
+               bad                          ? "DISAGREES"
+               : w->seed < 0 && v->unjudged ? "not judged"
+                                            : "agrees",
+               v->chosen ? " (what compile would take)" : "");
         if (w->seed >= 0)
             printf("\n  %-24s worst %s: got %.9g, want %.9g, error %.3g of %.3g allowed%s (seed %lld)", "", place(k, w),
                    w->got, w->want, w->error, w->tolerance, w->whole ? ", whole numbers" : "", (long long)w->seed);
         printf("\n");
+        if (v->unjudged)
+            printf("  %-24s %d comparison%s not judged: %s\n", "", v->unjudged, v->unjudged == 1 ? "" : "s", v->excuse);
         level(k, v);
         if (v->unstable) printf("  %-24s one and two threads give different bits\n", "");
     }
@@ -301,6 +343,11 @@ static int run(fv_ctx *ctx, const cli_args *a) {
     int64_t rounds = 2;
     if (a->n_words != 1) {
         fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "check takes one spec, %d given; see fovea check --help", a->n_words);
+        return CLI_USER;
+    }
+    const char *only = cli_value(a, "backend");
+    if (only && (!fv_backend_find(only) || !strcmp(only, "reference"))) {
+        fv_error(ctx, FV_E_BACKEND, (fv_loc){0}, "there is no backend '%s' to compare with the reference", only);
         return CLI_USER;
     }
     bool fine = cli_int(ctx, a, "rounds", 1, &rounds) && cli_session_open(ctx, a, a->word[0], &k.s) &&
@@ -339,6 +386,7 @@ static int run(fv_ctx *ctx, const cli_args *a) {
 }
 static const cli_option options[] = {
     CLI_SESSION_OPTIONS,
+    {"backend", "NAME", "check this one alone: cpu, opencl (default: every backend)", CLI_VALUE},
     {"rounds", "N", "passes with random numbers, of seeds S, S + 1 … (default 2)", CLI_VALUE},
     {"target", "NAME", "code for another processor than this one's best: avx2, sse2 …", CLI_VALUE},
     {NULL, NULL, NULL, CLI_FLAG}};

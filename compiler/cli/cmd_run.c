@@ -1,5 +1,6 @@
 /* fovea run: a spec or backbone on inputs or pictures, with weights or seeded numbers. */
 #include "cli/check_levels.h"
+#include "cli/picture_answer.h"
 #include "cli/pictures.h"
 #include "io/npy.h"
 
@@ -9,7 +10,12 @@
 typedef struct {
     int n;
     fovea_stored tensor[CLI_MAX_OUTPUTS];
+    void *owned; /* NULL, or data of the first */
 } answers;
+static bool ends(const char *s, const char *tail) {
+    size_t a = strlen(s), b = strlen(tail);
+    return a >= b && !strcmp(s + a - b, tail);
+}
 
 /* Numbers of every output, as f64 in stored order, become answers; they are freed. */
 static bool take_numbers(fv_ctx *ctx, const fv_graph *g, double **results, answers *out) {
@@ -37,16 +43,13 @@ static bool run_opencl(fv_ctx *ctx, const cli_args *a, cli_session *s, cli_live 
     double **results = FV_NEWN(ctx, double *, s->spec.graph->n_outputs + 1);
     fv_driver_options o = {
         .backend = "opencl", .attend_strategy = cli_value(a, "attend"), .verify = cli_flag(a, "verify")};
-    if (s->n_pictures) {
-        fv_error(ctx, FV_E_BACKEND, (fv_loc){0}, "pictures are run by the cpu backend; give the opencl one tensors");
-        return false;
-    }
     cli_progress("compiling %s", s->name);
     return fv_compile(ctx, s->spec.graph, (fv_str){0}, &o, &l->compiled) &&
            cli_plan_outputs(ctx, s, &l->compiled, CLI_BY_OPENCL, results) &&
            take_numbers(ctx, s->spec.graph, results, out);
 }
-static bool run_compiled(fv_ctx *ctx, const cli_args *a, cli_session *s, cli_live *l, answers *out, int top) {
+static bool run_compiled(fv_ctx *ctx, const cli_args *a, cli_session *s, cli_live *l, answers *out, int top,
+                         const cli_picture_answer *picture) {
     fv_driver_options o = {.backend = cli_value(a, "backend"),
                            .target = cli_value(a, "target"),
                            .cache_dir = cli_cache_dir(ctx),
@@ -55,6 +58,13 @@ static bool run_compiled(fv_ctx *ctx, const cli_args *a, cli_session *s, cli_liv
     int64_t threads = 0;
     if (!cli_int(ctx, a, "threads", 1, &threads)) return false;
     fovea_options ro = {.threads = (int32_t)threads, .check = cli_flag(a, "verify")};
+    const char *path = cli_value(a, "output");
+    if (s->n_pictures && picture->output) {
+        if (!cli_picture_run(ctx, s, picture, path && ends(path, ".png"), &o, &ro, &out->tensor[0])) return false;
+        out->owned = out->tensor[0].data;
+        out->n = 1;
+        return true;
+    }
     if (!cli_live_open(ctx, s, &o, &ro, s->n_pictures > 0, l)) return false;
     if (s->n_pictures) return cli_run_pictures(ctx, s, l->model, top);
     cli_progress("running %s", s->name);
@@ -75,9 +85,14 @@ static bool run_compiled(fv_ctx *ctx, const cli_args *a, cli_session *s, cli_liv
     return true;
 }
 
-static bool write_answers(fv_ctx *ctx, const char *path, const answers *out) {
-    size_t n = strlen(path);
-    if (n > 4 && !strcmp(path + n - 4, ".npy")) {
+static bool write_answers(fv_ctx *ctx, const char *path, const answers *out, const cli_picture_answer *picture) {
+    if (ends(path, ".png")) {
+        for (int i = 0; i < out->n; i++)
+            if (!strcmp(out->tensor[i].name, picture->output)) return cli_picture_write(ctx, path, &out->tensor[i]);
+        fv_error(ctx, FV_E_CONFIG, (fv_loc){0}, "preprocess: there is no output '%s'", picture->output);
+        return false;
+    }
+    if (ends(path, ".npy")) {
         if (out->n == 1) return fv_npy_write(ctx, path, &out->tensor[0]);
         fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "%d outputs do not fit into one .npy file; write a .safetensors file",
                  out->n);
@@ -123,6 +138,17 @@ static void say(const answers *out) {
     }
 }
 
+static bool pictures_fit(fv_ctx *ctx, const cli_session *s, const cli_picture_answer *picture, bool other_backend,
+                         const char *output) {
+    if (!s->n_pictures) return true;
+    if (other_backend)
+        fv_error(ctx, FV_E_BACKEND, (fv_loc){0}, "pictures are run by the cpu backend; give the others tensors");
+    else if (output && !picture->output)
+        fv_error(ctx, FV_E_USAGE, (fv_loc){0},
+                 "--output %s: the classes of pictures are printed; give tensors to have outputs written", output);
+    else return true;
+    return false;
+}
 static int run(fv_ctx *ctx, const cli_args *a) {
     if (a->n_words != 1) {
         fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "run takes one spec, %d given; see fovea run --help", a->n_words);
@@ -138,21 +164,26 @@ static int run(fv_ctx *ctx, const cli_args *a) {
     const char *backend = cli_value(a, "backend"), *output = cli_value(a, "output"), *used = cli_value(a, "write-used");
     bool reference = backend && !strcmp(backend, "reference"),
          opencl = backend && !strcmp(backend, "opencl") && fv_backend_find("opencl");
+    cli_picture_answer picture = {0};
+    fine = fine && cli_picture_answer_read(ctx, &s, &picture) &&
+           (!output || cli_output_suffix(ctx, output, &picture)) &&
+           pictures_fit(ctx, &s, &picture, reference || opencl, output);
     if (fine)
         fine = reference ? run_reference(ctx, &s, &out)
                : opencl  ? run_opencl(ctx, a, &s, &live, &out)
-                         : run_compiled(ctx, a, &s, &live, &out, (int)top);
+                         : run_compiled(ctx, a, &s, &live, &out, (int)top, &picture);
     cli_progress_done();
     if (fine && used) fine = write_used(ctx, used, &s);
-    if (fine && output && !s.n_pictures) fine = write_answers(ctx, output, &out);
-    else if (fine && !s.n_pictures) say(&out);
+    if (fine && output && out.n) fine = write_answers(ctx, output, &out, &picture);
+    else if (fine) say(&out);
+    free(out.owned);
     cli_live_close(&live);
     cli_session_close(&s);
     return fine ? CLI_OK : CLI_USER;
 }
 static const cli_option options[] = {
     CLI_SESSION_OPTIONS,
-    {"output", "FILE", "write the outputs to a safetensors or .npy file", CLI_VALUE},
+    {"output", "FILE", "write the outputs to a .safetensors or .npy file, a picture to a .png file", CLI_VALUE},
     {"write-used", "FILE", "write the inputs and parameters that were used to a safetensors file", CLI_VALUE},
     {"backend", "NAME", "cpu (default), reference, or another of fovea devices", CLI_VALUE},
     {"target", "NAME", "code for another processor than this one: avx2, sse2 …", CLI_VALUE},

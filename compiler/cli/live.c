@@ -70,12 +70,8 @@ void cli_live_close(cli_live *l) {
 }
 
 /* -- The reference ---- */
-typedef struct {
-    fv_ctx *ctx;
-    cli_session *s;
-} source;
-static bool reference_leaf(void *user, const fv_node *leaf, double *out, int64_t count) {
-    source *u = user;
+bool cli_leaf_values(void *user, const fv_node *leaf, double *out, int64_t count) {
+    cli_leaf_source *u = user;
     int64_t n;
     fovea_dtype t = fv_type_is_float(leaf->result[0]->obj.type) ? FOVEA_F32 : FOVEA_I32;
     const void *data = cli_leaf(u->ctx, u->s, leaf, t, &n);
@@ -87,8 +83,8 @@ static void reference_progress(int done, int total, void *user) {
     cli_progress("reference: node %d of %d", done, total);
 }
 bool cli_reference(fv_ctx *ctx, cli_session *s, double **results) {
-    source u = {ctx, s};
-    return fv_reference_run(s->spec.graph, (fv_str){0}, reference_leaf, &u, results, reference_progress, NULL);
+    cli_leaf_source u = {ctx, s};
+    return fv_reference_run(s->spec.graph, (fv_str){0}, cli_leaf_values, &u, results, reference_progress, NULL);
 }
 int64_t cli_output_shape(const fv_output *o, int64_t *shape) {
     int64_t n = 1;

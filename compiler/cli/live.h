@@ -25,6 +25,13 @@ bool cli_live_run(fv_ctx *ctx, cli_live *l);
 void cli_live_unload(cli_live *l); /* the model and its tensors; the program stays */
 void cli_live_close(cli_live *l);
 
+/* What the reference asks of its leaves (fv_ref_source): numbers of inputs and parameters as the session has them. `user`:
+ * a cli_leaf_source. */
+typedef struct {
+    fv_ctx *ctx;
+    cli_session *s;
+} cli_leaf_source;
+bool cli_leaf_values(void *user, const fv_node *leaf, double *out, int64_t count);
 /* Outputs of the graph in their stored order, f64; results[i] is malloc'ed. false after recording errors. */
 bool cli_reference(fv_ctx *ctx, cli_session *s, double **results);
 int64_t cli_output_shape(const fv_output *o, int64_t *shape); /* stored extents; returns their product */

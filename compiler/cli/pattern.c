@@ -196,18 +196,6 @@ static bool given_query(fv_ctx *c, const cli_args *a, const parts *p, int64_t *a
 }
 
 /* -- Evaluation ---- */
-typedef struct {
-    fv_ctx *ctx;
-    cli_session *s;
-} source;
-static bool leaf_data(void *user, const fv_node *leaf, double *out, int64_t count) {
-    source *u = user;
-    int64_t n;
-    fovea_dtype t = fv_type_is_float(leaf->result[0]->obj.type) ? FOVEA_F32 : FOVEA_I32;
-    const void *data = cli_leaf(u->ctx, u->s, leaf, t, &n);
-    for (int64_t i = 0; data && i < count && i < n; i++) out[i] = cli_element(data, t, i);
-    return data != NULL;
-}
 static bool evaluate(cli_session *s, fv_graph *g, fv_loc loc, const fv_axis *axis, int n, const fv_expr *body,
                      double **out) {
     static int number;
@@ -219,8 +207,8 @@ static bool evaluate(cli_session *s, fv_graph *g, fv_loc loc, const fv_axis *axi
     for (int i = 0; i < n; i++) stored.dim[i] = (fv_stored_dim){.n = 1, .axis = {fv_value_axis(v, axis[i].name)}};
     if (!fv_graph_output(g, loc, entry, fv_intern(c, "code"), v, &stored)) return false;
     double **results = FV_NEWN(c, double *, g->n_outputs + 1);
-    source u = {c, s};
-    if (!fv_reference_run(g, entry, leaf_data, &u, results, NULL, NULL)) return false;
+    cli_leaf_source u = {c, s};
+    if (!fv_reference_run(g, entry, cli_leaf_values, &u, results, NULL, NULL)) return false;
     *out = results[g->n_outputs - 1];
     return *out != NULL;
 }

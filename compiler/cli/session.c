@@ -1,6 +1,7 @@
 /* A spec and what it is given: config, weights, inputs, extents, seed. Invariant: what cli_session_open took is given
  * back by cli_session_close, whatever failed in between. */
 #include "cli/cli.h"
+#include "cli/shapes.h"
 #include "io/file.h"
 #include "io/json.h"
 #include "io/npy.h"
@@ -79,30 +80,6 @@ static bool read_input(fv_ctx *ctx, cli_session *s, const char *path) {
         return false;
     }
     s->picture[s->n_pictures++] = path;
-    return true;
-}
-/* --shape b=1,h=56 */
-static bool read_shapes(fv_ctx *ctx, const cli_args *a, const char ***names, int64_t **values, int *n) {
-    const char *list[32];
-    int count = cli_values(a, "shape", list, 32), cap = 0;
-    *names = FV_NEWN(ctx, const char *, 64);
-    *values = FV_NEWN(ctx, int64_t, 64);
-    (void)cap;
-    for (int i = 0; i < count; i++)
-        for (char *p = fv_strdup(ctx, list[i]), *next; p && *p; p = next) {
-            next = strchr(p, ',');
-            if (next) *next++ = 0;
-            char *eq = strchr(p, '='), *end = NULL;
-            long long v = eq ? strtoll(eq + 1, &end, 10) : 0;
-            if (!eq || eq == p || *end || v < 1 || *n == 64) {
-                fv_error(ctx, FV_E_USAGE, (fv_loc){0},
-                         "--shape takes axis=extent, separated by commas; '%s' is not that", p);
-                return false;
-            }
-            *eq = 0;
-            (*names)[*n] = p;
-            (*values)[(*n)++] = v;
-        }
     return true;
 }
 static bool read_sets(fv_ctx *ctx, const cli_args *a, const char ***keys, const char ***values, int *n) {
@@ -186,12 +163,8 @@ bool cli_session_open(fv_ctx *ctx, const cli_args *a, const char *name, cli_sess
         if (!fv_json_parse(ctx, config, copy, strlen(copy))) return false;
         o.config_json = copy;
     }
-    const char **names, **keys, **values;
-    int64_t *extents;
-    if (!read_shapes(ctx, a, &names, &extents, &o.n_shapes) || !read_sets(ctx, a, &keys, &values, &o.n_sets))
-        return false;
-    o.shape_name = names;
-    o.shape_value = extents;
+    const char **keys, **values;
+    if (!cli_shapes_read(ctx, a, &o) || !read_sets(ctx, a, &keys, &values, &o.n_sets)) return false;
     o.set_key = keys;
     o.set_value = values;
     if (weights) {
@@ -210,11 +183,17 @@ bool cli_session_open(fv_ctx *ctx, const cli_args *a, const char *name, cli_sess
     double begin = fv_now();
     bool fine = fv_spec_load(ctx, s->path, s->variant, &o, &s->spec);
     s->trace_seconds = fv_now() - begin;
+    s->options = o;
+    fine = fine && cli_shapes_check(ctx, s->spec.graph, &o);
     if (weights && !fine) list_weights(ctx, s, o);
     if (weights && fine) fine = check_weights(ctx, s, &s->spec);
     for (int i = 0; weights && fine && fv_weights_note(s->weights, i); i++)
         cli_say("%s: %s", weights, fv_weights_note(s->weights, i));
     return fine;
+}
+bool cli_session_trace(fv_ctx *ctx, cli_session *s, const fv_spec_options *o) {
+    cli_session_forget(s);
+    return fv_spec_load(ctx, s->path, s->variant, o, &s->spec);
 }
 bool cli_session_words(fv_ctx *ctx, const char *spec, int argc, char **argv, cli_session *s) {
     static const cli_option options[] = {CLI_SESSION_OPTIONS, {NULL, NULL, NULL, CLI_FLAG}};

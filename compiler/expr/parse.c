@@ -44,7 +44,7 @@ static int arguments(parser *p, const char *end, const fv_expr **arg, int cap) {
     return fv_lex_expect(p->lx, end) ? n : -1;
 }
 static const fv_expr *call(parser *p, fv_op op, fv_loc loc) {
-    const fv_expr *arg[FV_MAX_AXES];
+    const fv_expr *arg[FV_MAX_AXES] = {NULL};
     int n = arguments(p, ")", arg, FV_MAX_AXES), want = fv_op_arity(op);
     if (n < 0) return NULL;
     bool chain = (op == FV_X_MIN || op == FV_X_MAX) && n >= 2;

@@ -1,4 +1,4 @@
-/* Reads the text of a graph (docs/ir-graph.md) by calling the builders, so that every rule is checked on the way;
+/* Reads the text of a graph (docs/ir.md) by calling the builders, so that every rule is checked on the way;
  * types, axes and absence that follow from a node are compared with what the text states. */
 #include "graph/parse.h"
 

@@ -1,4 +1,4 @@
-/* Canonical text of a graph: one statement a node, values named _0, _1, ... in order. Grammar: docs/ir-graph.md;
+/* Canonical text of a graph: one statement a node, values named _0, _1, ... in order. Grammar: docs/ir.md;
  * parse.c reads it back: print(parse(t)) == t for every t that this writes. */
 #include "graph/private.h"
 

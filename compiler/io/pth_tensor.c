@@ -209,7 +209,7 @@ static bool read_storage(fv_pth_reader *r, const char *name, const fv_pv *v, con
     t->storage = type->storage;
     if (__builtin_mul_overflow(count, untyped ? 1 : fovea_storage_size(t->storage), &bytes))
         return REFUSE(r, v, "\"%s\": %" PRId64 " elements of %s are too many", name, count, type->name);
-    const fv_zip_entry *e;
+    const fv_zip_entry *e = NULL;
     if (!find_entry(r, name, id->v[2], &e)) return false;
     if (e->n != (uint64_t)bytes)
         return REFUSE(r, v, "\"%s\": the storage has %" PRId64 " bytes, its entry \"%s\" has %" PRIu64, name, bytes,

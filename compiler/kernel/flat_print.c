@@ -1,27 +1,5 @@
-/* flat_print: canonical text of a flat kernel. One statement a line; every choice is made by the next token (LL(1)).
- *
- *   kernel    = "flat" NAME "{" head* statement* "}"
- *   head      = ("programs" | "scratch" | "group" | "live") INT
- *             | "tensor" NAME role TYPE "[" [axis {"," axis}] "]" ["padded"] ["range" INT "to" INT]
- *               role = "in" | "out" | "inout"; axis = NAME INT "*" INT: its name, extent, and stride in elements
- *   statement = ("let" NAME ":" vtype "=" e
- *             | "for" ["programs" | "group" INT | "item"] NAME ["=" e "to" e] ["step" INT] block
- *             | "if" e block ["else" block]
- *             | "alloc" NAME space vtype "[" INT "]" ["at" INT]
- *             | "store" ["<" INT ">"] NAME "[" e "]" "=" e ["mask" e] ["scatter" e]       no <lanes>: a scalar
- *             | "barrier" | "assert" e) ["@" NAME]
- *               space = "global" | "local" | "private" | "reg"; the last NAME is the label (blocks: before their brace)
- *   block     = "{" statement* "}"
- *   vtype     = TYPE, or TYPE "x" INT in one token: f32x16
- *   e         = from loose to tight: or; and; < <= == !=; + -; * / // %; unary - not; ^ (right to left); primary
- *   primary   = INT | FLOAT | "inf" | "nan" | "true" | "false" | NAME | "(" e ")" | function "(" e {"," e} ")"
- *             | "load" ["<" INT ">"] NAME "[" e ["," e "," e] "]"              offset; offset, mask, fill
- *             | "guard" "<" INT "," INT ">" NAME "[" e "," e "," e "]"         lanes, bound; base, offset, guard
- *             | "perm" "<" INT ">" NAME "[" e "," e "]"
- *             | "gather" ["<" INT ">"] NAME "[" e ["," e "," e] "]"
- *             | "splat" "<" INT ">" "(" e ")" | "iota" "<" INT ">" | "convert" "<" TYPE ">" "(" e ")"
- *             | "f64" "(" FLOAT ")"                                            a constant of f64
- *               functions: those of expr_ops.def by their spelling */
+/* flat_print: canonical text of a flat kernel (grammar: docs/ir.md). One statement a line; every choice is made by the
+ * next token (LL(1)). */
 #include "kernel/flat.h"
 
 enum { P_OR = 1, P_AND, P_COMPARE, P_SUM, P_PRODUCT, P_UNARY, P_POWER, P_PRIMARY };

@@ -1,4 +1,4 @@
-/* flat_verify: the laws of flat kernels (docs/ir-flat.md). Faults are recorded as KERNEL errors; their number is
+/* flat_verify: the laws of flat kernels (docs/ir.md). Faults are recorded as KERNEL errors; their number is
  * returned. Invariant: a kernel without faults can be executed by every backend without looking for anything that this
  * pass checks. */
 #include "kernel/flat_verify.h"

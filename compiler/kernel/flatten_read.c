@@ -141,8 +141,6 @@ typedef struct {
     const fv_obj *mem; /* memory or tensor */
     fv_type type;
     bool slack, ended; /* a vector may run past the end; a permuted one may */
-    bool has_room;     /* a vector from `room` (in the lane index) on stays in its row: no slack is needed */
-    int64_t room;
     const fv_expr *offset;
     const fv_expr *guard, *mask; /* read only where these hold (scalar bool; scalar form by lane) */
     int64_t end;                 /* > 0: permuted loads end before this element */
@@ -279,21 +277,6 @@ static const fv_expr *turned(fl *f, const fv_expr *e, const access *a) {
     if (!fv_is_int(fv_sub(f->ctx, a->offset, start), &i) || i != f->turn.i) return NULL;
     return fl_turned(f, a->mem, start, i);
 }
-/* Where the lanes run along a row of unit stride: how far right a vector may start so that it ends inside the row,
- * whatever is added to the lanes' own index. */
-static void find_room(fl *f, const fv_tensor *t, const fv_expr *const *each, access *a) {
-    int row = -1;
-    for (int j = 0; j < t->obj.rank; j++) {
-        if (!fl_by_lane(f, each[j])) continue;
-        if (row >= 0 || t->stride[j] != 1) return;
-        row = j;
-    }
-    const fv_expr *by_lane, *rest;
-    int64_t coef;
-    if (row < 0 || fl_classify(f, each[row], &by_lane, &rest, &coef) != FL_PERMUTED) return;
-    a->room = t->extent[row] - f->vl - fl_range(f, rest).hi;
-    a->has_room = a->room >= 0;
-}
 const fv_expr *fl_read(fl *f, const fv_expr *e) {
     const fv_obj *ref = e->ref;
     const fl_buffer *b = ref->kind == FV_OBJ_BUFFER ? fl_buffer_find(f, ref) : NULL;
@@ -302,7 +285,6 @@ const fv_expr *fl_read(fl *f, const fv_expr *e) {
     a.ended = fl_has_end(f, e);
     a.end = a.ended && f->draw_back ? fv_tensor_elements((const fv_tensor *)ref) : 0;
     a.offset = fl_offset(f, ref, e->arg, each);
-    if (!a.slack) find_room(f, (const fv_tensor *)ref, each, &a);
     bool proved = inside(f, ref, each, &guard, &mask);
     if (b && !proved) { /* scratch may be read anywhere: what is read at excluded points is dropped */
         fv_range r = fl_range(f, a.offset);

@@ -231,7 +231,10 @@ static fl *start(const fv_kernel *k, const fv_schedule *s, const fv_target *t) {
     f->t = t;
     f->vl = t->lanes > 0 ? t->lanes : 1;
     int64_t vector = fv_schedule_int(s, FV_F_VECTOR, (fv_str){0}, f->vl);
-    if (vector >= 1 && vector < f->vl && !(vector & (vector - 1))) f->vl = (int)vector;
+    if (vector < 1 || vector > f->vl || (vector & (vector - 1)))
+        fl_refuse(f, "vector=%lld: a power of two is meant, at most the %d lanes of %s", (long long)vector, f->vl,
+                  t->name);
+    else f->vl = (int)vector;
     f->out = FV_NEW(ctx, fv_flat_kernel);
     f->out->ctx = ctx;
     f->out->name = k->name;

@@ -172,7 +172,8 @@ static const fv_expr *misfit(const fv_expr *f, const fv_str *over, int n, const 
     }
     return !uses_any(f, over, n) || within(f, x) || within(f, y) ? NULL : f;
 }
-fv_contract_fault fv_contract_law(fv_ctx *ctx, const fv_expr *e, const fv_str *over, int n_over, const fv_expr **culprit) {
+fv_contract_fault fv_contract_law(fv_ctx *ctx, const fv_expr *e, const fv_str *over, int n_over,
+                                  const fv_expr **culprit) {
     const fv_expr *part[2], *factor;
     *culprit = NULL;
     if (!fv_contract_parts(ctx, e, over, n_over, &part[0], &part[1], &factor)) return FV_CONTRACT_FORM;

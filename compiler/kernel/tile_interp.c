@@ -26,7 +26,7 @@ static void place(fv_ti *m, fv_ti_axis *a, int64_t base, int64_t limit) {
 /* -- Structures ---------------------------------------------------------------------------------------------------- */
 static bool run_axes(fv_ti *m, fv_ti_stmt *t) {
     for (int j = 0; j < t->s->n_axes; j++) {
-        int64_t base, limit;
+        int64_t base = 0, limit = 0;
         if (!scalar(m, t->base[j], 0, &base) || !scalar(m, t->limit[j], base + t->s->axis[j].tile, &limit))
             return false;
         place(m, t->axis[j], base, limit);
@@ -46,7 +46,7 @@ static bool run_grid(fv_ti *m, fv_ti_stmt *t, int j) {
         forget_buffers(m);
         return run_block(m, t->body);
     }
-    int64_t limit, step = t->s->axis[j].tile ? t->s->axis[j].tile : 1;
+    int64_t limit = 0, step = t->s->axis[j].tile ? t->s->axis[j].tile : 1;
     m->at = t->s;
     if (!scalar(m, t->limit[j], 0, &limit)) return false;
     for (int64_t i = 0; i < limit; i += step) {
@@ -58,7 +58,7 @@ static bool run_grid(fv_ti *m, fv_ti_stmt *t, int j) {
 }
 
 static bool run_for(fv_ti *m, fv_ti_stmt *t) {
-    int64_t lo, hi, step = t->s->axis[0].tile ? t->s->axis[0].tile : 1;
+    int64_t lo = 0, hi = 0, step = t->s->axis[0].tile ? t->s->axis[0].tile : 1;
     if (!scalar(m, t->base[0], 0, &lo) || !scalar(m, t->limit[0], 0, &hi)) return false;
     for (int64_t i = lo; i < hi; i += step) {
         if (t->axis[0]) place(m, t->axis[0], i, hi);

@@ -32,7 +32,7 @@ static bool sound(run *r, fv_ti_code *c, double *v) {
 /* 1: the point takes part, 0: `where` excludes it, -1: a fault. */
 static int included(run *r) {
     fv_ti_code *w = r->t->where;
-    double p;
+    double p = 0;
     if (!w) return 1;
     if (!sound(r, w, &p)) return -1;
     return (p < 0 || p > 0) && !fv_is_poison(p);
@@ -50,7 +50,7 @@ static bool store(run *r, double v) {
     fv_ti_mem *mem = r->t->target;
     int64_t at = 0;
     for (int j = 0; j < mem->obj->rank; j++) {
-        double x;
+        double x = 0;
         if (!sound(r, r->t->index[j], &x)) return false;
         if (!(x >= 0 && x < (double)mem->extent[j]))
             return fv_ti_trap(m, fv_printf(m->ctx, "a store to %s: index %d is %g, outside 0..%lld",
@@ -106,7 +106,7 @@ static void start(run *r) {
 }
 
 static bool combine(run *r) {
-    double v;
+    double v = 0;
     int in = included(r);
     if (in <= 0) return in == 0;
     if (!sound(r, r->t->expr, &v)) return false;
@@ -155,7 +155,7 @@ static bool better(double x, double xi, double v, double vi) {
 static bool rank_point(run *r) {
     fv_ti *m = r->m;
     fv_ti_stmt *t = r->t;
-    double x, xi;
+    double x = 0, xi = 0;
     int in = included(r);
     if (in <= 0) return in == 0;
     if (!sound(r, t->expr, &x) || !sound(r, t->expr2, &xi)) return false;

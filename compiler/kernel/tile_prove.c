@@ -300,6 +300,13 @@ static void mark_ends(fv_enumeration *n, const fv_expr *e) {
     }
 }
 
+static bool by_conditions(fv_prover *p, const fv_expr *e, int64_t extent, const fv_expr *where) {
+    const fv_expr *list[FV_PROVE_CONDS];
+    int k = 0;
+    for (int j = 0; j < p->n_conds && k < FV_PROVE_CONDS; j++) list[k++] = p->cond[j];
+    if (where) split(p, fv_prover_inline(p, where), list, &k);
+    return fv_prove_by_sums(p, e, extent, list, k);
+}
 /* 1 proved, 0 refuted (text), -1 unknown. */
 static int by_enumeration(fv_prover *p, const fv_expr *e, int64_t extent, const fv_expr *where, bool wider,
                           const char **text) {
@@ -329,6 +336,7 @@ const char *fv_prove_index(fv_prover *p, const fv_expr *e, int64_t extent, bool 
     if (fv_prove(c, &p->facts, fv_op2(c, FV_X_LE, fv_int(c, 0), e)) == 1 &&
         fv_prove(c, &p->facts, fv_op2(c, FV_X_LT, e, fv_int(c, extent))) == 1)
         return NULL;
+    if (by_conditions(p, e, extent, where)) return NULL;
     const char *text = NULL;
     for (int wider = 0; wider < 2; wider++) {
         int known = by_enumeration(p, e, extent, where, wider, &text);

@@ -44,6 +44,8 @@ const fv_expr *fv_prover_inline(fv_prover *p, const fv_expr *e);
  * their tiles.
  * NULL if so; else text that says why not ("can be 13 at gy=1 i=6" or "cannot be proved ..."). */
 const char *fv_prove_index(fv_prover *p, const fv_expr *e, int64_t extent, bool offsets, const fv_expr *where);
+/* Do the conditions (inlined) alone, term by term, keep e in 0 .. extent - 1? */
+bool fv_prove_by_sums(fv_prover *p, const fv_expr *e, int64_t extent, const fv_expr *const *cond, int n_conds);
 
 /* -- Enumeration of the leaves that some expressions depend on ----------------------------------------------------- */
 typedef struct {

@@ -154,7 +154,8 @@ static bool contraction(fv_verifier *v, const fv_stmt *s) {
     if (s->kind != FV_S_CONTRACT) return true;
     switch (fv_contract_law(v->ctx, s->expr, s->over, s->n_over, &e)) {
     case FV_CONTRACT_OK: return true;
-    case FV_CONTRACT_FORM: return fv_tv_fault(v, "a contraction is a product of two elements that depend on reduced axes");
+    case FV_CONTRACT_FORM:
+        return fv_tv_fault(v, "a contraction is a product of two elements that depend on reduced axes");
     case FV_CONTRACT_GATHERS: return fv_tv_fault(v, "%s gathers: copy it to a buffer first", fv_tv_text(v, e));
     case FV_CONTRACT_FACTOR: break;
     }

@@ -96,7 +96,10 @@ static void classify(lower *l) {
         else if (inner[i]) d->role = LOWER_INNER;
         else if (n->op == FV_NODE_INPUT || n->op == FV_NODE_PARAM || n->op == FV_NODE_CONST || n->op == FV_NODE_STATE)
             d->role = LOWER_LEAF;
-        else d->role = is_inlinable(n) || (n->op == FV_NODE_CONCAT && n->result[0]->partial) ? LOWER_INLINE : LOWER_STORED;
+        else {
+            bool partial_concat = n->op == FV_NODE_CONCAT && n->result[0]->partial;
+            d->role = is_inlinable(n) || partial_concat ? LOWER_INLINE : LOWER_STORED;
+        }
     }
 }
 /* Every inner node below an attend's scores and weights belongs to it. */
@@ -171,7 +174,8 @@ static bool meets_run_time(const lower *l, const lower_node *d) {
 static void decide_map(lower *l, const fv_node *n) {
     lower_node *d = &l->node[n->id];
     int cost = lower_map_cost(n);
-    if (cost == 0 || n->result[0]->partial) return;     /* memory cannot say that an element is absent: it is computed where it is read */
+    /* Memory cannot say that an element is absent: it is computed where it is read. */
+    if (cost == 0 || n->result[0]->partial) return;
     if (d->prepare) { /* where run-time work begins, a chain of cheap maps counts as a whole */
         inlined_cost whole = {l, cost, 1};
         if (meets_run_time(l, d)) fv_node_operands(n, add_cost, &whole);
@@ -244,6 +248,8 @@ static bool is_output(const lower *l, const fv_node *n) {
 /* May r, a reduction or a map of reductions, be computed inside the kernel of y, given the members chosen so far? */
 static bool row_fits(const lower *l, const fv_node *y, const fv_node *r, const fv_node *const *member, int n) {
     const lower_node *d = &l->node[r->id];
+    const fv_node *none[1];
+    if (lower_row_members(l, r, none, 1)) return false;                     /* it has a kernel of statistics of its own */
     if (is_output(l, r) || d->n_sinks > LOWER_MAX_SINKS || d->prepare != l->node[y->id].prepare ||
         (is_reduce(r) && (r->u.compute.n_over == 0 || row_size(r) > 32768)) ||
         fv_value_count(y->result[0]) < fv_value_count(r->result[0]) * 2)

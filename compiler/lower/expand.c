@@ -201,11 +201,9 @@ static fv_value *reduce_over(copy *k, fv_loc loc, fv_monoid m, const axes *a, co
         for (int j = 0; j < n; j++)
             if (fv_str_eq(a->axis[i].name, over[j])) gone[g++] = a->axis[i];
     axes keep = without(a, over, n);
-    if (!n)
-        return map_over(k, loc, &keep,
-                        only ? fv_op3(k->to->ctx, FV_X_WHERE, only, e,
-                                      m == FV_MONOID_MAX ? fv_float(k->to->ctx, -INFINITY) : fv_float(k->to->ctx, 0))
-                             : e);
+    if (!n)                                             /* one element, or nothing */
+        return fv_graph_compute(k->to, loc, FV_MONOID_NONE, keep.axis, keep.n, NULL, 0, e, only,
+                                fv_float(k->to->ctx, m == FV_MONOID_MAX ? -(double)INFINITY : 0));
     return fv_graph_compute(k->to, loc, m, keep.axis, keep.n, gone, g, e, only, NULL);
 }
 /* One step for score j: over named axes of the one set, or over the keys of all sets. Returns the maximum and the sum
@@ -300,8 +298,11 @@ static void expand(copy *k, const fv_node *n, int inner_from) {
         if (kv && kv->partial) p->exists = fv_and(c, p->exists, present(k, loc, kv, &p->pair));
         if (vv && vv->partial) p->exists = fv_and(c, p->exists, present(k, loc, vv, &p->pair));
         if (only) p->exists = fv_and(c, p->exists, fv_to_bool(c, self(k, only)));
-        for (int j = 0; j < s->n_scores && j < 8; j++)
-            p->p[j] = map_over(k, loc, &p->pair, self(k, value(k, s->score[j])));
+        for (int j = 0; j < s->n_scores && j < 8; j++) { /* a pair without one of its scores is no pair */
+            fv_value *score = value(k, s->score[j]);
+            if (score && score->partial) p->exists = fv_and(c, p->exists, present(k, loc, score, &p->pair));
+            p->p[j] = map_over(k, loc, &p->pair, self(k, score));
+        }
     }
     fv_value *m = NULL, *l = NULL;
     for (int j = 0; j < a->set[0].n_scores && !k->failed; j++)

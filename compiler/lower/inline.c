@@ -59,7 +59,7 @@ static const fv_expr *inside(walk *w, const fv_expr *e, int64_t n) { /* 0 <= e <
  * safe. */
 static lower_pair stored(walk *w, const fv_value *v, const fv_expr *const *index) {
     fv_ctx *c = w->l->ctx;
-    const fv_expr *at[FV_MAX_AXES];
+    const fv_expr *at[FV_MAX_AXES] = {NULL};
     bool safe = true;
     for (int i = 0; i < v->obj.rank; i++) {
         at[i] = fv_simplify(c, w->f, index[i]);
@@ -91,7 +91,7 @@ static lower_pair read_node(walk *w, const fv_node *n, const fv_expr *const *ind
     fv_binding b[FV_MAX_AXES];
     for (int i = 0; i < out->obj.rank; i++) b[i] = (fv_binding){fv_axis_ref(c, out->axis[i].name), index[i]};
     lower_pair p = {NULL, NULL};
-    const fv_expr *at[FV_MAX_AXES], *in = NULL;
+    const fv_expr *at[FV_MAX_AXES] = {NULL}, *in = NULL;
     if (r->only) {
         lower_pair o = expand(w, fv_subst(c, r->only, b, out->obj.rank));
         p.exists = fv_and(c, o.exists, o.value);

@@ -13,7 +13,8 @@ typedef struct {
 /* Splits a product into factors. Reads filled with 0 and where(p, x, 0) move their condition into `where`: an excluded
  * point contributes nothing to a sum. */
 lower_product lower_factors(lower *l, const fv_facts *f, const fv_expr *body);
-/* e with a fill of 0 at every READ that may leave its value: safe where the condition that lower_factors took out does not hold. */
+/* e with a fill of 0 at every READ that may leave its value: safe where the condition that lower_factors took out does
+ * not hold. */
 const fv_expr *lower_filled(lower *l, const fv_facts *f, const fv_expr *e);
 
 /* Coefficient of axis `a` in the addresses of all READs of placed values in e: 0 where it does not occur, the

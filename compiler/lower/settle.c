@@ -60,8 +60,7 @@ static bool settle(fv_stmt *s, void *user) {
     return false;
 }
 
-/* -- Names: those of axes are the author's, so a buffer or scalar of the same name gives way
- * ------------------------------------------------ */
+/* -- Names: those of axes are the author's, so a buffer or scalar of the same name gives way -- */
 typedef struct {
     lower_kernel *k;
     int n_axes, n_given, cap_axes, cap_given;

@@ -1,5 +1,6 @@
 -- AFFNet: adaptive frequency filters (Huang et al., arXiv:2307.14008), swish and GroupNorm(1).          maps: b c h w
--- The published recipe is not in its repository; the pictures are those of the library it uses: 0 to 1, not normalised.
+-- The published recipe is not in its repository; the pictures are those of the recipe that the library it uses has for
+-- MobileViT, which this net alters: 0 to 1, not normalised, bilinear.
 local part = require "parts/affnet"
 local o = settings({
   xx_small = { mv_expand_ratio = 2, layer1_layer2 = { 32, 48 }, aff_dims = { 64, 104, 144 } },
@@ -39,5 +40,5 @@ for i, out in ipairs(o.aff_dims) do
   x = aff(mbconv(x, name .. ".0", out, 2), name .. ".1", o.transformer_blocks[i])
 end
 x = silu(conv_bn(x, "conv_1x1_exp", { out = math.min(4 * x.c, o.last_channels) }))
-o.preprocess = { crop_pct = 256 / 288, mean = { 0.0, 0.0, 0.0 }, std = { 1.0, 1.0, 1.0 } }
+o.preprocess = { crop_pct = 256 / 288, mean = { 0.0, 0.0, 0.0 }, std = { 1.0, 1.0, 1.0 }, interpolation = "bilinear" }
 classify(input, x:mean"h w", "classifier.fc", o)

@@ -6,15 +6,15 @@ local function net(width, depth, kernel) -- kernel: of the channel mixers
   return { embed_dim = { width, 2 * width, 4 * width, 8 * width }, depth = depth,
     kernel_sizes = { kernel, kernel, kernel, kernel } }
 end
-local function scaled(r, more) -- with layer scales
+local function scaled(r) -- with layer scales
   r.layer_scale, r.crop_pct = true, 0.95
-  for key, x in pairs(more or {}) do r[key] = x end
   return r
 end
 local variants = {
   ["1"] = net(80, { 2, 2, 8, 2 }, 3), ["2"] = net(88, { 3, 3, 15, 3 }, 7),
-  ["3"] = scaled(net(96, { 4, 4, 22, 5 }, 7)), ["4"] = scaled(net(128, { 4, 4, 27, 3 }, 7), { img_size = 384 }),
+  ["3"] = scaled(net(96, { 4, 4, 22, 5 }, 7)), ["4"] = scaled(net(128, { 4, 4, 27, 3 }, 7)),
 }
+variants["4"].img_size = 384
 for _, name in ipairs{ "1", "2", "3", "4" } do
   local r = { fused = true }
   for key, x in pairs(variants[name]) do r[key] = x end

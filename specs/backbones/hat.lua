@@ -15,7 +15,7 @@ end
 local o = settings(variants, {
   img_size = 64, in_chans = 3, window_size = 16, conv_scale = 0.01, overlap_ratio = 0.5, mlp_ratio = 2,
   qkv_bias = true, qk_scale = false, patch_norm = true, img_range = 1.0, num_feat = 64, mask_value = -100.0, eps = 1e-5,
-  lrelu_slope = 0.01,
+  lrelu_slope = 0.01, tile = 0, tile_pad = 32, -- tiles of pictures: 0 is the whole; published: 256 or 512
 })
 
 local input, n, M, c = picture(o), levels(o, "depths num_heads"), o.window_size, o.embed_dim
@@ -55,5 +55,5 @@ elseif S == 2 or S == 4 then
 else error(("upscale is 2, 3 or 4, not %d"):format(S)) end
 x = conv2d(x, "conv_last", { out = o.in_chans, kernel = 3 }) / o.img_range + mean
 preprocess{ size = { H, W }, mean = { 0.0, 0.0, 0.0 }, std = { 1.0, 1.0, 1.0 }, crop_pct = 1.0,
-  interpolation = "bicubic" }
+  interpolation = "bicubic", fit = "own", answer = "output", tile = { size = o.tile, pad = o.tile_pad, multiple = M } }
 output("output", x:slice{ h = {0, H * S}, w = {0, W * S} }, "b c h w")

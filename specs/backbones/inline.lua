@@ -1,7 +1,5 @@
 -- InLine: injective linear attention in DeiT, PVT, Swin and CSWin (Han et al., arXiv:2412.06590).
 --                                                                                        maps: b h w c, tokens: b n c
--- Parameter names of PVT, Swin and CSwin are those of the parents' published code, the depths of CSwin as remembered;
--- counts agree with what is published, names were compared with a checkpoint of DeiT and with single blocks alone.
 local part = require "parts/inline"
 local function net(layout, more) more.layout = layout return more end
 local function pvt(depths) return net("pvt", { depths = depths }) end
@@ -64,7 +62,9 @@ function nets.swin(x)
     local kind, first = (o.types or "IISS"):sub(i, i), tonumber((o.types or ""):sub(#o.depths + 1)) or 0
     for j = 1, n do
       local p = settings_of((o.num_heads or {})[i] or x.c // 32)
-      if kind == "S" or kind == "M" and j > first then p.window, p.shift = o.window_size, j % 2 == 0 and o.window_size // 2 or 0 end
+      if kind == "S" or kind == "M" and j > first then
+        p.window, p.shift = o.window_size, j % 2 == 0 and o.window_size // 2 or 0
+      end
       x = part.block(x, ("layers.%d.blocks.%d"):format(i - 1, j - 1), p)
     end
     if i < #o.depths then x = patch_merge(x, ("layers.%d.downsample"):format(i - 1), { eps = eps }):store() end

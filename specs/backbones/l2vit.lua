@@ -15,11 +15,11 @@ local o = settings({
 })
 
 local input, n = picture(o), levels(o, "dims depths num_heads mlp_ratio")
-fitting(input, "maps are halved between stages, whole (what is done with an odd row is not on record)", function(m)
-  m = (m + 3) // 4
-  return m > 0 and m % (1 << n - 1) == 0
-end)
-local stem, x = "downsample_layers.0.proj.proj.", input
+local function filled(x, n)                              -- zeros to the right and below, to a multiple of n
+  if x.h % n + x.w % n == 0 then return x end
+  return x:pad{ h = { 0, -x.h % n }, w = { 0, -x.w % n }, border = 0 }
+end
+local stem, x = "downsample_layers.0.proj.proj.", filled(input, 4)
 for i = 1, 2 do
   x = conv2d(x, stem .. 3 * i - 3, { out = o.dims[1] * i // 2, kernel = 3, stride = 2 })
   x = batch_norm(x, stem .. 3 * i - 2, o.bn_eps)
@@ -29,7 +29,7 @@ x = layer_norm(x, "downsample_layers.0.norm", o.eps):store()
 for i = 1, n do
   local down = "downsample_layers." .. i - 1
   if i > 1 then
-    x = layer_norm(x, down .. ".norm", o.eps)
+    x = filled(layer_norm(x, down .. ".norm", o.eps), 2)  -- the zeros come after the norm
     x = conv2d(x, down .. ".proj", { out = o.dims[i], kernel = 2, stride = 2, pad = 0 }):store()
   end
   for j = 1, o.depths[i] do

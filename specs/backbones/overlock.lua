@@ -1,6 +1,4 @@
 -- OverLoCK: overview first, look closely next (Lou and Yu, arXiv:2502.20087).                           maps: b c h w
--- Widths and heads of s and b, and every crop_pct: as remembered from the published code; the parameter counts of all
--- four agree with what is published, which says nothing of the heads.
 local part = require "parts/overlock"
 local o = settings({
   xt = { depth = { 2, 2, 3, 2 },  sub_depth = { 6, 2 },  embed_dim = { 56, 112, 256, 336 }, sub_num_heads = { 4, 6 },

@@ -1,5 +1,5 @@
 -- VOLO: vision outlooker (Yuan et al., arXiv:2106.13112).                                maps: b h w c, tokens: b n c
--- Layers, widths and heads of d3, d4, d5 as remembered from the published code; the counts agree with those published.
+-- crop_pct is timm's for pictures of 224 (the published code takes 1.15 for d4 and d5: a small picture in a frame).
 local outlook = require "attention/outlook"
 local function net(width, layers, heads, more)
   local r = { embed_dims = { width, 2 * width, 2 * width, 2 * width }, layers = layers, num_heads = heads }

@@ -25,3 +25,19 @@ says out "interpreted: tile program"
 FOVEA_CHECK_SPOIL=0.3
 expect 0 "$fovea" check dense --shape b=1,head=1,m=20,kv=1,n=33,d=16 --rounds 1
 unset FOVEA_CHECK_SPOIL
+
+# Where f32 cannot say anything, nothing is judged: what overflows, and what one rounding of the input moves too far.
+cat >huge.lua <<'L'
+local x = input("x", "b h w c")
+output("y", (x * 1e15)^3, "b h w c")
+L
+expect 0 "$fovea" check huge.lua --backend cpu --shape b=1,h=6,w=7,c=4
+says out "beyond what f32 is trusted with"
+cat >steep.lua <<'L'
+local x = input("x", "b h w c")
+output("y", sin(exp(x * 6)), "b h w c")
+L
+expect 0 "$fovea" check steep.lua --backend cpu --shape b=1,h=6,w=7,c=4
+says out "not judged: one rounding of every input moves"
+expect 1 "$fovea" check steep.lua --backend none --shape b=1,h=6,w=7,c=4
+says err "no backend 'none'"

@@ -1,4 +1,5 @@
-/* See differential.h. Invariant: arrays given to models and interpreters are this file's own and hold the same numbers. */
+/* See differential.h. Invariant: arrays given to models and interpreters are this file's own and hold the same numbers.
+ */
 #define _POSIX_C_SOURCE 200809L
 #include "tests/fuzz/differential.h"
 #include "cli/check_bound.h"
@@ -11,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* -- Leaves ------------------------------------------------------------------------------------------------------------------------ */
+/* -- Leaves -- */
 static bool rounded(void *user, const fv_node *leaf, double *out, int64_t count) {
     fv_diff *d = user;
     if (!d->source(d->user, leaf, out, count)) return false;
@@ -22,12 +23,14 @@ static bool rounded(void *user, const fv_node *leaf, double *out, int64_t count)
 static const fv_node *leaf_of(const fv_diff *d, const char *name) {
     for (int i = 0; i < d->graph->n_nodes; i++) {
         const fv_node *n = d->graph->node[i];
-        if ((n->op == FV_NODE_INPUT || n->op == FV_NODE_PARAM) && !strcmp(fv_cstr(d->ctx, n->u.leaf.name), name)) return n;
+        if ((n->op == FV_NODE_INPUT || n->op == FV_NODE_PARAM) && !strcmp(fv_cstr(d->ctx, n->u.leaf.name), name))
+            return n;
     }
     return NULL;
 }
 static int output_of(const fv_diff *d, const char *name) {
-    for (int i = 0; i < d->graph->n_outputs; i++) if (!strcmp(fv_cstr(d->ctx, d->graph->output[i].name), name)) return i;
+    for (int i = 0; i < d->graph->n_outputs; i++)
+        if (!strcmp(fv_cstr(d->ctx, d->graph->output[i].name), name)) return i;
     return -1;
 }
 
@@ -63,7 +66,7 @@ void fv_diff_close(fv_diff *d) {
     fv_buf_dispose(&d->report);
 }
 
-/* -- Comparing -------------------------------------------------------------------------------------------------------------------------- */
+/* -- Comparing -- */
 static bool same(double got, double want, double tolerance) {
     return got == want || (isnan(got) && isnan(want)) || fabs(got - want) <= tolerance;
 }
@@ -75,12 +78,14 @@ static bool compare(fv_diff *d, const char *level, int o, const double *got, dou
             if (first < 0) first = e;
         }
     if (bad)
-        fv_buf_printf(&d->report, "%s: output %s: %lld of %lld differ, first at %lld: got %.9g, want %.9g (tolerance %.3g)\n", level,
-                      fv_cstr(d->ctx, d->graph->output[o].name), (long long)bad, (long long)n, (long long)first, got[first], d->want[o][first], tolerance);
+        fv_buf_printf(&d->report,
+                      "%s: output %s: %lld of %lld differ, first at %lld: got %.9g, want %.9g (tolerance %.3g)\n",
+                      level, fv_cstr(d->ctx, d->graph->output[o].name), (long long)bad, (long long)n, (long long)first,
+                      got[first], d->want[o][first], tolerance);
     return !bad;
 }
 
-/* -- Interpreters -------------------------------------------------------------------------------------------------------------------------- */
+/* -- Interpreters -- */
 static double **plan_memory(fv_diff *d, const fv_plan *p, bool own) {
     double **data = calloc((size_t)p->n_tensors + 1, sizeof *data);
     for (int t = 0; data && t < p->n_tensors; t++) {
@@ -92,7 +97,8 @@ static double **plan_memory(fv_diff *d, const fv_plan *p, bool own) {
         for (int64_t i = 0; i < n; i++) data[t][i] = (double)NAN;
         const fv_node *leaf = given ? leaf_of(d, fv_cstr(d->ctx, x->name)) : NULL;
         if (leaf) rounded(d, leaf, data[t], n);
-        if (x->kind == FV_MEM_CONST) memcpy(data[t], x->data, sizeof(double) * (size_t)n);   /* dense, as the driver lays it out */
+        if (x->kind == FV_MEM_CONST)
+            memcpy(data[t], x->data, sizeof(double) * (size_t)n); /* dense, as the driver lays it out */
     }
     return data;
 }
@@ -115,8 +121,10 @@ static bool tile_level(fv_diff *d, const fv_plan *p) {
     double **data = plan_memory(d, p, false);
     fv_interp_options o = {.check_poison = true};
     bool fine = fv_plan_interpret(p, data, &o);
-    if (!fine) { fv_buf_puts(&d->report, "tile interpreter: "); diagnostics(d); }
-    else fine = compare_plan(d, "tile interpreter (lowering)", p, data, true);
+    if (!fine) {
+        fv_buf_puts(&d->report, "tile interpreter: ");
+        diagnostics(d);
+    } else fine = compare_plan(d, "tile interpreter (lowering)", p, data, true);
     free_memory(p, data);
     return fine;
 }
@@ -133,7 +141,9 @@ static bool flat_level(fv_diff *d, const fv_compiled *c) {
     for (int w = 0; w < 2; w++)
         for (int i = 0; fine && i < c->plan->n_launches[w]; i++) {
             fine = flat_launch(c->plan->launch[w][i], c->target, data);
-            if (!fine) fv_buf_printf(&d->report, "flat interpreter, kernel %s: ", fv_cstr(d->ctx, c->plan->launch[w][i]->kernel->name));
+            if (!fine)
+                fv_buf_printf(&d->report,
+                              "flat interpreter, kernel %s: ", fv_cstr(d->ctx, c->plan->launch[w][i]->kernel->name));
         }
     if (!fine) diagnostics(d);
     else fine = compare_plan(d, "flat interpreter (flattening)", c->plan, data, false);
@@ -141,8 +151,13 @@ static bool flat_level(fv_diff *d, const fv_compiled *c) {
     return fine;
 }
 
-/* -- Compiled code ---------------------------------------------------------------------------------------------------------------------------- */
-typedef struct { fovea_model *model; int32_t n_in, n_out, n_weights; DLTensor in[64], out[64]; fovea_named_tensor weight[256]; } live;
+/* -- Compiled code -- */
+typedef struct {
+    fovea_model *model;
+    int32_t n_in, n_out, n_weights;
+    DLTensor in[64], out[64];
+    fovea_named_tensor weight[256];
+} live;
 
 static void *elements(fv_diff *d, const fovea_array *a) {
     const fv_node *leaf = leaf_of(d, a->name);
@@ -159,21 +174,26 @@ static void *elements(fv_diff *d, const fovea_array *a) {
     free(x);
     return p;
 }
-static DLTensor tensor_of(const fovea_array *a, void *data) { return fovea_tensor(data, a->dtype, a->rank, (int64_t *)(uintptr_t)a->shape); }
+static DLTensor tensor_of(const fovea_array *a, void *data) {
+    return fovea_tensor(data, a->dtype, a->rank, (int64_t *)(uintptr_t)a->shape);
+}
 static bool load(fv_diff *d, const fovea_program *p, int threads, live *l) {
     fovea_error e = {.text = "no memory"};
     fovea_options o = {.threads = threads, .check = threads == 1};
     if (fovea_model_load(p, &o, &l->model, &e)) goto failed;
     for (const fovea_array *a; (a = fovea_model_param(l->model, l->n_weights)) && l->n_weights < 256; l->n_weights++)
         l->weight[l->n_weights] = (fovea_named_tensor){a->name, tensor_of(a, elements(d, a))};
-    for (const fovea_array *a; (a = fovea_model_input(l->model, l->n_in)) && l->n_in < 64; l->n_in++) l->in[l->n_in] = tensor_of(a, elements(d, a));
+    for (const fovea_array *a; (a = fovea_model_input(l->model, l->n_in)) && l->n_in < 64; l->n_in++)
+        l->in[l->n_in] = tensor_of(a, elements(d, a));
     for (const fovea_array *a; (a = fovea_model_output(l->model, l->n_out)) && l->n_out < 64; l->n_out++) {
         size_t bytes = ((size_t)a->bytes + 127) / 64 * 64;
         void *room = aligned_alloc(64, bytes);
         if (room) memset(room, 0x5a, bytes);
         l->out[l->n_out] = tensor_of(a, room);
     }
-    if (fovea_model_bind(l->model, l->weight, l->n_weights, &e) || fovea_model_run(l->model, l->in, l->n_in, l->out, l->n_out, &e)) goto failed;
+    if (fovea_model_bind(l->model, l->weight, l->n_weights, &e) ||
+        fovea_model_run(l->model, l->in, l->n_in, l->out, l->n_out, &e))
+        goto failed;
     return true;
 failed:
     fv_buf_printf(&d->report, "runtime, %d threads: %s\n", threads, e.text);
@@ -195,7 +215,9 @@ static bool compare_live(fv_diff *d, const live *l) {
         double *got = malloc(sizeof(double) * (size_t)(n + 1));
         const void *p = l->out[i].data;
         for (int64_t e = 0; e < n; e++)
-            got[e] = a->dtype == FOVEA_F32 ? (double)((const float *)p)[e] : a->dtype == FOVEA_I32 ? (double)((const int32_t *)p)[e] : (double)((const unsigned char *)p)[e];
+            got[e] = a->dtype == FOVEA_F32   ? (double)((const float *)p)[e]
+                     : a->dtype == FOVEA_I32 ? (double)((const int32_t *)p)[e]
+                                             : (double)((const unsigned char *)p)[e];
         fine = o >= 0 && compare(d, "compiled code", o, got, d->tolerance[o]) && fine;
         free(got);
     }
@@ -204,7 +226,8 @@ static bool compare_live(fv_diff *d, const live *l) {
 static bool same_bits(fv_diff *d, const live *a, const live *b, int threads) {
     for (int i = 0; i < a->n_out; i++)
         if (memcmp(a->out[i].data, b->out[i].data, (size_t)fovea_model_output(a->model, i)->bytes)) {
-            fv_buf_printf(&d->report, "output %s has other bits on %d threads than on one\n", fovea_model_output(a->model, i)->name, threads);
+            fv_buf_printf(&d->report, "output %s has other bits on %d threads than on one\n",
+                          fovea_model_output(a->model, i)->name, threads);
             return false;
         }
     return true;
@@ -222,7 +245,7 @@ static bool code_level(fv_diff *d, const fv_compiled *c) {
     return fine;
 }
 
-/* -- One variant --------------------------------------------------------------------------------------------------------------------------------- */
+/* -- One variant -- */
 static bool only_refusals(const fv_ctx *ctx) {
     int n = fv_diag_count(ctx);
     for (int i = 0; i < n; i++) {
@@ -240,7 +263,8 @@ static bool flat_laws(fv_diff *d, const fv_compiled *c) {
             seen = l->code + 1;
             fv_flat_kernel *f = fv_flatten_cpu(l->kernel, l->schedule, c->target);
             int here = f ? fv_flat_verify(f) : 1;
-            if (here) fv_buf_printf(&d->report, "flat verify: %d faults in %s\n", here, fv_cstr(d->ctx, l->kernel->name));
+            if (here)
+                fv_buf_printf(&d->report, "flat verify: %d faults in %s\n", here, fv_cstr(d->ctx, l->kernel->name));
             faults += here;
         }
     if (faults) diagnostics(d);
@@ -250,7 +274,8 @@ fv_diff_verdict fv_diff_run(fv_diff *d, const fv_diff_variant *v) {
     fv_driver_options o = v->driver;
     o.verify = true;
     fv_compiled c;
-    bool good = v->compile ? fv_compile(d->ctx, d->graph, (fv_str){0}, &o, &c) : fv_compile_plan(d->ctx, d->graph, (fv_str){0}, &o, &c);
+    bool good = v->compile ? fv_compile(d->ctx, d->graph, (fv_str){0}, &o, &c)
+                           : fv_compile_plan(d->ctx, d->graph, (fv_str){0}, &o, &c);
     fv_diff_verdict verdict = FV_DIFF_AGREES;
     if (!good) {
         bool refused = only_refusals(d->ctx);
@@ -263,14 +288,17 @@ fv_diff_verdict fv_diff_run(fv_diff *d, const fv_diff_variant *v) {
         fine = flat_laws(d, &c) && fine;
         if (v->flat) fine = flat_level(d, &c) && fine;
         if (v->compile && fine) fine = code_level(d, &c);
-        if (fv_diag_count(d->ctx)) { diagnostics(d); fine = false; }
+        if (fv_diag_count(d->ctx)) {
+            diagnostics(d);
+            fine = false;
+        }
         verdict = fine ? FV_DIFF_AGREES : FV_DIFF_WRONG;
     }
     fv_compiled_dispose(&c);
     return verdict;
 }
 
-/* -- A process of its own ----------------------------------------------------------------------------------------------------------------------- */
+/* -- A process of its own -- */
 static _Noreturn void child(fv_diff_body *body, void *user, int seconds, int to) {
     fv_buf b = {0};
     alarm((unsigned)seconds);
@@ -286,7 +314,10 @@ static _Noreturn void child(fv_diff_body *body, void *user, int seconds, int to)
 fv_diff_verdict fv_diff_isolated(fv_diff_body *body, void *user, int seconds, fv_buf *report) {
     int pipe_of[2], status = 0;
     fflush(NULL);
-    if (pipe(pipe_of)) { fv_buf_puts(report, "no pipe\n"); return FV_DIFF_WRONG; }
+    if (pipe(pipe_of)) {
+        fv_buf_puts(report, "no pipe\n");
+        return FV_DIFF_WRONG;
+    }
     pid_t pid = fork();
     if (pid == 0) {
         close(pipe_of[0]);
@@ -296,9 +327,14 @@ fv_diff_verdict fv_diff_isolated(fv_diff_body *body, void *user, int seconds, fv
     char chunk[4096];
     for (ssize_t n; (n = read(pipe_of[0], chunk, sizeof chunk)) > 0;) fv_buf_putn(report, chunk, (size_t)n);
     close(pipe_of[0]);
-    if (pid < 0 || waitpid(pid, &status, 0) < 0) { fv_buf_puts(report, "no process\n"); return FV_DIFF_WRONG; }
+    if (pid < 0 || waitpid(pid, &status, 0) < 0) {
+        fv_buf_puts(report, "no process\n");
+        return FV_DIFF_WRONG;
+    }
     if (WIFEXITED(status) && WEXITSTATUS(status) <= FV_DIFF_WRONG) return (fv_diff_verdict)WEXITSTATUS(status);
-    if (WIFSIGNALED(status)) fv_buf_printf(report, "%s (signal %d)\n", WTERMSIG(status) == SIGALRM ? "took too long" : "crashed", WTERMSIG(status));
+    if (WIFSIGNALED(status))
+        fv_buf_printf(report, "%s (signal %d)\n", WTERMSIG(status) == SIGALRM ? "took too long" : "crashed",
+                      WTERMSIG(status));
     else fv_buf_printf(report, "ended with status %d\n", WEXITSTATUS(status));
     return FV_DIFF_WRONG;
 }

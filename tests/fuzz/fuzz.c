@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* -- Corpus --------------------------------------------------------------------------------------------------------- */
+/* -- Corpus -- */
 void fv_corpus_add(fv_corpus *c, const char *name, const char *data, size_t n) {
     if (c->n == c->cap) {
         int cap = c->cap ? 2 * c->cap : 64;
@@ -46,7 +46,7 @@ void fv_corpus_add_files(fv_corpus *c, const char *folder, const char *suffix, s
     if (n >= 0) free(list);
 }
 
-/* -- Mutations -------------------------------------------------------------------------------------------------------- */
+/* -- Mutations -- */
 fv_random fv_random_start(uint64_t seed) { return (fv_random){seed * UINT64_C(0x9e3779b97f4a7c15) + 0x1234567}; }
 uint64_t fv_random_bits(fv_random *r) {
     uint64_t z = r->state += UINT64_C(0x9e3779b97f4a7c15);
@@ -79,8 +79,30 @@ static bool word(fv_random *r, const char *s, size_t n, bool digits, size_t *at,
     return e > i;
 }
 static void change(fv_random *r, const fv_corpus *c, char **s, size_t *n, bool text) {
-    static const char *const numbers[] = {"0", "1", "-1", "2", "7", "63", "64", "255", "4096", "65537", "2147483647", "2147483648", "-2147483648", "4294967296",
-                                          "9223372036854775807", "9223372036854775808", "99999999999999999999", "1e308", "1e-320", "0.1", "nan", "inf", "0x7f", ""};
+    static const char *const numbers[] = {"0",
+                                          "1",
+                                          "-1",
+                                          "2",
+                                          "7",
+                                          "63",
+                                          "64",
+                                          "255",
+                                          "4096",
+                                          "65537",
+                                          "2147483647",
+                                          "2147483648",
+                                          "-2147483648",
+                                          "4294967296",
+                                          "9223372036854775807",
+                                          "9223372036854775808",
+                                          "99999999999999999999",
+                                          "1e308",
+                                          "1e-320",
+                                          "0.1",
+                                          "nan",
+                                          "inf",
+                                          "0x7f",
+                                          ""};
     size_t at = place(r, *n), len, from, many;
     char byte;
     switch (fv_random_below(r, text ? 8 : 6)) {
@@ -89,7 +111,7 @@ static void change(fv_random *r, const fv_corpus *c, char **s, size_t *n, bool t
         splice(s, n, at, *n > at, &byte, 1);
         break;
     case 1: splice(s, n, at, *n > at ? 1 + place(r, *n - at < 24 ? *n - at : 24) : 0, "", 0); break;
-    case 2: {                                           /* a span once more, somewhere */
+    case 2: { /* a span once more, somewhere */
         len = *n > at ? 1 + place(r, *n - at < 60 ? *n - at : 60) : 0;
         char copy[64];
         if (at + len > *n) len = *n - at;
@@ -97,8 +119,10 @@ static void change(fv_random *r, const fv_corpus *c, char **s, size_t *n, bool t
         splice(s, n, place(r, *n + 1), 0, copy, len);
         break;
     }
-    case 3: if (*n) (*s)[at] = (char)((*s)[at] ^ (1 << fv_random_below(r, text ? 7 : 8))); break;
-    case 4: {                                           /* the rest of another sample, or the end cut off */
+    case 3:
+        if (*n) (*s)[at] = (char)((*s)[at] ^ (1 << fv_random_below(r, text ? 7 : 8)));
+        break;
+    case 4: { /* the rest of another sample, or the end cut off */
         const fv_sample *o = &c->item[fv_random_below(r, c->n)];
         from = place(r, o->n);
         many = o->n - from < 200 ? o->n - from : 200;
@@ -112,7 +136,7 @@ static void change(fv_random *r, const fv_corpus *c, char **s, size_t *n, bool t
         const char *v = numbers[fv_random_below(r, (int)(sizeof numbers / sizeof *numbers))];
         splice(s, n, at, len, v, strlen(v));
         break;
-    default: {                                          /* one word becomes another of the corpus */
+    default: { /* one word becomes another of the corpus */
         const fv_sample *o = fv_random_below(r, 2) ? &c->item[fv_random_below(r, c->n)] : NULL;
         const char *p = o ? o->data : *s;
         size_t size = o ? o->n : *n, wat, wlen;
@@ -129,19 +153,25 @@ char *fv_mutate(fv_random *r, const fv_corpus *c, const fv_sample *s, bool text,
     if (!p) abort();
     memcpy(p, s->data, s->n + 1);
     *out_n = s->n;
-    for (int changes = fv_random_below(r, 10) < 6 ? 1 : 1 + fv_random_below(r, 6); changes > 0; changes--) change(r, c, &p, out_n, text);
+    for (int changes = fv_random_below(r, 10) < 6 ? 1 : 1 + fv_random_below(r, 6); changes > 0; changes--)
+        change(r, c, &p, out_n, text);
     return p;
 }
 
-/* -- Driver ------------------------------------------------------------------------------------------------------------ */
-typedef struct { fv_fuzz_case *one; uint64_t from; int count; } batch;
+/* -- Driver -- */
+typedef struct {
+    fv_fuzz_case *one;
+    uint64_t from;
+    int count;
+} batch;
 static fv_diff_verdict run_batch(void *user, fv_buf *report) {
     const batch *b = user;
     bool fine = true;
     for (int i = 0; i < b->count; i++) {
         fv_buf why = {0};
         if (!b->one(b->from + (uint64_t)i, &why)) {
-            fv_buf_printf(report, "seed %llu: %s\n", (unsigned long long)(b->from + (uint64_t)i), why.text ? why.text : "");
+            fv_buf_printf(report, "seed %llu: %s\n", (unsigned long long)(b->from + (uint64_t)i),
+                          why.text ? why.text : "");
             fine = false;
         }
         fv_buf_dispose(&why);
@@ -153,9 +183,11 @@ static int run_range(const char *name, batch b) {
     fv_buf report = {0};
     fv_diff_verdict v = fv_diff_isolated(run_batch, &b, b.count > 1 ? 60 : 20, &report);
     int bad = 0;
-    bool died = v == FV_DIFF_WRONG && (!report.text || strncmp(report.text, "seed ", 5) || strstr(report.text, "(signal ") || strstr(report.text, "ended with status"));
+    bool died = v == FV_DIFF_WRONG && (!report.text || strncmp(report.text, "seed ", 5) ||
+                                       strstr(report.text, "(signal ") || strstr(report.text, "ended with status"));
     if (died && b.count > 1) {
-        batch left = {b.one, b.from, b.count / 2}, right = {b.one, b.from + (uint64_t)(b.count / 2), b.count - b.count / 2};
+        batch left = {b.one, b.from, b.count / 2},
+              right = {b.one, b.from + (uint64_t)(b.count / 2), b.count - b.count / 2};
         bad = run_range(name, left) + run_range(name, right);
     } else if (v == FV_DIFF_WRONG) {
         printf("%s seed %llu: %s\n", name, (unsigned long long)b.from, report.text ? report.text : "");
@@ -172,8 +204,10 @@ int fv_fuzz_main(int argc, char **argv, const char *name, fv_fuzz_case *one) {
     for (int i = 1; i + 1 < argc; i += 2) {
         if (!strcmp(argv[i], "--from")) from = atoll(argv[i + 1]);
         else if (!strcmp(argv[i], "--count")) count = atoll(argv[i + 1]);
-        else if (!strcmp(argv[i], "--seconds")) { seconds = atof(argv[i + 1]); count = 1LL << 40; }
-        else if (!strcmp(argv[i], "--one")) {           /* in this process, for a debugger */
+        else if (!strcmp(argv[i], "--seconds")) {
+            seconds = atof(argv[i + 1]);
+            count = 1LL << 40;
+        } else if (!strcmp(argv[i], "--one")) { /* in this process, for a debugger */
             fv_buf why = {0};
             bool fine = one((uint64_t)atoll(argv[i + 1]), &why);
             printf("%s\n", fine ? "fine" : why.text ? why.text : "wrong");

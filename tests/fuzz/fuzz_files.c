@@ -1,4 +1,5 @@
-/* Mutated files: safetensors, npy, JSON, PNG, JPEG. Ordinary input from anywhere: it is read or refused with a reason, and what was read is inside the file. */
+/* Mutated files: safetensors, npy, JSON, PNG, JPEG. Ordinary input from anywhere: it is read or refused with a reason,
+ * and what was read is inside the file. */
 #define _POSIX_C_SOURCE 200809L
 #include "io/json.h"
 #include "io/npy.h"
@@ -43,7 +44,7 @@ static unsigned touch(const void *p, size_t n) {
     for (size_t i = 0; i < n; i++) sum += ((const unsigned char *)p)[i];
     return sum;
 }
-static volatile unsigned sink;                          /* what was read is read: sanitizers see it */
+static volatile unsigned sink; /* what was read is read: sanitizers see it */
 
 static bool tensors(const char *data, size_t n, fv_buf *why) {
     char *aligned = aligned_alloc(64, (n + 127) / 64 * 64);
@@ -69,7 +70,10 @@ static bool by_path(int kind, const char *data, size_t n, fv_buf *why) {
     fv_ctx *ctx = fv_ctx_new();
     snprintf(path, sizeof path, "/tmp/fovea-fuzz-%ld.bin", (long)getpid());
     FILE *f = fopen(path, "wb");
-    if (f) { fwrite(data, 1, n, f); fclose(f); }
+    if (f) {
+        fwrite(data, 1, n, f);
+        fclose(f);
+    }
     bool good;
     if (kind == NPY) {
         fv_npy a;
@@ -110,7 +114,9 @@ static bool one(uint64_t seed, fv_buf *why) {
     const fv_corpus *c = &corpus[kind];
     size_t n;
     char *data = fv_mutate(&r, c, &c->item[fv_random_below(&r, c->n)], kind == JSON, &n);
-    bool fine = kind == TENSORS ? tensors(data, n, why) && by_path(kind, data, n, why) : kind == NPY ? by_path(kind, data, n, why) : in_memory(kind, data, n, why);
+    bool fine = kind == TENSORS ? tensors(data, n, why) && by_path(kind, data, n, why)
+                : kind == NPY   ? by_path(kind, data, n, why)
+                                : in_memory(kind, data, n, why);
     free(data);
     return fine;
 }

@@ -1,5 +1,6 @@
-/* Random graphs through the whole pipeline, each in a process of its own: fuzz_graphs [--from S] [--count N] [--seconds T] [--quick 1: no compiled code, 2: no flat interpreter] [--show S | --plan S].
- * Prints every failing seed; exit code 1 if there is one. Invariant: a seed says everything: the graph, its numbers and the variants that are tried. */
+/* Random graphs through the whole pipeline, each in a process of its own: fuzz_graphs [--from S] [--count N] [--seconds
+ * T] [--quick 1: no compiled code, 2: no flat interpreter] [--show S | --plan S]. Prints every failing seed; exit code
+ * 1 if there is one. Invariant: a seed says everything: the graph, its numbers and the variants that are tried. */
 #define _POSIX_C_SOURCE 200809L
 #include "tests/fuzz/graph_case.h"
 
@@ -30,9 +31,12 @@ int main(int argc, char **argv) {
     for (int i = 1; i + 1 < argc; i += 2) {
         if (!strcmp(argv[i], "--from")) from = atoll(argv[i + 1]);
         else if (!strcmp(argv[i], "--count")) count = atoll(argv[i + 1]);
-        else if (!strcmp(argv[i], "--seconds")) { seconds = atof(argv[i + 1]); count = 1LL << 40; }
-        else if (!strcmp(argv[i], "--quick")) quick = atoll(argv[i + 1]);
-        else if (!strcmp(argv[i], "--show") || !strcmp(argv[i], "--plan")) return show((uint64_t)atoll(argv[i + 1]), argv[i][2] == 'p');
+        else if (!strcmp(argv[i], "--seconds")) {
+            seconds = atof(argv[i + 1]);
+            count = 1LL << 40;
+        } else if (!strcmp(argv[i], "--quick")) quick = atoll(argv[i + 1]);
+        else if (!strcmp(argv[i], "--show") || !strcmp(argv[i], "--plan"))
+            return show((uint64_t)atoll(argv[i + 1]), argv[i][2] == 'p');
     }
     long long wrong = 0, refused = 0, s = from;
     for (; s < from + count && fv_now() - begin < seconds; s++) {
@@ -40,11 +44,13 @@ int main(int argc, char **argv) {
         fv_buf report = {0};
         fv_diff_verdict v = fv_diff_isolated(fv_graph_case_run, &c, 60, &report);
         if (v == FV_DIFF_WRONG) printf("seed %lld:\n%s\n", s, report.text ? report.text : "");
-        if (v == FV_DIFF_REFUSED && getenv("FOVEA_FUZZ_REFUSED")) printf("seed %lld refused:\n%s\n", s, report.text ? report.text : "");
+        if (v == FV_DIFF_REFUSED && getenv("FOVEA_FUZZ_REFUSED"))
+            printf("seed %lld refused:\n%s\n", s, report.text ? report.text : "");
         wrong += v == FV_DIFF_WRONG;
         refused += v == FV_DIFF_REFUSED;
         fv_buf_dispose(&report);
     }
-    printf("graphs: %lld seeds from %lld, %lld wrong, %lld refused, %.1f s\n", s - from, from, wrong, refused, fv_now() - begin);
+    printf("graphs: %lld seeds from %lld, %lld wrong, %lld refused, %.1f s\n", s - from, from, wrong, refused,
+           fv_now() - begin);
     return wrong != 0;
 }

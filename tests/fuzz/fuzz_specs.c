@@ -1,4 +1,5 @@
-/* Mutated Lua specs: a spec is not trusted, so whatever it says, loading it ends with a graph that verifies or with diagnostics, within its limits of time and memory. */
+/* Mutated Lua specs: a spec is not trusted, so whatever it says, loading it ends with a graph that verifies or with
+ * diagnostics, within its limits of time and memory. */
 #define _POSIX_C_SOURCE 200809L
 #include "dsl/dsl.h"
 #include "tests/fuzz/fuzz.h"
@@ -6,7 +7,10 @@
 
 #include <unistd.h>
 
-typedef struct { int sample; char *config; } configured;
+typedef struct {
+    int sample;
+    char *config;
+} configured;
 static fv_corpus specs;
 static configured config[2000];
 static int n_configs;
@@ -47,12 +51,22 @@ static bool one(uint64_t seed, fv_buf *why) {
     if (getenv("FOVEA_FUZZ_SHOW")) printf("%s\n%s\n", specs.item[chosen].path, text), fflush(stdout);
     snprintf(path, sizeof path, "/tmp/fovea-fuzz-%ld.lua", (long)getpid());
     FILE *f = fopen(path, "wb");
-    if (f) { fwrite(text, 1, n, f); fclose(f); }
+    if (f) {
+        fwrite(text, 1, n, f);
+        fclose(f);
+    }
     free(text);
     fv_ctx *ctx = fv_ctx_new();
-    fv_spec_options o = {.declare = true, .config_json = json, .spec_dir = FOVEA_SPEC_DIR, .seconds = 3, .memory_bytes = 64 << 20, .instructions = 20000000, .nodes = 20000};
+    fv_spec_options o = {.declare = true,
+                         .config_json = json,
+                         .spec_dir = FOVEA_SPEC_DIR,
+                         .seconds = 3,
+                         .memory_bytes = 64 << 20,
+                         .instructions = 20000000,
+                         .nodes = 20000};
     fv_spec s;
-    bool loaded = fv_spec_load(ctx, path, NULL, &o, &s), fine = loaded ? fv_graph_verify(s.graph) == 0 : fv_error_count(ctx) > 0;
+    bool loaded = fv_spec_load(ctx, path, NULL, &o, &s),
+         fine = loaded ? fv_graph_verify(s.graph) == 0 : fv_error_count(ctx) > 0;
     if (!fine) {
         fv_buf_puts(why, loaded ? "a graph that does not verify: " : "refused without a reason");
         fv_diag_render(ctx, why);

@@ -1,5 +1,6 @@
-/* Mutated texts of every level: graph, tile kernel, schedule, plan, flat kernel. Whatever the text, a parser answers with a value or with diagnostics; what it accepts prints to a text that reads back as itself;
- * what a verifier accepts the next level takes or refuses. */
+/* Mutated texts of every level: graph, tile kernel, schedule, plan, flat kernel. Whatever the text, a parser answers
+ * with a value or with diagnostics; what it accepts prints to a text that reads back as itself; what a verifier accepts
+ * the next level takes or refuses. */
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/graph_case.h"
 #include "tests/unit/golden.h"
@@ -59,13 +60,16 @@ static void fill(void) {
     for (uint64_t s = 0; s < 24; s++) add_random(s);
 }
 
-/* -- One text per level: parsed twice ------------------------------------------------------------------------------------------------- */
+/* -- One text per level: parsed twice -- */
 static bool again(const char *a, const fv_buf *b, fv_buf *why) {
     if (b->text && !strcmp(a, b->text)) return true;
     fv_buf_printf(why, "print(parse(t)) is not t:\n%s\n---\n%s\n", a, b->text ? b->text : "(does not parse)");
     return false;
 }
-static bool small(const fv_tensor *t) { int64_t n = fv_tensor_elements(t); return n >= 0 && n < 100000; }
+static bool small(const fv_tensor *t) {
+    int64_t n = fv_tensor_elements(t);
+    return n >= 0 && n < 100000;
+}
 /* Both interpreters may trap, the flattener may refuse. */
 static void execute(fv_ctx *ctx, const fv_kernel *k) {
     double *data[64];
@@ -89,7 +93,8 @@ static void execute(fv_ctx *ctx, const fv_kernel *k) {
 }
 static double graph_points(const fv_graph *g) {
     double most = 0;
-    for (int i = 0; i < g->n_values; i++) most = most > (double)fv_value_count(g->value[i]) ? most : (double)fv_value_count(g->value[i]);
+    for (int i = 0; i < g->n_values; i++)
+        most = most > (double)fv_value_count(g->value[i]) ? most : (double)fv_value_count(g->value[i]);
     fv_cost cost;
     fv_graph_cost(g, &cost);
     return most > cost.macs + cost.maps ? most : cost.macs + cost.maps;
@@ -109,7 +114,8 @@ static bool text_case(int level, const char *text, fv_buf *why) {
         fine = again(a.text, &b, why);
         fv_compiled c = {0};
         fv_driver_options o = {.verify = true};
-        if (fine && !fv_graph_verify(g) && g->n_outputs && graph_points(g) < 1e7) fv_compile_plan(one, g, (fv_str){0}, &o, &c);
+        if (fine && !fv_graph_verify(g) && g->n_outputs && graph_points(g) < 1e7)
+            fv_compile_plan(one, g, (fv_str){0}, &o, &c);
         for (int i = 0; i < fv_diag_count(one) && fine; i++)
             if (fv_diag_at(one, i)->code == FV_E_KERNEL || fv_diag_at(one, i)->code == FV_E_SCHEDULE) {
                 fv_buf_printf(why, "lowered to a faulty kernel: %s\n%s", fv_diag_at(one, i)->text, a.text);

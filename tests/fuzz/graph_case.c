@@ -11,7 +11,8 @@ static unsigned flags_of(uint64_t seed) {
 fv_graph *fv_graph_case_make(fv_ctx *ctx, uint64_t seed) { return fv_random_graph_of(ctx, seed, flags_of(seed)); }
 
 static bool has_attend(const fv_graph *g) {
-    for (int i = 0; i < g->n_nodes; i++) if (g->node[i]->op == FV_NODE_ATTEND) return true;
+    for (int i = 0; i < g->n_nodes; i++)
+        if (g->node[i]->op == FV_NODE_ATTEND) return true;
     return false;
 }
 static const fv_diff_variant variants[] = {
@@ -19,7 +20,10 @@ static const fv_diff_variant variants[] = {
     {.driver = {.target = "avx2"}, .compile = true},
     {.driver = {.attend_strategy = "box"}, .interpret = true, .compile = true},
     {.driver = {.attend_strategy = "offset"}, .interpret = true, .compile = true},
-    {.driver = {.attend_strategy = "offset", .no_row_sharing = true, .target = "avx2"}, .interpret = true, .compile = true},
+    {.driver = {.attend_strategy = "expand"}, .interpret = true, .compile = true},
+    {.driver = {.attend_strategy = "offset", .no_row_sharing = true, .target = "avx2"},
+     .interpret = true,
+     .compile = true},
 };
 
 fv_diff_verdict fv_graph_case_run(void *user, fv_buf *report) {
@@ -44,7 +48,8 @@ fv_diff_verdict fv_graph_case_run(void *user, fv_buf *report) {
         size_t before = d.report.len;
         fv_diff_verdict one = fv_diff_run(&d, &v);
         if (one == FV_DIFF_WRONG || (one == FV_DIFF_REFUSED && i == 0))
-            fv_buf_printf(report, "target %s, attend %s%s: %s", v.driver.target ? v.driver.target : "host", v.driver.attend_strategy ? v.driver.attend_strategy : "by cost",
+            fv_buf_printf(report, "target %s, attend %s%s: %s", v.driver.target ? v.driver.target : "host",
+                          v.driver.attend_strategy ? v.driver.attend_strategy : "by cost",
                           v.driver.no_row_sharing ? ", no row sharing" : "", d.report.text + before);
         if (one == FV_DIFF_WRONG) all = FV_DIFF_WRONG;
         else if (one == FV_DIFF_AGREES && all == FV_DIFF_REFUSED) all = FV_DIFF_AGREES;

@@ -1,10 +1,14 @@
-/* What one seed means: a random graph, how its leaves are filled, and which variants are compared. Shared by the unit test and the fuzzer. */
+/* What one seed means: a random graph, how its leaves are filled, and which variants are compared. Shared by the unit
+ * test and the fuzzer. */
 #ifndef FV_GRAPH_CASE_H
 #define FV_GRAPH_CASE_H
 #include "tests/fuzz/differential.h"
 #include "tests/fuzz/random_graph.h"
 
-typedef struct { uint64_t seed; bool interpret_only, no_flat; } fv_graph_case;
+typedef struct {
+    uint64_t seed;
+    bool interpret_only, no_flat;
+} fv_graph_case;
 /* seed % 4: 0, 1 small extents; 2 extents that straddle vectors; 3 whole numbers, extents of both kinds. */
 fv_graph *fv_graph_case_make(fv_ctx *ctx, uint64_t seed);
 /* An fv_diff_body; user: fv_graph_case. REFUSED only if every variant that the graph has is refused. */

@@ -13,7 +13,7 @@ typedef struct {
     fv_axis base[BASE_AXES];
     fv_value *pool[MAX_POOL];
     int n, fresh, leaves;
-    bool wide, whole, reflects;                         /* reflects: one reflection brings the index at hand inside */
+    bool wide, whole, reflects; /* reflects: one reflection brings the index at hand inside */
 } maker;
 
 static uint64_t bits(maker *m) {
@@ -98,11 +98,11 @@ static fv_value *make_window(maker *m, fv_value *v) {
     fv_axis u = fresh_axis(m, "u", taps);
     int64_t extent = v->axis[i].extent;
     const fv_expr *h = coord(m, &v->axis[i]), *tap = fv_muli(m->ctx, coord(m, &u), dilation);
-    if (extent >= taps && chance(m, 40)) {              /* clamp(h - taps // 2, 0, extent - taps) + u */
+    if (extent >= taps && chance(m, 40)) { /* clamp(h - taps // 2, 0, extent - taps) + u */
         const fv_expr *low = fv_op2(m->ctx, FV_X_MAX, fv_addi(m->ctx, h, -(taps / 2)), fv_int(m->ctx, 0));
         r.index[i] = fv_add(m->ctx, fv_op2(m->ctx, FV_X_MIN, low, fv_int(m->ctx, extent - taps)), coord(m, &u));
     } else {
-        if (extent > 1 && chance(m, 30)) {              /* every second position, under a name of its own */
+        if (extent > 1 && chance(m, 30)) { /* every second position, under a name of its own */
             r.axis[i] = fresh_axis(m, "s", (extent + 1) / 2);
             h = fv_muli(m->ctx, coord(m, &r.axis[i]), 2);
         }
@@ -123,11 +123,18 @@ static fv_value *make_view(maker *m, fv_value *v) {
     const fv_expr *h = coord(m, x);
     switch (below(m, 7)) {
     case 0: r.index[i] = fv_sub(m->ctx, fv_int(m->ctx, x->extent - 1), h); break;
-    case 1: r.index[i] = fv_addi(m->ctx, h, below(m, 7) - 3); r.border = FV_BORDER_WRAP; break;
-    case 2: r.axis[i] = fresh_axis(m, "r", x->extent); r.index[i] = coord(m, &r.axis[i]); break;
-    case 3: r.index[i] = fv_op2(m->ctx, FV_X_MOD, fv_addi(m->ctx, fv_muli(m->ctx, h, 2), 1), fv_int(m->ctx, x->extent));
-    break;
-    case 4: {                                           /* h = (hb hi), uneven extents cut */
+    case 1:
+        r.index[i] = fv_addi(m->ctx, h, below(m, 7) - 3);
+        r.border = FV_BORDER_WRAP;
+        break;
+    case 2:
+        r.axis[i] = fresh_axis(m, "r", x->extent);
+        r.index[i] = coord(m, &r.axis[i]);
+        break;
+    case 3:
+        r.index[i] = fv_op2(m->ctx, FV_X_MOD, fv_addi(m->ctx, fv_muli(m->ctx, h, 2), 1), fv_int(m->ctx, x->extent));
+        break;
+    case 4: { /* h = (hb hi), uneven extents cut */
         fv_axis hb = fresh_axis(m, "hb", (x->extent + 1) / 2), hi = fresh_axis(m, "hi", 2);
         r.axis[i] = hb;
         r.axis[r.n++] = hi;
@@ -164,7 +171,8 @@ static fv_value *make_gather(maker *m, fv_value *v) {
 
 /* -- Computes ----------------------------------------------------------------------------------------------------- */
 static int merge(fv_axis *x, int n, const fv_value *v) {
-    for (int i = 0; i < v->obj.rank; i++) if (fv_axis_find(x, n, v->axis[i].name) < 0) x[n++] = v->axis[i];
+    for (int i = 0; i < v->obj.rank; i++)
+        if (fv_axis_find(x, n, v->axis[i].name) < 0) x[n++] = v->axis[i];
     return n;
 }
 /* Into -1..1; whole numbers: into -4..4, so that sums of products of them stay exact. */
@@ -179,7 +187,7 @@ static fv_value *make_map(maker *m) {
     int n = merge(x, merge(x, 0, a), b);
     if (n > 8 || points(x, n) > MAX_ELEMENTS) b = a, n = merge(x, 0, a);
     const fv_expr *p = fv_value_at_self(m->ctx, a), *q = fv_value_at_self(m->ctx, b), *e = NULL, *only = NULL,
-        *otherwise = NULL;
+                  *otherwise = NULL;
     int op = below(m, 7);
     if (m->whole && (op == 4 || op == 5)) op = 2;
     switch (op) {
@@ -188,8 +196,10 @@ static fv_value *make_map(maker *m) {
     case 2: e = fv_mul(m->ctx, p, q); break;
     case 3: e = fv_op2(m->ctx, FV_X_MAX, p, q); break;
     case 4: e = fv_op1(m->ctx, FV_X_EXP, calm(m, p)); break;
-    case 5: e = fv_add(m->ctx, fv_op1(m->ctx, FV_X_ERF, p),
-                       fv_op1(m->ctx, FV_X_RSQRT, fv_add(m->ctx, fv_mul(m->ctx, q, q), fv_float(m->ctx, 1)))); break;
+    case 5:
+        e = fv_add(m->ctx, fv_op1(m->ctx, FV_X_ERF, p),
+                   fv_op1(m->ctx, FV_X_RSQRT, fv_add(m->ctx, fv_mul(m->ctx, q, q), fv_float(m->ctx, 1))));
+        break;
     default: e = fv_op2(m->ctx, FV_X_MIN, fv_op1(m->ctx, FV_X_ABS, p), q); break;
     }
     if (n && chance(m, 30)) {
@@ -198,8 +208,8 @@ static fv_value *make_map(maker *m) {
         else only = c;
     }
     if (chance(m, 30)) otherwise = fv_float(m->ctx, number(m, 0.25));
-    return keep(m, fv_graph_compute(m->g, at(m), FV_MONOID_NONE, x, n, NULL, 0, fv_type_is_float(e->type) ? calm(m, e)
-                                    : e, only, otherwise));
+    return keep(m, fv_graph_compute(m->g, at(m), FV_MONOID_NONE, x, n, NULL, 0,
+                                    fv_type_is_float(e->type) ? calm(m, e) : e, only, otherwise));
 }
 /* Axes of x at random into `out` and `over`. */
 static void divide(maker *m, const fv_axis *x, int n, fv_axis *out, int *n_out, fv_axis *over, int *n_over) {
@@ -217,7 +227,8 @@ static fv_value *make_test(maker *m) {
     fv_value *v = leaf_over(m, x, n, FV_F32);
     if (!v) return NULL;
     divide(m, x, n, out, &n_out, over, &k);
-    const fv_expr *e = fv_op2(m->ctx, FV_X_LT, fv_value_at_self(m->ctx, v), fv_float(m->ctx, m->whole ? 1 : 0.25)), *only = NULL;
+    const fv_expr *e = fv_op2(m->ctx, FV_X_LT, fv_value_at_self(m->ctx, v), fv_float(m->ctx, m->whole ? 1 : 0.25)),
+                  *only = NULL;
     if (n && chance(m, 40)) only = fv_op2(m->ctx, FV_X_LT, coord(m, &x[0]), fv_int(m->ctx, (x[0].extent + 1) / 2));
     fv_value *y = fv_graph_compute(m->g, at(m), monoids[below(m, 4)], out, n_out, over, k, e, only, NULL);
     if (!y) return NULL;
@@ -228,8 +239,8 @@ static fv_value *make_test(maker *m) {
 }
 static fv_value *make_reduce(maker *m) {
     if (chance(m, 15)) return make_test(m);
-    static const fv_monoid monoids[] = {FV_MONOID_SUM, FV_MONOID_MEAN, FV_MONOID_MAX, FV_MONOID_MIN, FV_MONOID_MEAN,
-                                        FV_MONOID_COUNT};
+    static const fv_monoid monoids[] = {FV_MONOID_SUM, FV_MONOID_MEAN, FV_MONOID_MAX,
+                                        FV_MONOID_MIN, FV_MONOID_MEAN, FV_MONOID_COUNT};
     fv_value *v = any(m);
     fv_axis out[FV_MAX_AXES], over[FV_MAX_AXES];
     int n, k;
@@ -284,7 +295,7 @@ static fv_value *make_concat(maker *m) {
     }
     return keep(m, fv_graph_concat(m->g, at(m), name, parts, 2));
 }
-static fv_value *make_topk(maker *m) {                  /* of an input of its own: computed numbers may tie in f32 */
+static fv_value *make_topk(maker *m) { /* of an input of its own: computed numbers may tie in f32 */
     fv_axis x[3];
     int n = some_axes(m, x, 2);
     x[n++] = fresh_axis(m, "k", 5);
@@ -292,11 +303,11 @@ static fv_value *make_topk(maker *m) {                  /* of an input of its ow
     if (!s) return NULL;
     fv_str over[2] = {x[n - 1].name, x[0].name};
     fv_axis t = fresh_axis(m, "top", 1 + below(m, 4));
-    fv_node *node = fv_graph_topk(m->g, at(m), s, over, n > 1 &&
-                                  chance(m, 40) ? 2 : 1, t.extent, t.name, chance(m, 30));
+    fv_node *node =
+        fv_graph_topk(m->g, at(m), s, over, n > 1 && chance(m, 40) ? 2 : 1, t.extent, t.name, chance(m, 30));
     if (!node) return NULL;
     keep(m, node->result[node->n_results - 1]);
-    fv_value *src = any(m);                             /* read something at the indices */
+    fv_value *src = any(m); /* read something at the indices */
     if (!src->obj.rank || src->axis[0].extent < 5 || chance(m, 30)) src = s;
     read_of r = {.n = node->result[0]->obj.rank};
     memcpy(r.axis, node->result[0]->axis, sizeof(fv_axis) * (size_t)r.n);
@@ -317,13 +328,21 @@ static fv_value *make_scan(maker *m) {
     fv_value *state = fv_graph_placeholder(m->g, at(m), "state", FV_F32, x, n, false);
     fv_value *element = fv_graph_placeholder(m->g, at(m), "element", FV_F32, x, n, false);
     if (!src || !init || !state || !element) return NULL;
-    const fv_expr *e = fv_add(m->ctx, fv_mul(m->ctx, fv_value_at_self(m->ctx, state), fv_float(m->ctx, m->whole ? -1 : 0.5)),
-                              fv_value_at_self(m->ctx, element));
+    const fv_expr *e =
+        fv_add(m->ctx, fv_mul(m->ctx, fv_value_at_self(m->ctx, state), fv_float(m->ctx, m->whole ? -1 : 0.5)),
+               fv_value_at_self(m->ctx, element));
     if (m->whole) e = calm(m, e);
     fv_value *next = fv_graph_compute(m->g, at(m), FV_MONOID_NONE, x, n, NULL, 0, e, NULL, NULL);
-    fv_scan_node s = {.over = step, .reverse = chance(m, 40), .n_states = 1, .init = &init, .state = &state,
+    fv_scan_node s = {.over = step,
+                      .reverse = chance(m, 40),
+                      .n_states = 1,
+                      .init = &init,
+                      .state = &state,
                       .next = &next,
-                      .n_elements = 1, .element_src = &src, .element = &element, .output = next};
+                      .n_elements = 1,
+                      .element_src = &src,
+                      .element = &element,
+                      .output = next};
     fv_node *node = next ? fv_graph_scan(m->g, at(m), &s) : NULL;
     if (!node) return NULL;
     keep(m, node->result[1]);
@@ -335,10 +354,18 @@ static fv_value *make_scan(maker *m) {
 /* -- The whole ---------------------------------------------------------------------------------------------------- */
 static bool one_step(maker *m) {
     int d = below(m, 100);
-    fv_value *v = d < 10 ? make_leaf(m) : d < 26 ? make_window(m, any(m)) : d < 38 ? make_view(m, any(m)) : d < 44
-        ? make_gather(m, any(m))
-                : d < 58 ? make_map(m) : d < 68 ? make_reduce(m) : d < 78 ? make_contract(m) : d < 82 ? make_concat(m)
-                : d < 85 ? make_topk(m) : d < 88 ? make_scan(m) : m->whole ? make_contract(m) : make_attend(m);
+    fv_value *v = d < 10     ? make_leaf(m)
+                  : d < 26   ? make_window(m, any(m))
+                  : d < 38   ? make_view(m, any(m))
+                  : d < 44   ? make_gather(m, any(m))
+                  : d < 58   ? make_map(m)
+                  : d < 68   ? make_reduce(m)
+                  : d < 78   ? make_contract(m)
+                  : d < 82   ? make_concat(m)
+                  : d < 85   ? make_topk(m)
+                  : d < 88   ? make_scan(m)
+                  : m->whole ? make_contract(m)
+                             : make_attend(m);
     return v != NULL;
 }
 /* Outputs: the last values, those that nothing reads yet; absent elements become a number. */
@@ -354,15 +381,21 @@ static bool outputs(maker *m) {
 }
 fv_graph *fv_random_graph_of(fv_ctx *ctx, uint64_t seed, unsigned flags) {
     static const char *const names[BASE_AXES] = {"a", "b", "c", "d", "e", "f", "g"};
-    static const int extents[] = {1, 2, 3, 5, 7, 4, 6, 5, 3}, wide[] = {16, 17, 13, 33, 8, 31, 15, 32, 19}, thin[] = {1, 2, 3, 1, 2, 5, 1, 4, 2};
-    maker m = {.ctx = ctx, .state = seed * UINT64_C(0x9e3779b97f4a7c15) + 12345, .wide = flags & FV_RANDOM_WIDE, .whole = flags & FV_RANDOM_WHOLE};
+    static const int extents[] = {1, 2, 3, 5, 7, 4, 6, 5, 3}, wide[] = {16, 17, 13, 33, 8, 31, 15, 32, 19},
+                     thin[] = {1, 2, 3, 1, 2, 5, 1, 4, 2};
+    maker m = {.ctx = ctx,
+               .state = seed * UINT64_C(0x9e3779b97f4a7c15) + 12345,
+               .wide = flags & FV_RANDOM_WIDE,
+               .whole = flags & FV_RANDOM_WHOLE};
     m.g = fv_graph_new(ctx, fv_printf(ctx, "random%llu", (unsigned long long)seed));
     for (int i = 0; i < BASE_AXES; i++) {
         const int *list = !m.wide ? extents : i < 3 ? wide : thin;
         m.base[i] = (fv_axis){.name = fv_intern(ctx, names[i]), .extent = list[below(&m, 9)]};
     }
-    while (m.n < 2) if (!make_leaf(&m)) return NULL;
-    for (int steps = 2 + below(&m, 12); steps > 0; steps--) if (!one_step(&m)) return NULL;
+    while (m.n < 2)
+        if (!make_leaf(&m)) return NULL;
+    for (int steps = 2 + below(&m, 12); steps > 0; steps--)
+        if (!one_step(&m)) return NULL;
     return outputs(&m) ? m.g : NULL;
 }
 fv_graph *fv_random_graph(fv_ctx *ctx, uint64_t seed) { return fv_random_graph_of(ctx, seed, 0); }

@@ -5,8 +5,8 @@
 #define FV_RANDOM_GRAPH_H
 #include "backends/reference/reference.h"
 
-/* WIDE: extents up to 40 that straddle vectors, beside small ones. WHOLE: no attend, and where leaves are whole numbers in -3..3 every value is one in -4..4, every sum one
- * below 2^24: any order of f32 operations is exact. */
+/* WIDE: extents up to 40 that straddle vectors, beside small ones. WHOLE: no attend, and where leaves are whole numbers
+ * in -3..3 every value is one in -4..4, every sum one below 2^24: any order of f32 operations is exact. */
 enum { FV_RANDOM_WIDE = 1, FV_RANDOM_WHOLE = 2 };
 fv_graph *fv_random_graph_of(fv_ctx *ctx, uint64_t seed, unsigned flags);
 /* NULL never happens for a correct generator; otherwise the context holds the reason. */

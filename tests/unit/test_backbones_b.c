@@ -10,7 +10,7 @@
  * one (as deployed). ---------------------------------------------------------------------------------------------- */
 static const struct { const char *family, *variant; long long parameters; double macs; } published[] = {
     {"biformer", "tiny", 13142760, 2.216}, {"biformer", "small", 25536232, 4.464},
-    {"biformer", "base", 56804968, 9.759},
+    {"biformer", "base", 56804968, 9.759}, {"biformer", "stl", 28372552, 4.574},
     {"transnext", "micro", 12809304, 2.53 + 1.10}, {"transnext", "tiny", 28258960, 7.21},
     {"transnext", "small", 49741564, 13.2}, {"transnext", "base", 89721496, 22.3},
     {"transnext", "micro_aaaa", 13114008, 3.66},
@@ -30,10 +30,12 @@ static const struct { const char *family, *variant; long long parameters; double
     {"hornet", "large_gf_img384", 201806824, 102.8},
     {"affnet", "xx_small", 1436264, 0.397}, {"affnet", "x_small", 2654232, 0.847}, {"affnet", "small", 5568696, 1.54},
     {"ffnet", "1", 13775656, 2.98}, {"ffnet", "1_fused", 13660152, 2.98}, {"ffnet", "2", 27208408, 6.0},
-    {"ffnet", "2_fused", 26908440, 6.0},
+    {"ffnet", "2_fused", 26908440, 6.0}, {"ffnet", "3", 48817896, 10.1}, {"ffnet", "3_fused", 48330632, 10.1},
+    {"ffnet", "4", 79868968, 43.1}, {"ffnet", "4_fused", 79200360, 43.1},
     {"inline", "deit_t", 6477736, 1.1}, {"inline", "deit_s", 16734760, 5.0}, {"inline", "deit_b", 23797096, 17.2},
     {"inline", "pvt_t", 12032232, 2.0}, {"inline", "pvt_s", 21556136, 3.9}, {"inline", "pvt_m", 37618856, 6.9},
     {"inline", "pvt_l", 51154280, 10.2}, {"inline", "swin_t", 29223544, 4.5}, {"inline", "swin_s", 49793296, 8.7},
+    {"inline", "swin_b", 88350120, 15.4},
     {"inline", "cswin_t", 20604520, 4.3}, {"inline", "cswin_s", 33032872, 6.8}, {"inline", "cswin_b", 73413640, 14.9},
 };
 Test(backbones_b, parameter_counts_of_every_variant) {
@@ -120,18 +122,14 @@ Test(backbones_b, modules_are_specs) {
 /* -- What is refused ----------------------------------------------------------------------------------------------- */
 Test(backbones_b, unknown_variants_are_refused) {
     static const struct { const char *family, *known; } families[] = {
-        {"biformer", "base, small, tiny"}, {"transnext", "base, micro, micro_aaaa, small, tiny"},
+        {"biformer", "base, small, stl, tiny"}, {"transnext", "base, micro, micro_aaaa, small, tiny"},
         {"volo", "d1, d2, d3, d4, d5"}, {"ravlt", "b, l, s, t"}, {"overlock", "b, s, t, xt"},
         {"hat", "l_x2, l_x3, l_x4, s_x2, s_x3, s_x4, x2, x3, x4"}, {"hornet", "base_7x7, base_gf"},
-        {"affnet", "small, x_small, xx_small"}, {"ffnet", "1, 1_fused, 2, 2_fused"},
+        {"affnet", "small, x_small, xx_small"}, {"ffnet", "1, 1_fused, 2, 2_fused, 3, 3_fused, 4, 4_fused"},
         {"inline", "cswin_b, cswin_s, cswin_t, deit_b"}};
     for (size_t i = 0; i < sizeof families / sizeof *families; i++)
         refused(families[i].family, "huge", NULL, NULL, FV_E_UNKNOWN, families[i].known);
     refused("biformer", NULL, NULL, NULL, FV_E_CONFIG, "config lacks depth, embed_dim");
-    refused("biformer", "stl", NULL, NULL, FV_E_LUA, "not on record");
-    refused("ffnet", "3", NULL, NULL, FV_E_LUA, "layer scales");
-    refused("ffnet", "4_fused", NULL, NULL, FV_E_LUA, "layer scales");
-    refused("inline", "swin_b", NULL, NULL, FV_E_LUA, "IIMS2");
 }
 Test(backbones_b, unfit_sizes_name_the_rule_and_the_nearest) {
     refused("biformer", "tiny", "img_size", "230", FV_E_CONFIG, "n_win = 7 parts a side (or set auto_pad); the nearest "
@@ -191,5 +189,9 @@ Test(backbones_b, preprocessing_is_data) {
     n = open_net("volo", "d1", NULL);
     cr_expect(n.good && strstr(n.spec.preprocess_json, "\"crop_pct\": 0.96") != NULL);
     cr_expect_str_eq(n.spec.labels_json, "\"imagenet\"");
+    close_net(&n);
+    n = open_net("ffnet", "4_fused", NULL);
+    cr_expect(n.good && strstr(n.spec.preprocess_json, "\"crop_pct\": 0.95") != NULL);
+    cr_expect(n.good && strstr(n.spec.preprocess_json, "\"size\": [384, 384]") != NULL, "%s", n.spec.preprocess_json);
     close_net(&n);
 }

@@ -1,5 +1,6 @@
-/* The whole pipeline against the reference: random graphs, and graphs made of the cases that go wrong first. What is compared and how closely: tests/fuzz/differential.h. FOVEA_FUZZ raises the
- * number of random graphs, FOVEA_FUZZ_FROM says where they begin; every graph runs in a process of its own, so that a crash names its seed. */
+/* The whole pipeline against the reference: random graphs, and graphs made of the cases that go wrong first. What is
+ * compared and how closely: tests/fuzz/differential.h. FOVEA_FUZZ raises the number of random graphs, FOVEA_FUZZ_FROM
+ * says where they begin; every graph runs in a process of its own, so that a crash names its seed. */
 #include "tests/fuzz/graph_case.h"
 
 #include <criterion/criterion.h>
@@ -25,8 +26,9 @@ Test(differential, random_graphs, .timeout = 3000) {
     cr_expect(refused <= count / 4 + 1, "%d of %d graphs are refused", refused, count);
 }
 
-/* -- Graphs written by hand ------------------------------------------------------------------------------------------------------------ */
-/* Names say what a leaf holds: "wild": infinities, NaN and ties beside numbers; "tail N…": NaN and infinities from element N on; "mask": 0 and 1; "neg": -inf; the rest as in random graphs. */
+/* -- Graphs written by hand -- */
+/* Names say what a leaf holds: "wild": infinities, NaN and ties beside numbers; "tail N…": NaN and infinities from
+ * element N on; "mask": 0 and 1; "neg": -inf; the rest as in random graphs. */
 static bool source(void *user, const fv_node *leaf, double *out, int64_t count) {
     static const double wild[] = {-INFINITY, 1, NAN, 1, INFINITY, -INFINITY, 0, NAN, -1, 0.5, -0.0};
     const char *name = fv_cstr(user, leaf->u.leaf.name);
@@ -39,7 +41,10 @@ static bool source(void *user, const fv_node *leaf, double *out, int64_t count) 
     }
     return true;
 }
-typedef struct { const char *name, *text; bool finite; } hand;
+typedef struct {
+    const char *name, *text;
+    bool finite;
+} hand;
 static fv_diff_verdict run_hand(void *user, fv_buf *report) {
     static const fv_diff_variant variants[] = {
         {.interpret = true, .flat = true, .compile = true},
@@ -54,15 +59,22 @@ static fv_diff_verdict run_hand(void *user, fv_buf *report) {
     fv_diff d = {0};
     fv_diff_verdict all = FV_DIFF_REFUSED;
     bool open = g && fv_diff_open(&d, ctx, g, source, ctx, false);
-    if (!open) { fv_diag_render(ctx, report); all = FV_DIFF_WRONG; }
+    if (!open) {
+        fv_diag_render(ctx, report);
+        all = FV_DIFF_WRONG;
+    }
     for (int o = 0; open && o < g->n_outputs; o++)
         for (int64_t e = 0; e < fv_value_count(g->output[o].value); e++)
-            if (h->finite && !isfinite(d.want[o][e])) { fv_buf_printf(report, "the reference gives %g at %lld\n", d.want[o][e], (long long)e); all = FV_DIFF_WRONG; }
+            if (h->finite && !isfinite(d.want[o][e])) {
+                fv_buf_printf(report, "the reference gives %g at %lld\n", d.want[o][e], (long long)e);
+                all = FV_DIFF_WRONG;
+            }
     bool attends = strstr(h->text, "attend") != NULL;
     for (int i = 0; open && all != FV_DIFF_WRONG && i < (attends ? 5 : 2); i++) {
         size_t before = d.report.len;
         fv_diff_verdict v = fv_diff_run(&d, &variants[i]);
-        if (v == FV_DIFF_WRONG || (v == FV_DIFF_REFUSED && !i)) fv_buf_printf(report, "variant %d: %s", i, d.report.text + before);
+        if (v == FV_DIFF_WRONG || (v == FV_DIFF_REFUSED && !i))
+            fv_buf_printf(report, "variant %d: %s", i, d.report.text + before);
         if (v != FV_DIFF_REFUSED) all = v;
     }
     fv_diff_close(&d);
@@ -74,7 +86,8 @@ static void expect_hand(const hand *list, size_t n) {
         hand h = list[i];
         fv_buf report = {0};
         fv_diff_verdict v = fv_diff_isolated(run_hand, &h, 60, &report);
-        cr_expect(v == FV_DIFF_AGREES, "%s: %s\n%s", h.name, v == FV_DIFF_REFUSED ? "refused" : "wrong", report.text ? report.text : "");
+        cr_expect(v == FV_DIFF_AGREES, "%s: %s\n%s", h.name, v == FV_DIFF_REFUSED ? "refused" : "wrong",
+                  report.text ? report.text : "");
         fv_buf_dispose(&report);
     }
 }
@@ -95,7 +108,8 @@ static const hand empty[] = {
      "  }\n"
      "  output \"y0\" = _5 stored \"q e\"\n"
      "  output \"y1\" = _6 stored \"q\"\n"
-     "}\n", false},
+     "}\n",
+     false},
     {"the first rows have no key",
      "graph \"hand\" {\n"
      "  _0 : f32[q=37 d=4] = input \"x0\" stored \"q d\"\n"
@@ -109,7 +123,8 @@ static const hand empty[] = {
      "    softmax\n"
      "  }\n"
      "  output \"y0\" = _5 stored \"q e\"\n"
-     "}\n", true},
+     "}\n",
+     true},
     {"every score is -inf, and a sink that counts",
      "graph \"hand\" {\n"
      "  _0 : f32[q=5 d=4] = input \"x0\" stored \"q d\"\n"
@@ -131,7 +146,8 @@ static const hand empty[] = {
      "  }\n"
      "  output \"y0\" = _6 stored \"q e\"\n"
      "  output \"y1\" = _9 stored \"q e\"\n"
-     "}\n", true},
+     "}\n",
+     true},
     {"more keys than fit, blocks of keys that no row sees",
      "graph \"hand\" {\n"
      "  _0 : f32[q=19 d=4] = input \"x0\" stored \"q d\"\n"
@@ -145,7 +161,8 @@ static const hand empty[] = {
      "  }\n"
      "  output \"y0\" = _5 stored \"q e\"\n"
      "  output \"y1\" = _6 stored \"q\"\n"
-     "}\n", false},
+     "}\n",
+     false},
 };
 Test(differential, rows_without_keys) { EXPECT(empty); }
 
@@ -163,7 +180,8 @@ static const hand absent[] = {
      "    softmax\n"
      "  }\n"
      "  output \"y0\" = _5 stored \"q e\"\n"
-     "}\n", true},
+     "}\n",
+     true},
     {"NaN in k and v that a window cuts off",
      "graph \"hand\" {\n"
      "  _0 : f32[b=2 h=20 d=4] = input \"x0\" stored \"b h d\"\n"
@@ -178,7 +196,8 @@ static const hand absent[] = {
      "    softmax\n"
      "  }\n"
      "  output \"y0\" = _7 stored \"b h e\"\n"
-     "}\n", true},
+     "}\n",
+     true},
     {"sums, products and means over what exists",
      "graph \"hand\" {\n"
      "  _0 : f32[a=20 b=7] = input \"tail70\" stored \"a b\"\n"
@@ -192,7 +211,8 @@ static const hand absent[] = {
      "  output \"y1\" = _4 stored \"b\"\n"
      "  output \"y2\" = _5 stored \"b\"\n"
      "  output \"y3\" = _6 stored \"b\"\n"
-     "}\n", true},
+     "}\n",
+     true},
 };
 Test(differential, absent_elements_do_not_count) { EXPECT(absent); }
 
@@ -207,14 +227,16 @@ static const hand ranks[] = {
      "  output \"y1\" = _2 stored \"a t\"\n"
      "  output \"y2\" = _3 stored \"a t\"\n"
      "  output \"y3\" = _4 stored \"a t\"\n"
-     "}\n", false},
+     "}\n",
+     false},
     {"top of nothing but -inf",
      "graph \"hand\" {\n"
      "  _0 : f32[a=3 k=5] = input \"neg0\" stored \"a k\"\n"
      "  _1 : i32[a=3 t=4], _2 : f32[a=3 t=4] = topk _0 over [k] name t = 4\n"
      "  output \"y0\" = _1 stored \"a t\"\n"
      "  output \"y1\" = _2 stored \"a t\"\n"
-     "}\n", false},
+     "}\n",
+     false},
 };
 Test(differential, ranking_of_what_is_no_number) { EXPECT(ranks); }
 
@@ -234,7 +256,8 @@ static const hand shapes[] = {
      "  _6 : f32[T0=3 acc0=400] = contract over [full=3] _2[acc0, full]*_5[T0, full]\n"
      "  output \"y0\" = _5 stored \"acc full\"\n"
      "  output \"y1\" = _6 stored \"T0 acc0\"\n"
-     "}\n", true},
+     "}\n",
+     true},
     {"everything is one",
      "graph \"hand\" {\n"
      "  _0 : f32[q=1 d=1] = input \"x0\" stored \"q d\"\n"
@@ -251,7 +274,8 @@ static const hand shapes[] = {
      "  output \"y0\" = _5 stored \"q e\"\n"
      "  output \"y1\" = _6 stored \"q e\"\n"
      "  output \"y2\" = _8 stored \"\"\n"
-     "}\n", true},
+     "}\n",
+     true},
     {"primes, and a sum of a hundred thousand",
      "graph \"hand\" {\n"
      "  _0 : f32[a=101 b=997] = input \"x0\" stored \"a b\"\n"
@@ -262,6 +286,7 @@ static const hand shapes[] = {
      "  output \"y0\" = _2 stored \"\"\n"
      "  output \"y1\" = _3 stored \"a c\"\n"
      "  output \"y2\" = _4 stored \"c\"\n"
-     "}\n", true},
+     "}\n",
+     true},
 };
 Test(differential, shapes_and_names) { EXPECT(shapes); }

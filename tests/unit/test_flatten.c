@@ -102,6 +102,10 @@ Test(flatten, given_schedules) {
         {"chunk_scan", "lane=dv lane.a=s"},
         {"topk4", "lane=t"},
         {"group_norm", "lane=e lane.p1=c"},
+        {"na_lane_14x37_d2", "vector=4"},
+        {"depthwise7", "vector=4 nest.mm=c/4~,x/4!,ky!,kx"},
+        {"topk4", "vector=2 lane=t"},
+        {"flash_masked_rows", "vector=1"},
     };
     for (size_t c = 0; c < sizeof CASE / sizeof *CASE; c++) one_file(CASE[c].file, CASE[c].schedule, c % 2, 0, 1);
 }
@@ -159,6 +163,15 @@ Test(flatten, same_input_same_text) {
     kit_close(b);
 }
 
+Test(flatten, vectors_of_half_the_target) {
+    kit *s = parse(LINEAR);
+    char *text = text_of(s, "vector=8", &fv_target_avx512);
+    cr_expect(occurrences(text, "f32x8") > 0 && occurrences(text, "f32x16") == 0);
+    free(text);
+    cr_expect(!lower(s, s->kernel[0], "vector=16", &fv_target_avx2), "avx2 is given vectors of 16");
+    kit_close(s);
+}
+
 Test(flatten, lane_maps_are_permuted) {
     kit *s = kit_open("na_lane_13x37_d1");
     for (int j = 0; j < s->kernel[0]->n_tensors; j++) s->kernel[0]->tensor[j]->padded = true;
@@ -191,6 +204,7 @@ Test(flatten, schedules_are_refused_with_the_number) {
     } CASE[] = {
         {"nest.mm=n~,m/8!,c", "54"},        {"nest.mm=n~,m!,c!", "limit"}, {"nest.mm=n~,q,c", "no axis"},
         {"nest.mm=n~,n,c", "stands twice"}, {"fuse.m=m,n", "ragged"},
+        {"vector=5", "power of two"},
     };
     for (size_t c = 0; c < sizeof CASE / sizeof *CASE; c++) {
         kit *s = parse(LINEAR);

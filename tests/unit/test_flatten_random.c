@@ -68,7 +68,7 @@ static void names(const maker *m, const int *a, int n, fv_buf *out) {
 }
 static void read_tensor(maker *m, const int *a, int n, bool gathers, fv_buf *out) {
     char name[16];
-    int dims[MAX_AXES], e[MAX_AXES], k = pick(m, a, n, dims, 3);
+    int dims[MAX_AXES] = {0}, e[MAX_AXES] = {0}, k = pick(m, a, n, dims, 3);
     snprintf(name, sizeof name, "T%d", m->n_tensors++);
     int odd = k ? below(m, k) : -1, how = below(m, 6);
     for (int j = 0; j < k; j++) e[j] = m->axis[dims[j]].limit;

@@ -1,6 +1,8 @@
-/* Every golden case through the compiler: spec, plan, machine code of this processor, two threads; weights and inputs made by io/seed.h as the command line makes them. What the published
- * implementations answered decides. Operators and procedures are compared always, whole nets in order of cost: the first ones always, all with FOVEA_TEST_NETS=1.
- * (The same cases through the reference: test_dsl_goldens.c.) A case that the compiler refuses must be refused as not lowered, and few may be. */
+/* Every golden case through the compiler: spec, plan, machine code of this processor, two threads; weights and inputs
+ * made by io/seed.h as the command line makes them. What the published implementations answered decides. Operators and
+ * procedures are compared always, whole nets in order of cost: the first ones always, all with FOVEA_TEST_NETS=1. (The
+ * same cases through the reference: test_dsl_goldens.c.) A case that the compiler refuses must be refused as not
+ * lowered, and few may be. */
 #define _DEFAULT_SOURCE
 #include "test_dsl_case.h"
 #include "io/seed.h"
@@ -9,7 +11,9 @@
 #include <criterion/criterion.h>
 #include <dirent.h>
 
-static DLTensor tensor_of(const fovea_array *a, void *data) { return fovea_tensor(data, a->dtype, a->rank, (int64_t *)(uintptr_t)a->shape); }
+static DLTensor tensor_of(const fovea_array *a, void *data) {
+    return fovea_tensor(data, a->dtype, a->rank, (int64_t *)(uintptr_t)a->shape);
+}
 /* Elements of a leaf as the model wants them: stored ones converted, others by their rule. NULL after a message. */
 static void *leaf_data(golden_case *c, const fovea_array *a, fv_buf *report) {
     bool input = a->place == FOVEA_INPUT;
@@ -35,7 +39,11 @@ static void *leaf_data(golden_case *c, const fovea_array *a, fv_buf *report) {
     }
     return p;
 }
-typedef struct { fovea_named_tensor *weight; DLTensor in[64], out[64]; int32_t n_weights, n_in, n_out; } tensors;
+typedef struct {
+    fovea_named_tensor *weight;
+    DLTensor in[64], out[64];
+    int32_t n_weights, n_in, n_out;
+} tensors;
 
 static bool fill(golden_case *c, const fovea_model *m, tensors *t, fv_buf *report) {
     t->weight = calloc(CASE_MAX, sizeof *t->weight);
@@ -70,12 +78,17 @@ static bool compare(golden_case *c, const fovea_model *m, const tensors *t, fv_b
         for (int i = 0; i < a->rank; i++) total *= a->shape[i];
         bool real = want->dtype[0] == 'F', right = total == n;
         for (int64_t e = 0; right && e < n; e++) {
-            double got = element(a, t->out[o].data, e), w = want->data[e], d = got == w || (isnan(got) && isnan(w)) ? 0 : real ? fabs(got - w) : 1;
+            double got = element(a, t->out[o].data, e), w = want->data[e],
+                   d = got == w || (isnan(got) && isnan(w)) ? 0
+                       : real                               ? fabs(got - w)
+                                                            : 1;
             if (!(d <= worst)) worst = isnan(d) ? HUGE_VAL : d;
             if (isfinite(w) && fabs(w) > scale) scale = fabs(w);
         }
         right = right && worst <= (real ? c->tolerance * fmax(scale, 1e-30) : 0);
-        if (!right) fv_buf_printf(report, "%s: off by %.3g of %.3g, tolerance %.3g\n", a->name, worst, scale, c->tolerance * scale);
+        if (!right)
+            fv_buf_printf(report, "%s: off by %.3g of %.3g, tolerance %.3g\n", a->name, worst, scale,
+                          c->tolerance * scale);
         fine = fine && right;
         compared++;
     }
@@ -87,24 +100,36 @@ static bool run_model(golden_case *c, fv_compiled *code, fv_buf *report) {
     fovea_options o = {.threads = 2};
     fovea_model *m = NULL;
     tensors t = {0};
-    bool fine = !fovea_model_load(&code->program, &o, &m, &e) && fill(c, m, &t, report) && !fovea_model_bind(m, t.weight, t.n_weights, &e) &&
-        !fovea_model_run(m, t.in, t.n_in, t.out, t.n_out, &e);
+    bool fine = !fovea_model_load(&code->program, &o, &m, &e) && fill(c, m, &t, report) &&
+                !fovea_model_bind(m, t.weight, t.n_weights, &e) &&
+                !fovea_model_run(m, t.in, t.n_in, t.out, t.n_out, &e);
     if (!fine) fv_buf_printf(report, "runtime: %s\n", e.text);
-    return fine && compare(c, m, &t, report);           /* memory: the process ends here */
+    return fine && compare(c, m, &t, report); /* memory: the process ends here */
 }
 
-typedef struct { const char *folder, *spec, *variant; bool net; } job;
+typedef struct {
+    const char *folder, *spec, *variant;
+    bool net;
+} job;
 static fv_diff_verdict one_case(void *user, fv_buf *report) {
     const job *j = user;
     golden_case c;
-    if (!case_open(&c, j->folder)) { fv_buf_puts(report, "the case cannot be read\n"); return FV_DIFF_WRONG; }
+    if (!case_open(&c, j->folder)) {
+        fv_buf_puts(report, "the case cannot be read\n");
+        return FV_DIFF_WRONG;
+    }
     fv_ctx *ctx = c.ctx = fv_ctx_new();
-    fv_spec_options o = {.config_json = j->net ? NULL : c.config, .input_shape = case_input_shape, .param_shape = case_param_shape, .user = &c, .spec_dir = FOVEA_SPEC_DIR};
+    fv_spec_options o = {.config_json = j->net ? NULL : c.config,
+                         .input_shape = case_input_shape,
+                         .param_shape = case_param_shape,
+                         .user = &c,
+                         .spec_dir = FOVEA_SPEC_DIR};
     fv_spec spec;
     fv_compiled code = {0};
     fv_driver_options d = {.verify = !j->net};
     bool loaded = fv_spec_load(ctx, j->spec, j->variant, &o, &spec);
-    if (loaded && fv_compile(ctx, spec.graph, (fv_str){0}, &d, &code)) return run_model(&c, &code, report) ? FV_DIFF_AGREES : FV_DIFF_WRONG;
+    if (loaded && fv_compile(ctx, spec.graph, (fv_str){0}, &d, &code))
+        return run_model(&c, &code, report) ? FV_DIFF_AGREES : FV_DIFF_WRONG;
     fv_diff_verdict v = loaded ? FV_DIFF_REFUSED : FV_DIFF_WRONG;
     for (int i = 0; i < fv_diag_count(ctx); i++) {
         const fv_diag *x = fv_diag_at(ctx, i);
@@ -131,7 +156,8 @@ static void operator_case(const char *system, const char *name) {
     fv_buf report = {0};
     fv_diff_verdict v = fv_diff_isolated(one_case, &j, 120, &report);
     cr_expect(v != FV_DIFF_WRONG, "%s/%s: %s", system, name, report.text ? report.text : "");
-    if (v == FV_DIFF_REFUSED && getenv("FOVEA_SHOW_REFUSED")) fprintf(stderr, "%s/%s refused: %s", system, name, report.text ? report.text : "");
+    if (v == FV_DIFF_REFUSED && getenv("FOVEA_SHOW_REFUSED"))
+        fprintf(stderr, "%s/%s refused: %s", system, name, report.text ? report.text : "");
     ran++;
     refused += v == FV_DIFF_REFUSED;
     fv_buf_dispose(&report);
@@ -140,7 +166,8 @@ static void each_entry(const char *path, void (*fn)(const char *, const char *),
     struct dirent **list;
     int n = scandir(path, &list, NULL, by_name);
     for (int i = 0; i < n; i++) {
-        if (list[i]->d_name[0] != '.' && list[i]->d_type == DT_DIR) fn(first ? first : list[i]->d_name, first ? list[i]->d_name : NULL);
+        if (list[i]->d_name[0] != '.' && list[i]->d_type == DT_DIR)
+            fn(first ? first : list[i]->d_name, first ? list[i]->d_name : NULL);
         free(list[i]);
     }
     if (n >= 0) free(list);
@@ -161,7 +188,9 @@ Test(goldens, operators_on_cpu, .timeout = 600) {
     cr_expect(refused <= ran / 4, "%d of %d cases are refused", refused, ran);
 }
 
-static const struct { const char *family, *variant, *folder; } nets[] = {
+static const struct {
+    const char *family, *variant, *folder;
+} nets[] = {
     {"efficientnet", "b0", "efficientnet/efficientnet_b0"},
     {"nat", "mini", "neighborhood-attention/mini"},
     {"dinat", "mini", "neighborhood-attention/dinat-mini"},
@@ -180,7 +209,9 @@ Test(goldens, nets_on_cpu, .timeout = 600) {
         double begin = fv_now();
         fv_diff_verdict v = fv_diff_isolated(one_case, &j, 300, &report);
         cr_expect(v == FV_DIFF_AGREES, "%s:%s: %s", nets[i].family, nets[i].variant, report.text ? report.text : "");
-        if (getenv("FOVEA_SHOW_REFUSED")) fprintf(stderr, "%s:%s %.1f s %s\n", nets[i].family, nets[i].variant, fv_now() - begin, report.text ? report.text : "");
+        if (getenv("FOVEA_SHOW_REFUSED"))
+            fprintf(stderr, "%s:%s %.1f s %s\n", nets[i].family, nets[i].variant, fv_now() - begin,
+                    report.text ? report.text : "");
         fv_buf_dispose(&report);
     }
 }

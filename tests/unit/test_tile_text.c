@@ -75,6 +75,29 @@ Test(tile_text, faults_of_built_kernels_name_the_spec) {
     fv_ctx_dispose(c);
 }
 
+/* Too many values to enumerate; the conditions bound the index term by term. One tap fewer, or one condition fewer, and
+ * it cannot be proved. */
+static int faults_of_taps(int taps, const char *conditions) {
+    fv_ctx *c = fv_ctx_new();
+    fv_buf b = {0};
+    fv_buf_printf(&b,
+                  "kernel k { in X : f32[t=%d] out O : f32[a=2000, b=2000] axis u:2000 axis v:2000 grid a:8<2000, "
+                  "b:8<2000 { r: s[a, b] =sum X[u*13 - a*13 + v - b] over u, v where %s o: O[a, b] = s[a, b] } }",
+                  taps, conditions);
+    fv_kernel *k = fv_kernel_parse(c, "t", b.text);
+    cr_assert(k != NULL, "%s: %s", b.text, fv_diag_count(c) ? fv_diag_at(c, 0)->text : "");
+    int faults = fv_kernel_verify(k);
+    fv_buf_dispose(&b);
+    fv_ctx_dispose(c);
+    return faults;
+}
+Test(tile_text, conditions_bound_an_index_term_by_term) {
+    const char *all = "0 <= u - a and u - a < 13 and 0 <= v - b and v - b < 13";
+    cr_expect_eq(faults_of_taps(169, all), 0);
+    cr_expect_gt(faults_of_taps(168, all), 0);
+    cr_expect_gt(faults_of_taps(169, "0 <= u - a and u - a < 13 and 0 <= v - b"), 0);
+    cr_expect_gt(faults_of_taps(169, "u - a < 13 and 0 <= v - b and v - b < 13"), 0);
+}
 Test(tile_text, programs_are_counted_at_their_most) {
     fv_ctx *c = fv_ctx_new();
     int64_t count[4];
