@@ -12,7 +12,7 @@ local function global(x, name, o) -- o: heads, scale, side
 end
 
 -- o: heads, regions, top (0: global), side, conv (the kernel of the position convolution before; 0: none), mlp_ratio,
--- eps, auto_pad, scale, fc2 (the name of the second product)
+-- eps, auto_pad, scale, fc2 ("3", the name of the second product)
 local function block(x, name, o)
   if o.conv > 0 then x = x + conv2d(x, name .. ".pos_embed", { kernel = o.conv, depthwise = true }) end
   local mix = o.top > 0 and routed.module or global
@@ -21,7 +21,7 @@ local function block(x, name, o)
   end):store()
   return residual(x, function(x)
     local hidden = math.floor(x.c * o.mlp_ratio)
-    return mlp(layer_norm(x, name .. ".norm2", o.eps), name .. ".mlp", { hidden = hidden, fc1 = "0", fc2 = o.fc2 })
+    return mlp(layer_norm(x, name .. ".norm2", o.eps), name .. ".mlp", { hidden = hidden, fc1 = "0", fc2 = o.fc2 or "3" })
   end):store()
 end
 
