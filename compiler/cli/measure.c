@@ -1,7 +1,6 @@
 /* Timing: see measure.h. Invariant: the peak is measured before, between and after the runs that it judges. */
 #define _POSIX_C_SOURCE 200809L
 #include "cli/measure.h"
-#include "cli/pattern.h"
 
 #include <dirent.h>
 #include <stdlib.h>
@@ -53,19 +52,6 @@ static bool compile_times(fv_ctx *ctx, cli_session *s, fv_driver_options d, cli_
     remove_folder(ctx, folder);
     return fine;
 }
-static void weigh_attends(fv_ctx *ctx, cli_session *s, const fv_plan *p, cli_timed *kernel) {
-    for (int i = 0; i < p->n_launches[1]; i++) {
-        const fv_launch *l = p->launch[1][i];
-        if (!l->schedule || strncmp(fv_cstr(ctx, l->schedule->strategy), "attend", 6) != 0) continue;
-        const fv_graph *g = s->spec.graph;
-        for (int j = 0, n = g->n_nodes; j < n; j++)
-            if (g->node[j]->op == FV_NODE_ATTEND && g->node[j]->loc.line == l->loc.line &&
-                fv_str_eq(g->node[j]->loc.file, l->loc.file)) {
-                kernel[i].flops *= cli_pattern_density(ctx, s, g->node[j]);
-                break;
-            }
-    }
-}
 static bool time_runs(fv_ctx *ctx, const cli_measure_options *o, cli_live *l, cli_measured *m) {
     int n = m->n, runs = 0;
     int64_t *ns = calloc((size_t)n + 1, sizeof *ns);
@@ -108,7 +94,6 @@ static void describe(fv_ctx *ctx, cli_session *s, const cli_live *l, cli_measure
         m->kernel[i] =
             (cli_timed){.label = p->run[i].label, .where = where, .flops = p->run[i].flops, .bytes = p->run[i].bytes};
     }
-    weigh_attends(ctx, s, l->compiled.plan, m->kernel);
     for (int i = 0; i < p->n_run; i++) {
         m->total.flops += m->kernel[i].flops;
         m->total.bytes += m->kernel[i].bytes;

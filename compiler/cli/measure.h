@@ -28,8 +28,8 @@ typedef struct {
     bool compile_times;
 } cli_measure_options;
 
-/* Useful operations are multiply-adds and additions of pairs that exist: launches of attends are weighted by the part
- * of their pairs that the pattern keeps. */
+/* Useful operations are multiply-adds and additions of pairs that exist: the lowering counts
+ * them. */
 bool cli_measure(fv_ctx *ctx, cli_session *s, const cli_measure_options *o, cli_measured *out);
 /* A table of all kernels and a total, in Markdown. */
 void cli_measured_table(const cli_measured *m);

@@ -307,27 +307,6 @@ int64_t cli_pattern_counts(const cli_pattern_set *p, int *counts, int64_t *outsi
     return exist;
 }
 
-double cli_pattern_density(fv_ctx *ctx, cli_session *s, const fv_node *attend) {
-    double all = 0, exist = 0;
-    for (int k = 0; k < attend->u.attend.n_sets; k++) {
-        const fv_attend_set *set = &attend->u.attend.set[k];
-        bool partial =
-            set->only || (set->k && set->k->partial) || (set->v && set->v->partial) || (set->s && set->s->partial);
-        cli_pattern_set p;
-        double keys = 1, part = 1;
-        for (int i = 0; i < set->n_over; i++) keys *= (double)set->over[i].extent;
-        if (partial && pattern_of(ctx, NULL, s, attend, k, &p)) {
-            int64_t n = (p.whole ? p.n_queries : 1) * p.n_keys, some = 0;
-            for (int64_t i = 0; i < n; i++) some += p.code[i] != PATTERN_ABSENT;
-            if (p.whole && n) part = (double)some / (double)n;
-            free(p.code);
-        }
-        all += keys;
-        exist += keys * part;
-    }
-    return all > 0 ? exist / all : 1;
-}
-
 static void blocks_text(fv_ctx *c, const fv_plan *plan, const cli_pattern_set *p) {
     cli_block b[256];
     const char *strategy = NULL;

@@ -41,9 +41,6 @@ int64_t cli_pattern_index(const cli_pattern_set *p); /* of the chosen query in c
 int64_t cli_pattern_counts(const cli_pattern_set *p, int *counts, int64_t *outside);
 void cli_pattern_text(fv_ctx *ctx, const cli_pattern_set *p);
 bool cli_pattern_picture(fv_ctx *ctx, const cli_pattern_set *p, const char *path);
-/* The part of all pairs of queries and keys that exists, over all key sets; 1 where it is not worth computing (nothing
- * is left out) or too large. */
-double cli_pattern_density(fv_ctx *ctx, cli_session *s, const fv_node *attend);
 /* fovea show --pattern: all attends of the spec. */
 bool cli_pattern(fv_ctx *ctx, const cli_args *a, cli_session *s);
 #endif

@@ -86,8 +86,11 @@ static fv_value *score_of(maker *m, const attend_plan *p, const fv_axis *pair, i
     if (chance(m, 25)) e = fv_mul(m->ctx, calm(m, e), fv_float(m->ctx, 2));
     if (n_over && p->nq && chance(m, 25)) { /* -100, or nothing at all, beyond the diagonal */
         const fv_expr *c = fv_op2(m->ctx, FV_X_LT, coord(m, &pair[p->nq]), coord(m, &pair[0]));
-        e = fv_op3(m->ctx, FV_X_WHERE, c, e,
-                   chance(m, 50) ? fv_float(m->ctx, -(double)INFINITY) : fv_sub(m->ctx, e, fv_float(m->ctx, 100)));
+        bool nothing = chance(m, 50);
+        m->infinite |= nothing;
+        const fv_expr *beyond =
+            nothing ? fv_float(m->ctx, -(double)INFINITY) : fv_sub(m->ctx, e, fv_float(m->ctx, 100));
+        e = fv_op3(m->ctx, FV_X_WHERE, c, e, beyond);
     }
     const fv_expr *only =
         n_over && p->nq && chance(m, 8) ? fv_op2(m->ctx, FV_X_NE, coord(m, &pair[p->nq]), coord(m, &pair[0])) : NULL;
@@ -140,8 +143,14 @@ static bool make_sink(maker *m, const attend_plan *p, fv_attend_set *s, int n_sc
 }
 static void make_steps(maker *m, const attend_plan *p, fv_attend_node *a) {
     a->step = FV_NEWN(m->ctx, fv_attend_step, 2);
-    if (chance(m, 10)) return;
+    bool infinite = m->infinite; /* then only a softmax gives numbers */
+    m->infinite = false;
+    if (!infinite && chance(m, 10)) return;
     a->n_steps = 1;
+    if (infinite) {
+        a->lse = chance(m, 30);
+        return;
+    }
     if (chance(m, 15)) {
         a->step[0] = (fv_attend_step){.ratio = true, .has_floor = chance(m, 50), .floor = 1};
         a->step[0].eps = a->step[0].has_floor ? 0 : m->wide ? 5000 : 20; /* no sum of scores comes near -eps */
