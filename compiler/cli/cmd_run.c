@@ -61,7 +61,7 @@ static bool run_compiled(fv_ctx *ctx, const cli_args *a, cli_session *s, cli_liv
     const char *path = cli_value(a, "output");
     if (s->n_pictures && picture->output) {
         if (!cli_picture_run(ctx, s, picture, path && ends(path, ".png"), &o, &ro, &out->tensor[0])) return false;
-        out->owned = out->tensor[0].data;
+        out->owned = (void *)(uintptr_t)out->tensor[0].data;
         out->n = 1;
         return true;
     }

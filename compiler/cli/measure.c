@@ -83,7 +83,7 @@ static bool time_runs(fv_ctx *ctx, const cli_measure_options *o, cli_live *l, cl
     free(t);
     return fine;
 }
-static void describe(fv_ctx *ctx, cli_session *s, const cli_live *l, cli_measured *m) {
+static void describe(fv_ctx *ctx, const cli_live *l, cli_measured *m) {
     const fovea_program *p = &l->compiled.program;
     m->kernel = FV_NEWN(ctx, cli_timed, p->n_run + 1);
     m->n = p->n_run;
@@ -116,7 +116,7 @@ bool cli_measure(fv_ctx *ctx, cli_session *s, const cli_measure_options *o, cli_
     if (o->compile_times && !compile_times(ctx, s, d, m)) return false;
     bool fine = cli_live_open(ctx, s, &d, &run, false, &l);
     if (fine) {
-        describe(ctx, s, &l, m);
+        describe(ctx, &l, m);
         cli_progress("timing %s", s->name);
         fine = time_runs(ctx, o, &l, m);
     }

@@ -87,7 +87,7 @@ static fv_value *score_of(maker *m, const attend_plan *p, const fv_axis *pair, i
     if (n_over && p->nq && chance(m, 25)) { /* -100, or nothing at all, beyond the diagonal */
         const fv_expr *c = fv_op2(m->ctx, FV_X_LT, coord(m, &pair[p->nq]), coord(m, &pair[0]));
         bool nothing = chance(m, 50);
-        m->infinite |= nothing;
+        m->steep = true;
         const fv_expr *beyond =
             nothing ? fv_float(m->ctx, -(double)INFINITY) : fv_sub(m->ctx, e, fv_float(m->ctx, 100));
         e = fv_op3(m->ctx, FV_X_WHERE, c, e, beyond);
@@ -143,17 +143,17 @@ static bool make_sink(maker *m, const attend_plan *p, fv_attend_set *s, int n_sc
 }
 static void make_steps(maker *m, const attend_plan *p, fv_attend_node *a) {
     a->step = FV_NEWN(m->ctx, fv_attend_step, 2);
-    bool infinite = m->infinite; /* then only a softmax gives numbers */
-    m->infinite = false;
-    if (!infinite && chance(m, 10)) return;
+    bool steep = m->steep; /* then only a softmax gives numbers of ordinary size */
+    m->steep = false;
+    if (!steep && chance(m, 10)) return;
     a->n_steps = 1;
-    if (infinite) {
+    if (steep) {
         a->lse = chance(m, 30);
         return;
     }
     if (chance(m, 15)) {
         a->step[0] = (fv_attend_step){.ratio = true, .has_floor = chance(m, 50), .floor = 1};
-        a->step[0].eps = a->step[0].has_floor ? 0 : m->wide ? 5000 : 20; /* no sum of scores comes near -eps */
+        a->step[0].eps = a->step[0].has_floor ? 0 : m->wide ? 5000 : 200; /* no sum of scores comes near -eps */
     } else if (a->n_sets == 1 && chance(m, 15)) {
         a->step[0].n_axes = 1;
         a->step[0].axis[0] = p->q[0].name;

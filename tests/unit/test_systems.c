@@ -150,11 +150,11 @@ Test(systems, golden_cases_are_those_kept) {
     int n = read_table(rows, &text);
     for (int i = 0; i < n; i++) {
         const char *name = rows[i].cell[NAME], *folder = strstr(rows[i].cell[CASES], " of ");
-        int net = -1, op = -1;
-        cr_expect_eq(sscanf(rows[i].cell[CASES], "%d net, %d op", &net, &op), 2, "%s: %s", name, rows[i].cell[CASES]);
+        int nets = -1, ops = -1;
+        cr_expect_eq(sscanf(rows[i].cell[CASES], "%d net, %d op", &nets, &ops), 2, "%s: %s", name, rows[i].cell[CASES]);
         folder = folder ? folder + 4 : name;
-        cr_expect_eq(net, cases_of("*", "net", name), "%s: %d net, kept: %d", name, net, cases_of("*", "net", name));
-        cr_expect_eq(op, cases_of(folder, "op", NULL), "%s: %d op, kept: %d", name, op, cases_of(folder, "op", NULL));
+        cr_expect_eq(nets, cases_of("*", "net", name), "%s: %d net, kept: %d", name, nets, cases_of("*", "net", name));
+        cr_expect_eq(ops, cases_of(folder, "op", NULL), "%s: %d op, kept: %d", name, ops, cases_of(folder, "op", NULL));
     }
     free(text);
 }
