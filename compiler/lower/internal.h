@@ -158,6 +158,8 @@ void lower_kernel_end(lower_kernel *k);
 /* Settles what simplification has changed: products that are no contraction any more, reductions over nothing, a
  * target's own coordinate on an axis of one point. */
 void lower_settle(lower_kernel *k, fv_stmt *list);
+/* Gives another name to an axis that is called as the base of another is. */
+void lower_rename_axes(lower_kernel *k, fv_stmt *list);
 int64_t lower_extent(const lower_kernel *k, fv_str axis); /* of a declared axis: whole extent */
 
 /* -- emit_*.c: one file per strategy

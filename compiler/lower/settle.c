@@ -122,6 +122,7 @@ static bool rename_scalars(fv_stmt *s, void *user) {
 void lower_settle(lower_kernel *k, fv_stmt *list) {
     names w = {.k = k};
     fv_stmts_visit(list, settle, k);
+    lower_rename_axes(k, list);
     fv_stmts_visit(list, collect, &w);
     for (int i = 0; i < k->n_args; i++) rename_object(&w, &k->k->tensor[i]->obj);
     fv_stmts_visit(list, rename_buffers, &w);

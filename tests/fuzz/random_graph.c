@@ -14,7 +14,7 @@ typedef struct {
     fv_value *pool[MAX_POOL];
     int n, fresh, leaves;
     bool wide, whole, reflects; /* reflects: one reflection brings the index at hand inside */
-    bool steep; /* a score of the attend at hand may be -100 or -inf */
+    bool steep;                 /* a score of the attend at hand may be -100 or -inf */
 } maker;
 
 static uint64_t bits(maker *m) {

@@ -242,6 +242,19 @@ Test(differential, ranking_of_what_is_no_number) { EXPECT(ranks); }
 
 /* Names of axes that kernels use for their own things, and long thin shapes. */
 static const hand shapes[] = {
+    {"an axis called as the base of another",
+     "graph \"hand\" {\n"
+     "  _0 : f32[h=20 h0=40] = input \"x0\" stored \"h h0\"\n"
+     "  _1 : f32[h=20] = max over [h0=40] _0[h, h0]\n"
+     "  _2 : f32[h=20 h0=40] = map exp(_0[h, h0] - _1[h])\n"
+     "  _3 : f32[h=20] = sum over [h0=40] _2[h, h0]\n"
+     "  _4 : f32[h=20 h0=40] = map _2[h, h0]/_3[h]\n"
+     "  _5 : f32[h00=3 h=20] = input \"x5\" stored \"h00 h\"\n"
+     "  _6 : f32[h00=3 h0=40] = contract over [h=20] _5[h00, h]*_4[h, h0]\n"
+     "  output \"y0\" = _4 stored \"h h0\"\n"
+     "  output \"y1\" = _6 stored \"h00 h0\"\n"
+     "}\n",
+     true},
     {"axes called as buffers are",
      "graph \"hand\" {\n"
      "  _0 : f32[acc=5 l=3] = input \"x0\" stored \"acc l\"\n"
