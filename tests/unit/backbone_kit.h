@@ -8,11 +8,12 @@
 
 typedef struct { fv_ctx *ctx; fv_spec spec; bool good; char *report; } net;
 
-static inline net open_net(const char *family, const char *variant, const fv_spec_options *o) {
+/* A spec of specs/`folder`; o NULL: declared without weights. */
+static inline net open_spec(const char *folder, const char *name, const char *variant, const fv_spec_options *o) {
     net n = {.ctx = fv_ctx_new()};
     fv_spec_options given = o ? *o : (fv_spec_options){.declare = true};
     char path[600];
-    snprintf(path, sizeof path, "%s/backbones/%s.lua", FOVEA_SPEC_DIR, family);
+    snprintf(path, sizeof path, "%s/%s/%s.lua", FOVEA_SPEC_DIR, folder, name);
     given.spec_dir = FOVEA_SPEC_DIR;
     n.good = fv_spec_load(n.ctx, path, variant, &given, &n.spec);
     fv_buf b = {0};
@@ -20,6 +21,9 @@ static inline net open_net(const char *family, const char *variant, const fv_spe
     fv_diag_render(n.ctx, &b);
     n.report = b.text;
     return n;
+}
+static inline net open_net(const char *family, const char *variant, const fv_spec_options *o) {
+    return open_spec("backbones", family, variant, o);
 }
 static inline void close_net(net *n) {
     free(n->report);
@@ -63,6 +67,21 @@ static inline void expect_cost(const char *family, const char *variant, long lon
         cr_expect(fabs(cost.macs * 1e-9 / macs - 1) < 0.02, "%s:%s: %.4f G, not %.4f G", family, variant,
                   cost.macs * 1e-9, macs);
         cr_expect_eq(fv_graph_verify(n.spec.graph), 0, "%s:%s", family, variant);
+    }
+    close_net(&n);
+}
+
+/* A module as a spec of its own, declared without weights: its parameters exactly, one output. shapes: extents by axis. */
+static inline void expect_module(const char *name, const char *config, const fv_spec_options *shapes, long long count) {
+    fv_spec_options o = *shapes;
+    o.declare = true;
+    o.config_json = config;
+    net n = open_spec("attention", name, NULL, &o);
+    cr_expect(n.good, "%s: %s", name, n.report);
+    if (n.good) {
+        cr_expect_eq(fv_graph_verify(n.spec.graph), 0, "%s", name);
+        cr_expect_eq(parameters(&n), count, "%s has %lld parameters, not %lld", name, parameters(&n), count);
+        cr_expect_eq(n.spec.graph->n_outputs, 1, "%s", name);
     }
     close_net(&n);
 }

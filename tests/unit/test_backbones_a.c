@@ -57,40 +57,23 @@ Test(backbones_a, logits_as_published) {
 }
 
 /* -- The modules as specs of their own: what they declare without weights ------------------------------------------*/
-static void expect_module(const char *name, const char *config, long long count) {
-    static const char *axes[] = {"b", "head", "h", "w", "n", "d", "c"};
-    static const int64_t extents[] = {2, 4, 16, 24, 30, 8, 48};
-    net n = {.ctx = fv_ctx_new()};
-    char path[600];
-    snprintf(path, sizeof path, "%s/attention/%s.lua", FOVEA_SPEC_DIR, name);
-    fv_spec_options o = {.declare = true, .config_json = config, .n_shapes = 7, .shape_name = axes,
-        .shape_value = extents, .spec_dir = FOVEA_SPEC_DIR};
-    n.good = fv_spec_load(n.ctx, path, NULL, &o, &n.spec);
-    fv_buf b = {0};
-    fv_buf_puts(&b, "");
-    fv_diag_render(n.ctx, &b);
-    n.report = b.text;
-    cr_expect(n.good, "%s: %s", name, n.report);
-    if (n.good) {
-        cr_expect_eq(fv_graph_verify(n.spec.graph), 0, "%s", name);
-        cr_expect_eq(parameters(&n), count, "%s has %lld parameters, not %lld", name, parameters(&n), count);
-        cr_expect_eq(n.spec.graph->n_outputs, 1, "%s", name);
-    }
-    close_net(&n);
-}
+static const char *module_axis[] = {"b", "head", "h", "w", "n", "d", "c"};
+static const int64_t module_extent[] = {2, 4, 16, 24, 30, 8, 48};
+static const fv_spec_options module_shapes = {.n_shapes = 7, .shape_name = module_axis,
+    .shape_value = module_extent};
 Test(backbones_a, modules_are_specs) {
-    expect_module("halo", "{}", 2 * 27 * 8);
-    expect_module("channel", "{}", 0);
-    expect_module("gated_position", "{}", 4 * 3 + 4 + 4);
-    expect_module("class_query", "{}", 0);
-    expect_module("single_head", "{}", 0);
-    expect_module("head_tokens", "{\"num_heads\": 6}",
+    expect_module("halo", "{}", &module_shapes, 2 * 27 * 8);
+    expect_module("channel", "{}", &module_shapes, 0);
+    expect_module("gated_position", "{}", &module_shapes, 4 * 3 + 4 + 4);
+    expect_module("class_query", "{}", &module_shapes, 0);
+    expect_module("single_head", "{}", &module_shapes, 0);
+    expect_module("head_tokens", "{\"num_heads\": 6}", &module_shapes,
                   3 * 48 * 49 + 48 * 49 + 48 * 9 + 2 * 8 + 6 * 48);
-    expect_module("clamped_linear", "{}", 4);
-    expect_module("additive", "{}", 3 * 48 * 48 + 2 * (48 * (9 + 1 + 2 + 1) + 48 * 48) + 2 * 48 * 10);
-    expect_module("large_small", "{}",
+    expect_module("clamped_linear", "{}", &module_shapes, 4);
+    expect_module("additive", "{}", &module_shapes, 3 * 48 * 48 + 2 * (48 * (9 + 1 + 2 + 1) + 48 * 48) + 2 * 48 * 10);
+    expect_module("large_small", "{}", &module_shapes,
                   24 * 48 + 48 + 24 * 49 + 48 + 24 * 24 + 48 + 54 * 25 + 2 * 54 + 2 * 48);
-    expect_module("attentive_conv", "{}", 3 * 48 * 49 + 9 * 10 + 48);
+    expect_module("attentive_conv", "{}", &module_shapes, 3 * 48 * 49 + 9 * 10 + 48);
 }
 
 /* -- What is refused -----------------------------------------------------------------------------------------------*/

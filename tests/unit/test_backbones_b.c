@@ -80,43 +80,26 @@ Test(backbones_b, answers_as_published) {
 }
 
 /* -- The modules as specs of their own: what they declare without weights ------------------------------------------ */
-static void expect_module(const char *name, const char *config, long long count) {
-    static const char *axes[] = {"b", "head", "h", "w", "d", "c", "e"};
-    static const int64_t extents[] = {2, 4, 28, 14, 8, 48, 12};
-    net n = {.ctx = fv_ctx_new()};
-    char path[600];
-    snprintf(path, sizeof path, "%s/attention/%s.lua", FOVEA_SPEC_DIR, name);
-    fv_spec_options o = {.declare = true, .config_json = config, .n_shapes = 7, .shape_name = axes,
-        .shape_value = extents, .spec_dir = FOVEA_SPEC_DIR};
-    n.good = fv_spec_load(n.ctx, path, NULL, &o, &n.spec);
-    fv_buf b = {0};
-    fv_buf_puts(&b, "");
-    fv_diag_render(n.ctx, &b);
-    n.report = b.text;
-    cr_expect(n.good, "%s: %s", name, n.report);
-    if (n.good) {
-        cr_expect_eq(fv_graph_verify(n.spec.graph), 0, "%s", name);
-        cr_expect_eq(parameters(&n), count, "%s has %lld parameters, not %lld", name, parameters(&n), count);
-        cr_expect_eq(n.spec.graph->n_outputs, 1, "%s", name);
-    }
-    close_net(&n);
-}
+static const char *module_axis[] = {"b", "head", "h", "w", "d", "c", "e"};
+static const int64_t module_extent[] = {2, 4, 28, 14, 8, 48, 12};
+static const fv_spec_options module_shapes = {.n_shapes = 7, .shape_name = module_axis,
+    .shape_value = module_extent};
 Test(backbones_b, modules_are_specs) {
-    expect_module("routed", "{}", 0);
-    expect_module("window_pooled", "{}", 4 * 9);
-    expect_module("outlook", "{\"num_heads\": 3}", 2 * 48 * 48 + 48 + 3 * 81 * 49);
-    expect_module("rank_augmented", "{}", 0);
-    expect_module("rank_augmented", "{\"linear\": false}", 0);
-    expect_module("context_mixing", "{\"num_heads\": 4, \"kernel_size\": 7}",
+    expect_module("routed", "{}", &module_shapes, 0);
+    expect_module("window_pooled", "{}", &module_shapes, 4 * 9);
+    expect_module("outlook", "{\"num_heads\": 3}", &module_shapes, 2 * 48 * 48 + 48 + 3 * 81 * 49);
+    expect_module("rank_augmented", "{}", &module_shapes, 0);
+    expect_module("rank_augmented", "{\"linear\": false}", &module_shapes, 0);
+    expect_module("context_mixing", "{\"num_heads\": 4, \"kernel_size\": 7}", &module_shapes,
                   24 * 48 + 24 * 12 + 4 * 24 + 74 * 50 + 8 * (81 + 169));
-    expect_module("overlapping", "{\"window\": 14, \"overlap\": 20}", 33 * 33 * 4);
-    expect_module("recursive_gate", "{\"order\": 3}",
+    expect_module("overlapping", "{\"window\": 14, \"overlap\": 20}", &module_shapes, 33 * 33 * 4);
+    expect_module("recursive_gate", "{\"order\": 3}", &module_shapes,
                   48 * 96 + 96 + 84 * 50 + 12 * 24 + 24 + 24 * 48 + 48 + 48 * 49);
-    expect_module("recursive_gate", "{\"order\": 3, \"filter\": [14, 8]}",
+    expect_module("recursive_gate", "{\"order\": 3, \"filter\": [14, 8]}", &module_shapes,
                   48 * 96 + 96 + 42 * (9 + 2 * 14 * 8) + 4 * 84 + 12 * 24 + 24 + 24 * 48 + 48 + 48 * 49);
-    expect_module("frequency_filter", "{}", 2 * 2 * (8 * 36 + 48));
-    expect_module("metamixer", "{}", 48 * 48 + 2 * 48 + 2 * 48 * (49 + 9 + 4));
-    expect_module("injective", "{}", 10 * 32 * 8 + 10 * 32);
+    expect_module("frequency_filter", "{}", &module_shapes, 2 * 2 * (8 * 36 + 48));
+    expect_module("metamixer", "{}", &module_shapes, 48 * 48 + 2 * 48 + 2 * 48 * (49 + 9 + 4));
+    expect_module("injective", "{}", &module_shapes, 10 * 32 * 8 + 10 * 32);
 }
 
 /* -- What is refused ----------------------------------------------------------------------------------------------- */
