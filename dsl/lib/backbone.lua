@@ -107,6 +107,20 @@ function lib.answer(x, y, f, o)
   lib.output("logits", y, "b c")
   if config.features then lib.output("features", f, "b c") end
 end
+-- classify_distilled(x, y, o): classify, of the mean of the map y under a batch norm: head "head", and with
+-- o.distillation the mean of it and of "head_dist" (LeViT's heads). o: also bn_eps
+function lib.classify_distilled(x, y, o)
+  local function head(name)
+    local f = lib.batch_norm(y:mean"h w", name .. ".bn", o.bn_eps)
+    return f, lib.linear(f, name .. ".l", "c=" .. o.num_classes)
+  end
+  local f, logits = head "head"
+  if o.distillation then
+    local _, other = head "head_dist"
+    logits = (logits + other) / 2
+  end
+  lib.answer(x, logits, f, o)
+end
 -- classify(x, f, name, o): answer, with the logits that the head `name` makes of the features f
 function lib.classify(x, f, name, o)
   lib.answer(x, lib.linear(f, name, "c=" .. o.num_classes), f, o)

@@ -32,13 +32,4 @@ for i = 1, n do
       se_ratio = o.se_ratio, bn_eps = o.bn_eps, gn_eps = o.gn_eps })
   end
 end
-local function head(name) -- a batch norm of the mean, then the linear
-  local f = batch_norm(x:mean"h w", name .. ".bn", o.bn_eps)
-  return f, linear(f, name .. ".l", "c=" .. o.num_classes)
-end
-local f, y = head "head"
-if o.distillation then                                   -- the mean of two heads
-  local _, z = head "head_dist"
-  y = (y + z) / 2
-end
-answer(input, y, f, o)
+classify_distilled(input, x, o)

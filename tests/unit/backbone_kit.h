@@ -71,7 +71,7 @@ static inline void expect_cost(const char *family, const char *variant, long lon
     close_net(&n);
 }
 
-/* A module as a spec of its own, declared without weights: its parameters exactly, one output. shapes: extents by axis. */
+/* A module as a spec of its own, declared without weights: its parameters exactly, one output. shapes: the extents. */
 static inline void expect_module(const char *name, const char *config, const fv_spec_options *shapes, long long count) {
     fv_spec_options o = *shapes;
     o.declare = true;
