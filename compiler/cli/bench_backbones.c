@@ -82,13 +82,15 @@ int cli_bench_backbones(fv_ctx *ctx, const cli_args *a) {
     const char *files[PEERS];
     const fv_json *peer[PEERS];
     int n_peers = cli_values(a, "peer", files, PEERS), done = 0;
-    if (!cli_bench_seconds(ctx, a, &seconds)) return CLI_USER;
+    fv_type storage;
+    if (!cli_bench_seconds(ctx, a, &seconds) || !cli_dtype(ctx, a, &storage)) return CLI_USER;
     for (int i = 0; i < n_peers; i++)
         if (!(peer[i] = fv_json_read(ctx, files[i]))) return CLI_USER;
-    printf("f32, batch 1, 224 x 224, seeded weights; floor: useful operations at the multiply-add peak of the threads "
+    printf("%s, batch 1, 224 x 224, seeded weights; floor: useful operations at the multiply-add peak of the threads "
            "used, peak: their ratio to the time; moves: share of maps, turns, concatenations and copies; n: kernels; "
            "cold, "
-           "cached: compile times in ms; memory: prepared once, worked in by a run\n");
+           "cached: compile times in ms; memory: prepared once, worked in by a run\n",
+           fv_type_name(storage));
     const char *before = "";
     for (int i = 0; i < n_peers; i++) {
         const fv_json *name = fv_json_get(peer[i], "peer");
@@ -112,7 +114,9 @@ int cli_bench_backbones(fv_ctx *ctx, const cli_args *a) {
             fv_ctx *own = fv_ctx_new();
             cli_measure_options o = {
                 .threads = threads, .seconds = i < ON_TWO ? seconds : seconds / 2, .compile_times = threads == 1};
-            bool fine = cli_bench_open(own, list[i].spec, shape, &s) && cli_measure(own, &s, &o, &m);
+            bool fine = cli_bench_open(own, list[i].spec, shape, &s);
+            s.storage = storage;
+            fine = fine && cli_measure(own, &s, &o, &m);
             if (threads == 1 && fine) {
                 cold = m.cold;
                 cached = m.cached;

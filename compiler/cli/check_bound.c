@@ -9,18 +9,21 @@ enum { SMALL = 3, MOST_EXPRESSION = 256 }; /* magnitude of whole-number leaves; 
 static const double EPS = 0x1p-24, EXACT_LIMIT = 16777216;
 
 typedef struct {
-    double length, most;
+    double length, most, stored, peak;
     bool exact;
 } entry;
 typedef struct {
     const fv_graph *g;
     entry *of;
-    double length;
+    double length, stored, peak;
 } walk; /* of: by value id */
 
 static void longest(const fv_value *v, void *user) {
     walk *w = user;
-    if (w->of[v->id].length > w->length) w->length = w->of[v->id].length;
+    const entry *e = &w->of[v->id];
+    w->length = fmax(w->length, e->length);
+    w->stored = fmax(w->stored, e->stored);
+    w->peak = fmax(w->peak, e->peak);
 }
 static bool count_float(const fv_expr *e, void *user) {
     if (fv_op_arity(e->op) > 0 && fv_type_is_float(e->type)) ++*(double *)user;
@@ -112,8 +115,13 @@ static double own_length(const fv_node *n) {
     if (n->op == FV_NODE_SCAN) return sqrt((double)n->u.scan.over.extent) + 8;
     return 0;
 }
+static double own_stored(const fv_node *n) {
+    if (n->op == FV_NODE_ATTEND) return 3;
+    if (n->op != FV_NODE_COMPUTE) return 0;
+    return n->u.compute.monoid == FV_MONOID_SUM || n->u.compute.monoid == FV_MONOID_MEAN ? 2 : 1;
+}
 static entry entry_of(const walk *w, const fv_node *n) {
-    entry e = {.length = w->length + own_length(n), .most = SMALL, .exact = true};
+    entry e = {.length = w->length + own_length(n), .stored = w->stored + own_stored(n), .most = SMALL, .exact = true};
     const entry *src = NULL;
     switch (n->op) {
     case FV_NODE_INPUT:
@@ -150,6 +158,7 @@ static entry entry_of(const walk *w, const fv_node *n) {
     case FV_NODE_SCAN:
     case FV_NODE_COUNT: e.exact = false; break;
     }
+    e.peak = fmax(w->peak, e.most);
     return e;
 }
 void cli_bounds(const fv_graph *g, cli_bound *out) {
@@ -157,16 +166,21 @@ void cli_bounds(const fv_graph *g, cli_bound *out) {
     for (int i = 0; i < g->n_nodes; i++) {
         const fv_node *n = g->node[i];
         w.length = 1;
+        w.stored = w.peak = 0;
         fv_node_operands(n, longest, &w);
         entry e = entry_of(&w, n);
         for (int r = 0; r < n->n_results; r++) w.of[n->result[r]->id] = e;
     }
     for (int i = 0; i < g->n_outputs; i++) {
         const entry *e = &w.of[g->output[i].value->id];
-        out[i] = (cli_bound){e->length, e->exact};
+        out[i] = (cli_bound){e->length, e->exact, e->stored, e->peak};
     }
 }
-double cli_tolerance(const cli_bound *b, double most) {
-    double t = 4 * b->length * EPS * most;
+static double unit(fv_type storage) { return storage == FV_BF16 ? 0x1p-8 : storage == FV_F16 ? 0x1p-11 : 0; }
+bool cli_exact(const cli_bound *b, fv_type storage) {
+    return b->exact && (unit(storage) == 0 || b->peak <= 1 / unit(storage));
+}
+double cli_tolerance(const cli_bound *b, fv_type storage, double most) {
+    double t = 4 * (b->length * EPS + b->stored * unit(storage)) * most;
     return t > 0x1p-126 ? t : 0x1p-126;
 }

@@ -13,11 +13,18 @@
  * probability below 1e-3 per element of the worst path.
  *
  * exact: with whole numbers in -3..3 in every input and parameter every intermediate is a whole number below 2^24: any
- * order of f32 operations is exact. */
+ * order of f32 operations is exact.
+ *
+ * stored: nodes on the longest path whose results or operands may be stored in 16 bits: 1 for a map, 2 for a product
+ * (the other operand is rounded as well), 3 for an attend. peak: the largest whole number on the way, for `exact`. */
 typedef struct {
     double length;
     bool exact;
+    double stored, peak;
 } cli_bound;
 void cli_bounds(const fv_graph *g, cli_bound *out);
-double cli_tolerance(const cli_bound *b, double most);
+/* storage FV_BF16, FV_F16: 4 * stored * u * max|want| beside it, u = 2^-8, 2^-11. */
+double cli_tolerance(const cli_bound *b, fv_type storage, double most);
+/* Whole numbers stay exact in this storage as well. */
+bool cli_exact(const cli_bound *b, fv_type storage);
 #endif

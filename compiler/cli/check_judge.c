@@ -37,7 +37,8 @@ static void progress(int done, int total, void *user) {
 bool cli_judge_run(fv_ctx *ctx, cli_session *s, cli_judge *out) {
     fv_graph *g = s->spec.graph;
     double **up = FV_NEWN(ctx, double *, g->n_outputs + 1), **down = FV_NEWN(ctx, double *, g->n_outputs + 1);
-    source a = {ctx, s, 0x1p-24}, b = {ctx, s, -0x1p-24};
+    double by = s->storage == FV_BF16 ? 0x1p-9 : s->storage == FV_F16 ? 0x1p-12 : 0x1p-24;
+    source a = {ctx, s, by}, b = {ctx, s, -by};
     *out = (cli_judge){.moved = FV_NEWN(ctx, double, g->n_outputs + 1)};
     bool fine = fv_reference_run_most(g, moved_leaf, &a, up, &out->most, progress, NULL) &&
                 fv_reference_run_most(g, moved_leaf, &b, down, &out->most, progress, NULL);
@@ -51,11 +52,13 @@ bool cli_judge_run(fv_ctx *ctx, cli_session *s, cli_judge *out) {
     }
     return fine;
 }
-const char *cli_judge_excuse(fv_ctx *ctx, const cli_judge *j, int output, const cli_bound *b, double error,
-                             double tolerance) {
+const char *cli_judge_excuse(fv_ctx *ctx, const cli_judge *j, int output, const cli_bound *b, fv_type storage,
+                             double error, double tolerance) {
     if (j->most > CLI_F32_TRUSTED) return fv_printf(ctx, "values reach %.3g, beyond what f32 is trusted with", j->most);
     double moved = j->moved[output];
-    if (moved <= tolerance / b->length || !(error <= 4 * b->length * moved)) return NULL;
+    bool sixteen = storage == FV_BF16 || storage == FV_F16; /* its tolerance does not grow with the path */
+    double path = sixteen ? 4 : b->length;
+    if (moved <= tolerance / path || !(error <= 4 * path * moved)) return NULL;
     return fv_printf(ctx, "one rounding of every input moves the answer by %.3g: an error of %.3g says nothing", moved,
                      error);
 }

@@ -16,9 +16,9 @@
 typedef struct {
     double *moved, most;
 } cli_judge;
-/* Runs the reference twice on moved leaves. false after recording errors. */
+/* Runs the reference twice on moved leaves: by half a unit of f32, or of s->storage. false after recording errors. */
 bool cli_judge_run(fv_ctx *ctx, cli_session *s, cli_judge *out);
 /* Why an error of this output, beyond its tolerance, says nothing; NULL: it is a fault. */
-const char *cli_judge_excuse(fv_ctx *ctx, const cli_judge *j, int output, const cli_bound *b, double error,
-                             double tolerance);
+const char *cli_judge_excuse(fv_ctx *ctx, const cli_judge *j, int output, const cli_bound *b, fv_type storage,
+                             double error, double tolerance);
 #endif

@@ -39,6 +39,8 @@ bool cli_int(fv_ctx *ctx, const cli_args *a, const char *name, int64_t least, in
 /* One of the choices (NULL-terminated), or NULL if not given. */
 bool cli_choice(fv_ctx *ctx, const cli_args *a, const char *name, const char *const *choices, const char **out);
 extern const char *const cli_strategies[]; /* of attend: what --attend takes; NULL-terminated */
+/* --dtype: FV_F32 if not given. */
+bool cli_dtype(fv_ctx *ctx, const cli_args *a, fv_type *out);
 /* Values take the words that follow them up to the next option (several pictures after --input). */
 int cli_input_words(const cli_args *a, const char **out, int cap);
 
@@ -70,20 +72,22 @@ typedef struct {
     const char *picture[4096];
     bool seeded;
     int64_t seed;
+    fv_type storage;    /* of --dtype: how floats lie in memory between kernels */
     bool whole_numbers; /* seeded floats are small integers: sums of them are exact */
     double trace_seconds;
     fv_spec_options options; /* what the spec was traced with */
     int n_leaves, cap_leaves;
     cli_leaf_data *leaf; /* what cli_leaf gave; owned */
 } cli_session;
-/* Options common to run, check, show, bench and compile: --config --set --weights --input --shape --seed. */
+/* Options common to run, check, show, bench and compile: --config --set --weights --input --shape --dtype --seed. */
 extern const cli_option cli_session_options[];
 #define CLI_SESSION_OPTIONS                                                                                            \
     {"config", "C.json", "the table `config` that the spec reads, as a JSON object", CLI_VALUE},                       \
         {"set", "k=v", "a value of `config`, over that of --config; may be repeated", CLI_LIST},                       \
         {"weights", "FILE", "parameters by name: safetensors or torch.save; without: seeded numbers", CLI_VALUE},      \
         {"input", "FILES", "inputs: a safetensors file, .npy files, or PNG and JPEG pictures", CLI_LIST},              \
-        {"shape", "b=1,h=56", "extents that the spec's inputs leave open, by axis", CLI_LIST}, {                       \
+        {"shape", "b=1,h=56", "extents that the spec's inputs leave open, by axis", CLI_LIST},                         \
+        {"dtype", "f32|bf16|f16", "how floats lie in memory between kernels (default f32)", CLI_VALUE}, {              \
         "seed", "S", "seed of the numbers made where no weights or inputs are given (default 1)", CLI_VALUE            \
     }
 

@@ -9,10 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const double SIXTEEN = 1e-2;
 enum { INTERPRETED_MOST = 100000000 }; /* operations of a plan that is interpreted to find the level of a fault */
 
 typedef struct {
-    double ratio, got, want, error, tolerance;
+    double ratio, got, want, error, tolerance, most;
     int output;
     int64_t at, seed;
     bool whole;
@@ -96,6 +97,7 @@ static void prepare(check *k, const fv_backend *b, const char *strategy) {
                            .target = target_of(k, b),
                            .cache_dir = cli_cache_dir(k->ctx),
                            .attend_strategy = strategy,
+                           .storage = k->s.storage,
                            .verify = true};
     cli_progress("compiling for %s%s%s", b->name, strategy ? ", " : "", strategy ? strategy : "");
     if (!fv_compile(k->ctx, k->s.spec.graph, (fv_str){0}, &o, &v->live.compiled)) {
@@ -105,7 +107,7 @@ static void prepare(check *k, const fv_backend *b, const char *strategy) {
     fv_diag_clear(k->ctx);
 }
 static void mark_chosen(check *k, const fv_backend *b) {
-    fv_driver_options o = {.backend = b->name, .target = target_of(k, b)};
+    fv_driver_options o = {.backend = b->name, .target = target_of(k, b), .storage = k->s.storage};
     fv_compiled c;
     if (fv_compile_plan(k->ctx, k->s.spec.graph, (fv_str){0}, &o, &c))
         for (int i = 0; i < c.lower.n_considered; i++)
@@ -134,13 +136,20 @@ static void prepare_all(check *k) {
 static double element(const variant *v, int32_t at, const double *numbers, int64_t i) {
     return numbers ? numbers[i] : cli_element(v->live.out[at].data, v->live.output[at]->dtype, i);
 }
+/* In 16-bit storage: at most SIXTEEN of the largest element, however long the path. */
+static double allowed(const check *k, int output, double most) {
+    const cli_bound *b = &k->bound[output];
+    double t = cli_tolerance(b, k->s.storage, most), f32 = cli_tolerance(b, FV_F32, most);
+    return k->s.storage == FV_F32 ? f32 : fmax(f32, fmin(t, SIXTEEN * most));
+}
 /* The worst element of one output in this pass. */
 static worst worst_of(const check *k, const variant *v, int output, const double *numbers, bool *finite) {
     const fv_output *o = &k->s.spec.graph->output[output];
     int32_t at = numbers ? 0 : fovea_model_output_index(v->live.model, fv_cstr(k->ctx, o->name));
     int64_t shape[FV_MAX_AXES], n = cli_output_shape(o, shape);
     const double *want = k->want[output];
-    bool real = fv_type_is_float(o->value->obj.type), exact = k->s.whole_numbers && k->bound[output].exact;
+    bool real = fv_type_is_float(o->value->obj.type),
+         exact = k->s.whole_numbers && cli_exact(&k->bound[output], k->s.storage);
     double most = 0;
     *finite = n == 0;
     for (int64_t i = 0; i < n; i++)
@@ -148,7 +157,7 @@ static worst worst_of(const check *k, const variant *v, int output, const double
             most = fmax(most, fabs(want[i]));
             *finite = true;
         }
-    double tolerance = real && !exact ? cli_tolerance(&k->bound[output], most) : 0;
+    double tolerance = real && !exact ? allowed(k, output, most) : 0;
     worst w = {.seed = -1};
     for (int64_t i = 0; at >= 0 && i < n; i++) {
         double got = element(v, at, numbers, i), error = fabs(got - want[i]);
@@ -156,20 +165,20 @@ static worst worst_of(const check *k, const variant *v, int output, const double
         else if (isnan(error)) error = INFINITY;
         double ratio = error == 0 ? 0 : tolerance > 0 ? error / tolerance : INFINITY;
         if (ratio > w.ratio || w.seed < 0)
-            w = (worst){ratio, got, want[i], error, tolerance, output, i, k->s.seed, k->s.whole_numbers};
+            w = (worst){ratio, got, want[i], error, tolerance, most, output, i, k->s.seed, k->s.whole_numbers};
     }
     return w;
 }
 /* Why what disagrees is not judged; NULL: it is. Whole numbers that must be exact always are. */
 static const char *excuse(check *k, const worst *w) {
     const cli_bound *b = &k->bound[w->output];
-    if (w->ratio <= 1 || (w->whole && b->exact)) return NULL;
+    if (w->ratio <= 1 || (w->whole && cli_exact(b, k->s.storage))) return NULL;
     if (!k->judged && !cli_judge_run(k->ctx, &k->s, &k->judge)) {
         fv_diag_clear(k->ctx);
         return NULL;
     }
     k->judged = true;
-    return cli_judge_excuse(k->ctx, &k->judge, w->output, b, w->error, w->tolerance);
+    return cli_judge_excuse(k->ctx, &k->judge, w->output, b, k->s.storage, w->error, w->tolerance);
 }
 static void compare(check *k, variant *v, int output, const double *numbers) {
     bool finite;
@@ -222,7 +231,7 @@ static void spoil(check *k) {
     int64_t shape[FV_MAX_AXES], n = cli_output_shape(&k->s.spec.graph->output[0], shape);
     double most = 0;
     for (int64_t i = 0; x && i < n; i++) most = fmax(most, fabs(k->want[0][i]));
-    if (x && n) k->want[0][n / 2] += atof(x) * cli_tolerance(&k->bound[0], most);
+    if (x && n) k->want[0][n / 2] += atof(x) * allowed(k, 0, most);
 }
 static bool pass(check *k, int64_t seed, bool whole) {
     fv_graph *g = k->s.spec.graph;
@@ -327,6 +336,9 @@ static bool report(check *k) {
         if (w->seed >= 0)
             printf("\n  %-24s worst %s: got %.9g, want %.9g, error %.3g of %.3g allowed%s (seed %lld)", "", place(k, w),
                    w->got, w->want, w->error, w->tolerance, w->whole ? ", whole numbers" : "", (long long)w->seed);
+        if (w->seed >= 0 && k->s.storage != FV_F32 && w->most > 0)
+            printf("\n  %-24s %s: error %.2g of the largest element", "", fv_type_name(k->s.storage),
+                   w->error / w->most);
         printf("\n");
         if (v->unjudged)
             printf("  %-24s %d comparison%s not judged: %s\n", "", v->unjudged, v->unjudged == 1 ? "" : "s", v->excuse);

@@ -68,11 +68,7 @@ static bool choose_name(job *j, const cli_args *args, const cli_session *s) {
     return true;
 }
 static bool choose_target(job *j, const cli_args *args) {
-    const char *t = cli_value(args, "target"), *dtype = cli_value(args, "dtype");
-    if (dtype && strcmp(dtype, "f32")) {
-        fv_error(j->ctx, FV_E_NOT_LOWERED, (fv_loc){0}, "--dtype %s: f32 is what models are compiled to", dtype);
-        return false;
-    }
+    const char *t = cli_value(args, "target");
     const fv_backend *cpu = fv_backend_find("cpu");
     if (!cpu) {
         fv_error(j->ctx, FV_E_BACKEND, (fv_loc){0}, "compile needs the cpu backend, which this build leaves out");
@@ -214,7 +210,7 @@ static bool deliver(job *j) {
 }
 static bool make(job *j, cli_session *s) {
     fv_compiled c;
-    fv_driver_options o = {.target = j->target, .cache_dir = cli_cache_dir(j->ctx)};
+    fv_driver_options o = {.target = j->target, .cache_dir = cli_cache_dir(j->ctx), .storage = s->storage};
     cli_progress("compiling %s", s->name);
     bool fine = fv_compile(j->ctx, s->spec.graph, (fv_str){0}, &o, &c);
     j->a.compiled = &c;
@@ -249,7 +245,6 @@ static int run(fv_ctx *ctx, const cli_args *a) {
 }
 static const cli_option options[] = {
     CLI_SESSION_OPTIONS,
-    {"dtype", "f32", "the type of the arithmetic: f32", CLI_VALUE},
     {"target", "NAME",
      "avx512, avx2, sse2, neon, TRIPLE:FEATURES, or cpu: exactly this one (default: this one's instruction set)",
      CLI_VALUE},

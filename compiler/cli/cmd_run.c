@@ -41,8 +41,10 @@ static bool run_reference(fv_ctx *ctx, cli_session *s, answers *out) {
 }
 static bool run_opencl(fv_ctx *ctx, const cli_args *a, cli_session *s, cli_live *l, answers *out) {
     double **results = FV_NEWN(ctx, double *, s->spec.graph->n_outputs + 1);
-    fv_driver_options o = {
-        .backend = "opencl", .attend_strategy = cli_value(a, "attend"), .verify = cli_flag(a, "verify")};
+    fv_driver_options o = {.backend = "opencl",
+                           .attend_strategy = cli_value(a, "attend"),
+                           .storage = s->storage,
+                           .verify = cli_flag(a, "verify")};
     cli_progress("compiling %s", s->name);
     return fv_compile(ctx, s->spec.graph, (fv_str){0}, &o, &l->compiled) &&
            cli_plan_outputs(ctx, s, &l->compiled, CLI_BY_OPENCL, results) &&
@@ -54,6 +56,7 @@ static bool run_compiled(fv_ctx *ctx, const cli_args *a, cli_session *s, cli_liv
                            .target = cli_value(a, "target"),
                            .cache_dir = cli_cache_dir(ctx),
                            .attend_strategy = cli_value(a, "attend"),
+                           .storage = s->storage,
                            .verify = cli_flag(a, "verify")};
     int64_t threads = 0;
     if (!cli_int(ctx, a, "threads", 1, &threads)) return false;

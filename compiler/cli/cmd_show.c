@@ -126,6 +126,7 @@ static bool show_levels(show *x) {
     fv_driver_options o = {.backend = backend,
                            .target = cli_value(a, "target"),
                            .attend_strategy = cli_value(a, "attend"),
+                           .storage = x->s->storage,
                            .keep_text = true};
     if (text) cli_progress("compiling %s", x->s->name);
     bool fine = text ? fv_compile(x->ctx, x->s->spec.graph, (fv_str){0}, &o, &x->c)

@@ -110,7 +110,8 @@ static void describe(fv_ctx *ctx, const cli_live *l, cli_measured *m) {
 bool cli_measure(fv_ctx *ctx, cli_session *s, const cli_measure_options *o, cli_measured *m) {
     *m = (cli_measured){.name = s->name, .trace = s->trace_seconds};
     fv_driver_options d = {
-        .backend = o->backend, .target = o->target, .cache_dir = cli_cache_dir(ctx), .attend_strategy = o->attend};
+        .backend = o->backend, .target = o->target, .cache_dir = cli_cache_dir(ctx), .attend_strategy = o->attend,
+        .storage = s->storage};
     fovea_options run = {.threads = (int32_t)o->threads};
     cli_live l;
     if (o->compile_times && !compile_times(ctx, s, d, m)) return false;

@@ -359,7 +359,8 @@ static void draw(fv_ctx *ctx, drawn *d, const fv_plan *plan, const cli_pattern_s
 bool cli_pattern(fv_ctx *ctx, const cli_args *a, cli_session *s) {
     fv_graph *g = s->spec.graph;
     int attends = 0, n = g->n_nodes;
-    fv_driver_options o = {.target = cli_value(a, "target"), .attend_strategy = cli_value(a, "attend")};
+    fv_driver_options o = {.target = cli_value(a, "target"), .attend_strategy = cli_value(a, "attend"),
+                           .storage = s->storage};
     fv_compiled plan = {0};
     drawn d = {0};
     if (!fv_compile_plan(ctx, g, (fv_str){0}, &o, &plan))

@@ -151,7 +151,7 @@ bool cli_session_open(fv_ctx *ctx, const cli_args *a, const char *name, cli_sess
         s->variant = colon + 1;
     }
     s->path = cli_spec_path(ctx, file);
-    if (!s->path || !cli_int(ctx, a, "seed", 0, &s->seed)) return false;
+    if (!s->path || !cli_int(ctx, a, "seed", 0, &s->seed) || !cli_dtype(ctx, a, &s->storage)) return false;
     fv_spec_options o = {.user = s, .spec_dir = cli_spec_dir()};
     const char *config = cli_value(a, "config"), *weights = cli_value(a, "weights");
     if (config) {

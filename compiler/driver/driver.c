@@ -96,8 +96,11 @@ bool fv_compile_plan(fv_ctx *ctx, fv_graph *g, fv_str entry, const fv_driver_opt
                  o->target ? o->target : "host");
         return false;
     }
-    out->lower = (fv_lower_options){
-        .target = out->target, .attend_strategy = o->attend_strategy, .no_row_sharing = o->no_row_sharing};
+    out->lower = (fv_lower_options){.target = out->target,
+                                    .attend_strategy = o->attend_strategy,
+                                    .no_row_sharing = o->no_row_sharing,
+                                    .storage = o->storage,
+                                    .storage_small = o->storage_small};
     double begin = fv_now();
     out->plan = fv_lower(g, entry, &out->lower);
     out->lower_seconds = fv_now() - begin;

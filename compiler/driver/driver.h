@@ -12,6 +12,8 @@ typedef struct {
     const char *target;          /* NULL: the host */
     const char *cache_dir;       /* NULL: no cache */
     const char *attend_strategy; /* see lower.h */
+    fv_type storage;             /* FV_VOID: f32; see lower.h */
+    int64_t storage_small;
     bool no_row_sharing;
     bool keep_text; /* for `show` */
     bool verify;    /* verify every kernel between the levels */

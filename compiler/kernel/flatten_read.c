@@ -170,6 +170,11 @@ static const fv_expr *vector_mask(fl *f, const access *a, bool always_valid) {
     if (m && a->guard) m = fv_op2(f->ctx, FV_X_AND, m, splat(f, a->guard));
     return m ? fl_once(f, "m", m, NULL) : NULL;
 }
+/* Arithmetic is f32: what was loaded, widened. */
+static const fv_expr *widened(fl *f, const fv_expr *v, const fv_obj *mem) {
+    if (v->type != FV_F16 && v->type != FV_BF16) return v;
+    return fl_once(f, "c", fv_make(f->ctx, FV_X_CONVERT, FV_F32, v->lanes, 0, NULL, &v, 1), mem);
+}
 static const fv_expr *load_scalar(fl *f, const access *a) {
     const fv_expr *g = a->guard;
     if (a->mask) {
@@ -193,9 +198,10 @@ static const fv_expr *permuted(fl *f, const access *a, const fv_expr *at, const 
         perm = fv_op2(f->ctx, FV_X_MIN, perm, fv_int(f->ctx, f->vl - 1)); /* of lanes that do not count */
         at = back;
     }
-    if (!a->guard || fv_is_true(a->guard)) return node(f, FV_X_PERMLOAD, a, f->vl, 0, at, perm, NULL);
+    if (!a->guard || fv_is_true(a->guard))
+        return widened(f, node(f, FV_X_PERMLOAD, a, f->vl, 0, at, perm, NULL), a->mem);
     at = fl_once(f, "at", fv_op3(f->ctx, FV_X_WHERE, a->guard, at, fv_int(f->ctx, 0)), NULL);
-    const fv_expr *x = node(f, FV_X_PERMLOAD, a, f->vl, 0, at, perm, NULL);
+    const fv_expr *x = widened(f, node(f, FV_X_PERMLOAD, a, f->vl, 0, at, perm, NULL), a->mem);
     return fl_once(f, "x", fv_op3(f->ctx, FV_X_WHERE, a->guard, x, zero(f, x->type)), a->mem);
 }
 /* The lane map's values lie within one vector from the least of them, or within two: then the second ends at the
@@ -241,8 +247,7 @@ static const fv_expr *load(fl *f, const access *a) {
     else if ((c == FL_PERMUTED || c == FL_PERMUTED2) && (a->slack || a->ended) && !a->mask && !a->fill)
         v = load_permuted(f, a, by_lane, rest, c == FL_PERMUTED2);
     else v = load_gathered(f, a);
-    if (v->type != FV_F16 && v->type != FV_BF16) return v;
-    return fl_once(f, "c", fv_make(f->ctx, FV_X_CONVERT, FV_F32, v->lanes, 0, NULL, &v, 1), a->mem);
+    return widened(f, v, a->mem);
 }
 
 /* -- Reads of the tile text -------------------------------------------------------------------------------------- */

@@ -64,7 +64,7 @@ static const fv_expr *table(table_walk *w, const fv_expr *e) {
         at[i] = fv_axis_ref(l->ctx, axis[i].name);
     }
     if (size > LOWER_PREPARE_ELEMENTS) return e;
-    int tensor = lower_prepared(l, w->x->anchor->loc, e, axis, n);
+    int tensor = lower_prepared(l, w->x->anchor->loc, e, lower_plain_type(e), axis, n);
     fv_value *v = FV_NEW(l->ctx, fv_value); /* stands for the tensor until the kernel is bound */
     v->obj = (fv_obj){
         .kind = FV_OBJ_VALUE, .name = l->plan->tensor[tensor]->name, .type = l->plan->tensor[tensor]->type, .rank = n};

@@ -233,7 +233,8 @@ static void order_over(contraction *x, int weight) {
 
 /* The weights as the lanes want them: [shared axes of the grid][lane panel][reduced axes in nest order][lanes of a
  * panel]. */
-static const fv_expr *pack(contraction *x, lower_kernel *k, const fv_expr *w, const lower_fused *lane, int64_t panel) {
+static const fv_expr *pack(contraction *x, lower_kernel *k, const fv_expr *w, const lower_fused *lane, int64_t panel,
+                           double points) {
     lower *l = x->l;
     fv_ctx *c = l->ctx;
     fv_axis axis[FV_MAX_AXES];
@@ -271,7 +272,9 @@ static const fv_expr *pack(contraction *x, lower_kernel *k, const fv_expr *w, co
         e = fv_op3(c, FV_X_WHERE, fv_op2(c, FV_X_LT, pos, fv_int(c, lane->extent)), fv_subst(c, w, &safe, 1),
                    fv_float(c, 0));
     }
-    int tensor = lower_prepared(l, x->anchor->loc, e, axis, n);
+    double elements = 1;
+    for (int i = 0; i < n; i++) elements *= (double)axis[i].extent;
+    int tensor = lower_prepared(l, x->anchor->loc, e, lower_weight_storage(l, points / elements), axis, n);
     int64_t stride[FV_MAX_AXES];
     memcpy(stride, l->plan->tensor[tensor]->stride, sizeof stride);
     const fv_tensor *t = lower_tensor(k, tensor, axis, stride, n, FV_ROLE_IN);
@@ -415,7 +418,7 @@ void lower_emit_reduce(lower *l, const fv_node *anchor, const fv_node *final) {
         const fv_expr *e = lower_apply_fused(&k, &lane, x.p.factor[i]);
         if (i == weight && x.n_lane && !x.lane_reduced && fv_uses_axis(e, lane.axis)) {
             const fv_expr *w = lower_filled(l, &k.facts, lower_apply_fused(&k, &row, e));
-            x.p.factor[i] = pack(&x, &k, w, &lane, panel);
+            x.p.factor[i] = pack(&x, &k, w, &lane, panel, points);
             continue;
         }
         x.p.factor[i] = lower_bind(&k, lower_apply_fused(&k, &row, e));

@@ -23,6 +23,7 @@ typedef struct {
 
 typedef struct {
     lower_role role;
+    bool exact;   /* ranked, or made an integer of: in f32 whatever the storage */
     bool prepare; /* depends on parameters, constants and coordinates alone */
     int final;    /* ABSORBED: node id of its group's final node */
     int owner;    /* INNER: node id of the attend; else -1 */
@@ -110,6 +111,13 @@ bool lower_unit_stride(const lower *l, const fv_value *v, fv_str axis);
 /* The axes of a placed value, outermost in memory first; their number. */
 int lower_memory_order(const lower *l, const fv_value *v, int *out);
 
+/* -- storage.c: types in memory */
+bool lower_sixteen(const lower *l);                          /* floats are stored in 16 bits */
+void lower_choose_storage(lower *l);                         /* after lower_decide: marks what stays f32 */
+fv_type lower_storage(const lower *l, const fv_value *v);    /* of a stored value that is no output */
+/* Of a product's packed weights, each used so many times. */
+fv_type lower_weight_storage(const lower *l, double uses);
+
 /* -- kernel.c: a kernel under construction
  * ---------------------------------------------------------------------------------------------------- */
 typedef struct {
@@ -185,7 +193,9 @@ const fv_expr *lower_epilogue(lower_kernel *k, const fv_node *anchor, const fv_n
 /* Stores expression `e` (over axes, READs of prepared or param values) as a PREPARED tensor with these axes, outermost
  * first; equal requests share one. Returns the plan tensor; stride as for a dense tensor. pad: the last axis' extent
  * may exceed what e covers; there the value is 0 (e must be safe: READs filled). */
-int lower_prepared(lower *l, fv_loc loc, const fv_expr *e, const fv_axis *axis, int n);
+int lower_prepared(lower *l, fv_loc loc, const fv_expr *e, fv_type type, const fv_axis *axis, int n);
+/* The type that an expression is stored in: its own, bool, f32 or i32. */
+fv_type lower_plain_type(const fv_expr *e);
 /* A node that stands for prepared tensors that are no node's value. */
 fv_node *lower_prepared_node(lower *l);
 bool lower_expr_is_prepare(const lower *l, const fv_expr *e);

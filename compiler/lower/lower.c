@@ -99,6 +99,7 @@ fv_plan *fv_lower(fv_graph *g, fv_str entry, fv_lower_options *o) {
     l.output = FV_NEWN(c, int, g->n_values + 1);
     int errors = fv_error_count(c);
     lower_decide(&l);
+    lower_choose_storage(&l);
     choose_outputs(&l, entry);
     lower_orders(&l);
     lower_place_leaves(&l);

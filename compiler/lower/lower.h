@@ -19,6 +19,8 @@ typedef struct {
     const fv_target *target;     /* facts; never NULL */
     const char *attend_strategy; /* NULL: by cost; else "box", "offset", "expand": for differential tests */
     bool no_row_sharing;         /* attend.offset: one query row per tile */
+    fv_type storage;             /* of floats between kernels: FV_VOID or FV_F32: f32; FV_BF16, FV_F16: storage.c */
+    int64_t storage_small;       /* values of fewer elements stay f32; 0: the default. Tests give 1 */
     int n_considered, cap_considered;
     fv_consideration *considered; /* filled: every choice made, in order */
 } fv_lower_options;

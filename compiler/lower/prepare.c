@@ -37,7 +37,10 @@ fv_node *lower_prepared_node(lower *l) {
     return n;
 }
 
-int lower_prepared(lower *l, fv_loc loc, const fv_expr *e, const fv_axis *axis, int n) {
+fv_type lower_plain_type(const fv_expr *e) {
+    return e->type == FV_BOOL ? FV_BOOL : fv_type_is_float(e->type) ? FV_F32 : FV_I32;
+}
+int lower_prepared(lower *l, fv_loc loc, const fv_expr *e, fv_type type, const fv_axis *axis, int n) {
     fv_ctx *c = l->ctx;
     for (lower_pack *p = l->packs; p; p = p->next) {
         bool same = p->e == e && p->n == n;
@@ -51,11 +54,7 @@ int lower_prepared(lower *l, fv_loc loc, const fv_expr *e, const fv_axis *axis, 
     p->n = n;
     memcpy(p->axis, axis, sizeof *axis * (size_t)n);
     int64_t stride[FV_MAX_AXES];
-    p->tensor = lower_new_tensor(l, "p",
-                                 e->type == FV_BOOL          ? FV_BOOL
-                                 : fv_type_is_float(e->type) ? FV_F32
-                                                             : FV_I32,
-                                 true, axis, n, stride, loc);
+    p->tensor = lower_new_tensor(l, "p", type, true, axis, n, stride, loc);
     l->packs = p;
     lower_kernel k;
     lower_kernel_begin(l, &k, "prepare", "map", loc, true);

@@ -16,6 +16,23 @@ L
 expect 0 "$fovea" check exact.lua --shape b=1,h=6,w=7,c=4
 says out "must be exact"
 
+# In 16-bit storage: within the stated part of the largest element, in both backends; whole numbers stay whole.
+for dtype in bf16 f16; do
+    expect 0 "$fovea" check neighborhood $small --set kernel=3 --set rel_pos_bias=true --rounds 1 --dtype $dtype
+    says out "$dtype: error "
+done
+cat >sixteen.lua <<'L'
+local x = input("x", "b h w c")
+output("y", conv2d(gelu(linear(x, "fc", "c=96")), "conv", { out = 32, kernel = 3, pad = 1, bias = true }), "b h w c")
+L
+expect 0 "$fovea" check sixteen.lua --shape b=2,h=9,w=13,c=48 --rounds 1 --dtype bf16
+says out "bf16: error "
+expect 0 "$fovea" check sixteen.lua --shape b=2,h=9,w=13,c=48 --rounds 1 --dtype bf16 --target avx2 --backend cpu
+expect 0 "$fovea" show sixteen.lua --shape b=2,h=9,w=13,c=48 --dtype bf16 --plan
+says out "bf16"
+expect 1 "$fovea" check sixteen.lua --shape b=2,h=9,w=13,c=48 --dtype bf17
+says err "f32, bf16, f16"
+
 # What is off by three tolerances is found, and the level is named; what is off by a third of one is not.
 FOVEA_CHECK_SPOIL=3
 export FOVEA_CHECK_SPOIL

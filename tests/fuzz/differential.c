@@ -38,27 +38,37 @@ static void diagnostics(fv_diff *d) {
     fv_diag_render(d->ctx, &d->report);
     fv_diag_clear(d->ctx);
 }
+static void allow(fv_diff *d, fv_type storage) {
+    const cli_bound *bound = d->bound;
+    for (int i = 0; i < d->graph->n_outputs; i++) {
+        bool exact =
+            !fv_type_is_float(d->graph->output[i].value->obj.type) || (d->whole && cli_exact(&bound[i], storage));
+        d->tolerance[i] = exact ? 0 : 4 * cli_tolerance(&bound[i], storage, d->most[i]);
+    }
+}
 bool fv_diff_open(fv_diff *d, fv_ctx *ctx, fv_graph *g, fv_ref_source *source, void *user, bool whole) {
-    *d = (fv_diff){.ctx = ctx, .graph = g, .source = source, .user = user};
+    *d = (fv_diff){.ctx = ctx, .graph = g, .source = source, .user = user, .whole = whole};
     fv_buf_puts(&d->report, "");
     int n = g->n_outputs;
     d->want = FV_NEWN(ctx, double *, n + 1);
     d->tolerance = FV_NEWN(ctx, double, n + 1);
     d->length = FV_NEWN(ctx, double, n + 1);
+    d->most = FV_NEWN(ctx, double, n + 1);
     if (!fv_reference_run(g, (fv_str){0}, rounded, d, d->want, NULL, NULL)) {
         diagnostics(d);
         return false;
     }
     cli_bound *bound = FV_NEWN(ctx, cli_bound, n + 1);
     cli_bounds(g, bound);
+    d->bound = bound;
     for (int i = 0; i < n; i++) {
         double most = 1;
         for (int64_t e = 0; e < fv_value_count(g->output[i].value); e++)
             if (isfinite(d->want[i][e])) most = fmax(most, fabs(d->want[i][e]));
-        bool exact = !fv_type_is_float(g->output[i].value->obj.type) || (whole && bound[i].exact);
         d->length[i] = bound[i].length * most;
-        d->tolerance[i] = exact ? 0 : 4 * cli_tolerance(&bound[i], most);
+        d->most[i] = most;
     }
+    allow(d, FV_F32);
     return true;
 }
 void fv_diff_close(fv_diff *d) {
@@ -102,12 +112,15 @@ static double **plan_memory(fv_diff *d, const fv_plan *p, bool own) {
     }
     return data;
 }
+static bool sixteen(fv_type storage) { return storage == FV_BF16 || storage == FV_F16; }
 static bool compare_plan(fv_diff *d, const char *level, const fv_plan *p, double **data, bool f64) {
     bool fine = true;
     for (int t = 0; t < p->n_tensors; t++) {
         if (p->tensor[t]->kind != FV_MEM_OUTPUT) continue;
         int o = output_of(d, fv_cstr(d->ctx, p->tensor[t]->name));
-        double tolerance = o < 0 || d->tolerance[o] == 0 ? 0 : f64 ? 1e-9 * d->length[o] : d->tolerance[o];
+        double tolerance = o < 0 || d->tolerance[o] == 0 ? 0
+                           : f64 && !sixteen(d->storage) ? 1e-9 * d->length[o]
+                                                         : d->tolerance[o];
         if (o < 0) fv_buf_printf(&d->report, "%s: the plan has an output that the graph lacks\n", level);
         fine = o >= 0 && compare(d, level, o, data[t], tolerance) && fine;
     }
@@ -273,6 +286,7 @@ static bool flat_laws(fv_diff *d, const fv_compiled *c) {
 fv_diff_verdict fv_diff_run(fv_diff *d, const fv_diff_variant *v) {
     fv_driver_options o = v->driver;
     o.verify = true;
+    allow(d, d->storage = o.storage);
     fv_compiled c;
     bool good = v->compile ? fv_compile(d->ctx, d->graph, (fv_str){0}, &o, &c)
                            : fv_compile_plan(d->ctx, d->graph, (fv_str){0}, &o, &c);

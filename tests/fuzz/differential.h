@@ -7,7 +7,8 @@
  * (cli/check_bound.h), equal. tile interpreter: it computes in f64 with the reference's formulas in another order: 1e-9
  * * length * max(1, max|want|). compiled code and flat interpreter: K * eps * max(1, max|want|) with eps = 2^-24 and K
  * = 16 * length, length being the longest path of roundings of check_bound.h; 4 of the 16 are that header's, and 4 more
- * because random graphs cancel: an intermediate of size 1 may stand behind an output that is smaller. */
+ * because random graphs cancel: an intermediate of size 1 may stand behind an output that is smaller.
+ *   16-bit storage: 16 * stored * u beside that (check_bound.h); whole numbers equal where none exceeds 1 / u. */
 #ifndef FV_DIFFERENTIAL_H
 #define FV_DIFFERENTIAL_H
 #include "backends/reference/reference.h"
@@ -21,8 +22,12 @@ typedef struct {
     fv_ref_source *source; /* numbers of the leaves: each is rounded to f32 for all evaluations alike */
     void *user;
     double **want;     /* by output, stored order */
-    double *tolerance; /* by output: of f32 code; 0: equal */
+    double *tolerance; /* by output: of f32 code; 0: equal; of the variant that runs */
     double *length;    /* by output */
+    bool whole;
+    fv_type storage;   /* of the variant that runs */
+    double *most;      /* by output: max(1, max|want|) */
+    void *bound;       /* by output: cli_bound */
     fv_buf report;     /* what is wrong or why it was refused; text for people */
 } fv_diff;
 /* Runs the reference. whole: leaves hold whole numbers in -3..3. false: it failed (report says why). Close it in any

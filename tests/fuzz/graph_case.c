@@ -18,6 +18,8 @@ static bool has_attend(const fv_graph *g) {
 static const fv_diff_variant variants[] = {
     {.interpret = true, .compile = true},
     {.driver = {.target = "avx2"}, .compile = true},
+    {.driver = {.storage = FV_BF16, .storage_small = 1}, .interpret = true, .compile = true},
+    {.driver = {.storage = FV_F16, .storage_small = 1, .target = "avx2"}, .interpret = true, .compile = true},
     {.driver = {.attend_strategy = "box"}, .interpret = true, .compile = true},
     {.driver = {.attend_strategy = "offset"}, .interpret = true, .compile = true},
     {.driver = {.attend_strategy = "expand"}, .interpret = true, .compile = true},
@@ -40,7 +42,7 @@ fv_diff_verdict fv_graph_case_run(void *user, fv_buf *report) {
         return FV_DIFF_WRONG;
     }
     bool fine = fv_diff_open(&d, ctx, g, whole ? fv_random_whole_source : fv_random_source, ctx, whole);
-    int n = has_attend(g) ? (int)(sizeof variants / sizeof *variants) : 2;
+    int n = has_attend(g) ? (int)(sizeof variants / sizeof *variants) : 4;
     for (int i = 0; fine && i < n; i++) {
         fv_diff_variant v = variants[i];
         if (c->interpret_only) v.compile = false;
@@ -48,7 +50,9 @@ fv_diff_verdict fv_graph_case_run(void *user, fv_buf *report) {
         size_t before = d.report.len;
         fv_diff_verdict one = fv_diff_run(&d, &v);
         if (one == FV_DIFF_WRONG || (one == FV_DIFF_REFUSED && i == 0))
-            fv_buf_printf(report, "target %s, attend %s%s: %s", v.driver.target ? v.driver.target : "host",
+            fv_buf_printf(report, "%s, target %s, attend %s%s: %s",
+                          fv_type_name(v.driver.storage ? v.driver.storage : FV_F32),
+                          v.driver.target ? v.driver.target : "host",
                           v.driver.attend_strategy ? v.driver.attend_strategy : "by cost",
                           v.driver.no_row_sharing ? ", no row sharing" : "", d.report.text + before);
         if (one == FV_DIFF_WRONG) all = FV_DIFF_WRONG;
