@@ -105,6 +105,7 @@ static fv_type operand_type(const fv_expr *x, int i) {
     case FV_X_FLOOR: case FV_X_ISNAN: return float_of(x->arg[0]->type);
     case FV_X_EXTRACT: case FV_X_INSERT: return i == x->n - 1 ? FV_I32 : x->type;
     case FV_X_SHUFFLE: return i < 2 ? x->type : FV_I32;
+    case FV_X_DOT2: return i < 2 ? FV_BF16 : FV_F32;
     case FV_X_TOFLOAT: case FV_X_CONVERT: return x->arg[0]->type;
     default: return x->type;
     }
@@ -114,6 +115,7 @@ static int operand_lanes(const fv_expr *x, int i) {
     switch (x->op) {
     case FV_X_SPLAT: return 1;
     case FV_X_HSUM: case FV_X_HMAX: case FV_X_HMIN: case FV_X_HANY: case FV_X_SHUFFLE: case FV_X_EXTRACT:
+    case FV_X_DOT2:
         return x->arg[i]->lanes;
     case FV_X_INSERT: return i == 0 ? x->lanes : 1;
     default: return x->lanes;

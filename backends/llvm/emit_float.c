@@ -76,6 +76,37 @@ static LLVMValueRef fma3(fv_emit *e, LLVMValueRef *v) {
     return LLVMBuildFAdd(e->b, LLVMBuildFMul(e->b, v[0], v[1], ""), v[2], "");
 }
 
+/* Pairs of bf16 as one i32 in each lane of the result. */
+static LLVMValueRef pairs(fv_emit *e, LLVMValueRef v, int in, int lanes) {
+    if (in == 2 && lanes > 1) {
+        v = LLVMBuildBitCast(e->b, v, e->i32, "");
+        return fv_emit_splat(e, v, lanes);
+    }
+    return LLVMBuildBitCast(e->b, v, fv_emit_vector_of(e->i32, lanes), "");
+}
+static LLVMValueRef half_of_pairs(fv_emit *e, LLVMValueRef v, bool second, int lanes) {
+    v = second ? LLVMBuildAnd(e->b, v, fv_emit_const_i32(e, (int64_t)0xffff0000, lanes), "")
+               : LLVMBuildShl(e->b, v, fv_emit_const_i32(e, 16, lanes), "");
+    return LLVMBuildBitCast(e->b, v, fv_emit_vector_of(e->f32, lanes), "");
+}
+static LLVMValueRef dot2(fv_emit *e, const fv_expr *x, LLVMValueRef *v) {
+    LLVMValueRef p[2];
+    for (int i = 0; i < 2; i++) p[i] = pairs(e, v[i], x->arg[i]->lanes, x->lanes);
+    if (e->m->bf16 && (x->lanes == 4 || x->lanes == 8 || x->lanes == 16)) {
+        LLVMTypeRef t = LLVMVectorType(LLVMBFloatTypeInContext(e->c), 2 * (unsigned)x->lanes);
+        LLVMValueRef arg[3] = {v[2], LLVMBuildBitCast(e->b, p[0], t, ""), LLVMBuildBitCast(e->b, p[1], t, "")};
+        return fv_emit_call(e, x->lanes == 16  ? "llvm.x86.avx512bf16.dpbf16ps.512"
+                               : x->lanes == 8 ? "llvm.x86.avx512bf16.dpbf16ps.256"
+                                               : "llvm.x86.avx512bf16.dpbf16ps.128", NULL, 0, arg, 3);
+    }
+    LLVMValueRef sum = v[2];
+    for (int i = 0; i < 2; i++) {
+        LLVMValueRef arg[3] = {half_of_pairs(e, p[0], i, x->lanes), half_of_pairs(e, p[1], i, x->lanes), sum};
+        sum = fma3(e, arg);
+    }
+    return sum;
+}
+
 static LLVMValueRef floored_quotient(fv_emit *e, LLVMValueRef *v) {
     return unary(e, "llvm.floor", LLVMBuildFDiv(e->b, v[0], v[1], ""));
 }
@@ -155,6 +186,7 @@ LLVMValueRef fv_emit_float_op(fv_emit *e, const fv_expr *x, LLVMValueRef *v) {
     }
     case FV_X_FLOOR: return fv_emit_convert(e, unary(e, "llvm.floor", v[0]), FV_F32, FV_I32, x->lanes);
     case FV_X_FMA: return fma3(e, v);
+    case FV_X_DOT2: return dot2(e, x, v);
     case FV_X_RINT: return nearest(e, x, v[0]);
     case FV_X_SCALEF: return fv_emit_scalef(e, v[0], v[1], x->lanes);
     case FV_X_MANTISSA: case FV_X_EXPONENT: return bits_op(e, x, v[0]);

@@ -82,7 +82,8 @@ static void set_facts(fv_machine *m) {
     m->avx512 = !arm && has_avx512(m->features);
     m->avx2 = !arm && (m->avx512 || has_avx2(m->features));
     m->fma = arm || m->avx2;
-    m->facts = arm ? &fv_target_neon : m->avx512 ? &fv_target_avx512 : m->avx2 ? &fv_target_avx2 : &target_sse2;
+    m->bf16 = m->avx512 && has(m->features, "avx512bf16");
+    m->facts = arm ? &fv_target_neon : m->bf16 ? &fv_target_avx512_bf16 : m->avx512 ? &fv_target_avx512 : m->avx2 ? &fv_target_avx2 : &target_sse2;
 }
 
 static const char avx2_features[] = "+sse4.2,+avx,+avx2,+fma,+f16c,+bmi,+bmi2,+lzcnt,+popcnt,+movbe";

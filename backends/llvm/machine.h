@@ -11,6 +11,7 @@ typedef struct {
     const fv_target *facts;
     bool native;                                        /* code runs in this process */
     bool avx512, avx2, fma, neon;
+    bool bf16;                                          /* vdpbf16ps */
     char triple[96], cpu[64], features[2048];
 } fv_machine;
 

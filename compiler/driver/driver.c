@@ -100,7 +100,8 @@ bool fv_compile_plan(fv_ctx *ctx, fv_graph *g, fv_str entry, const fv_driver_opt
                                     .attend_strategy = o->attend_strategy,
                                     .no_row_sharing = o->no_row_sharing,
                                     .storage = o->storage,
-                                    .storage_small = o->storage_small};
+                                    .storage_small = o->storage_small,
+        .no_pairs = o->no_pairs};
     double begin = fv_now();
     out->plan = fv_lower(g, entry, &out->lower);
     out->lower_seconds = fv_now() - begin;

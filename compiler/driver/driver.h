@@ -14,6 +14,7 @@ typedef struct {
     const char *attend_strategy; /* see lower.h */
     fv_type storage;             /* FV_VOID: f32; see lower.h */
     int64_t storage_small;
+    bool no_pairs;
     bool no_row_sharing;
     bool keep_text; /* for `show` */
     bool verify;    /* verify every kernel between the levels */

@@ -81,8 +81,10 @@ typedef struct {
     bool masks;       /* masked loads and stores are cheap */
     bool permute;     /* one-instruction lane permutation of a whole vector by an index vector */
     bool scalef;
+    bool dot2;        /* one instruction adds the products of pairs of bf16 to f32 lanes */
     int64_t l1_bytes, l2_bytes;
 } fv_target;
+extern const fv_target fv_target_avx512_bf16; /* the same with dot2 */
 extern const fv_target fv_target_avx512, fv_target_avx2, fv_target_neon;
 extern const fv_target fv_target_opencl; /* l1_bytes: local memory of a group; registers: private words of an item */
 

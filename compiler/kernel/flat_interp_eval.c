@@ -142,6 +142,12 @@ static void rearrange(const fv_expr *e, const int *arg, const double *s, double 
     }
 }
 
+static void dot2(const fv_expr *e, const int *arg, const double *s, double *out) {
+    for (int l = 0; l < e->lanes; l++) {
+        const double *a = s + arg[0] + (e->arg[0]->lanes > 2 ? 2 * l : 0), *b = s + arg[1] + (e->arg[1]->lanes > 2 ? 2 * l : 0);
+        out[l] = (double)fmaf((float)a[1], (float)b[1], fmaf((float)a[0], (float)b[0], (float)s[arg[2] + l]));
+    }
+}
 static void pointwise(const fv_expr *e, const int *arg, const double *s, double *out) {
     double v[3] = { 0, 0, 0 };
     for (int l = 0; l < e->lanes; l++) {
@@ -183,6 +189,7 @@ static bool run(fv_fi *m, const fv_fi_op *o, const int *arg) {
     case FV_X_SPLAT: for (int l = 0; l < e->lanes; l++) out[l] = s[arg[0]]; return true;
     case FV_X_IOTA: for (int l = 0; l < e->lanes; l++) out[l] = l; return true;
     case FV_X_HSUM: case FV_X_HMAX: case FV_X_HMIN: case FV_X_HANY: horizontal(e, s + arg[0], out); return true;
+    case FV_X_DOT2: dot2(e, arg, s, out); return true;
     case FV_X_SHUFFLE: case FV_X_EXTRACT: case FV_X_INSERT: rearrange(e, arg, s, out); return true;
     default:
         if (e->lanes > 1 || !quick(e, arg, s, out)) pointwise(e, arg, s, out);

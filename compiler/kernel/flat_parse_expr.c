@@ -84,6 +84,10 @@ static E typed(fv_fp *p, fv_op op, E *arg, int n) {
     case FV_X_TOFLOAT: t = FV_F32; break;
     case FV_X_HSUM: case FV_X_HMAX: case FV_X_HMIN: case FV_X_HANY: case FV_X_EXTRACT: lanes = 1; break;
     case FV_X_SHUFFLE: lanes = n - 2; break;
+    case FV_X_DOT2:
+        t = FV_F32;
+        lanes = arg[2]->lanes;
+        break;
     default: break;
     }
     return fv_cons(p->ctx, op, t, lanes, 0, NULL, arg, n);

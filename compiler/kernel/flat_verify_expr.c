@@ -111,6 +111,10 @@ static bool fits(const fv_expr *e) {
     case FV_X_MANTISSA:
     case FV_X_EXPONENT:
         return like_first(e) && is_real(e);
+    case FV_X_DOT2:
+        for (int i = 0; i < 2; i++)
+            if (a[i]->type != FV_BF16 || (a[i]->lanes != 2 && a[i]->lanes != 2 * e->lanes)) return false;
+        return e->type == FV_F32 && a[2]->type == FV_F32 && a[2]->lanes == e->lanes;
     case FV_X_LT: case FV_X_LE: return same_args(e) && is_number(a[0]) && e->type == FV_BOOL && e->lanes == a[0]->lanes;
     case FV_X_EQ: case FV_X_NE: return same_args(e) && (is_number(a[0]) || a[0]->type == FV_BOOL)
         && e->type == FV_BOOL && e->lanes == a[0]->lanes;

@@ -13,6 +13,7 @@
  *   flatten_leaf.c      its innermost body
  *   flatten_point.c     an expression at a point: scalars, vectors
  *   flatten_read.c      loads: broadcast, contiguous, permuted, gathered; masked and guarded
+ *   flatten_pair.c      products of 16-bit pairs
  *   flatten_slack.c     permuted loads near the end of a caller's tensor
  *   flatten_turn.c      loads of transposed blocks
  *   flatten_write.c     stores
@@ -171,6 +172,8 @@ typedef enum { FL_SCALAR, FL_CONTIGUOUS, FL_PERMUTED, FL_PERMUTED2, FL_STRIDED, 
 const fv_expr *fl_read(fl *f, const fv_expr *read);
 const fv_expr *fl_offset(fl *f, const fv_obj *ref, const fv_expr *const *index,
                          const fv_expr **each); /* element offset, scalar form */
+/* A read of 16-bit memory at pair 0 of a point, with its neighbour: 2 lanes, or 2 vl where it varies with the lane. */
+const fv_expr *fl_read_pairs(fl *f, const fv_expr *read);
 fl_class fl_classify(fl *f, const fv_expr *offset, const fv_expr **by_lane, const fv_expr **rest, int64_t *coef);
 void fl_store_buffer(fl *f, fl_buffer *b, const fv_expr *v); /* at the point */
 const fv_expr *fl_load_buffer(fl *f, fl_buffer *b);
@@ -199,6 +202,9 @@ const fv_expr *fl_symbolic_index(fl *f, const fv_expr *e, fl_axis *lane);
 fv_kernel *fl_fuse(fl *f, const fv_str *names, int n); /* NULL: these axes cannot be fused */
 bool fl_fuse_candidate(fl *f, fv_str *pair);
 fv_kernel *fl_pack(fl *f); /* packs one operand; NULL: none is left that wants it */
+/* The reduced axis of two points along which both factors of a product are pairs in memory; NULL: there is none, or the
+ * target has no instruction for them. */
+fl_axis *fl_pair_axis(fl *f, const fv_stmt *s, fl_axis *lane);
 bool fl_pack_pays(fl *f, const fv_stmt *s, const fv_expr *read);
 
 /* -- groups and nests -------------------------------------------------------------------------------------------- */
@@ -217,6 +223,7 @@ struct fl_group {
     int n_axes, n_free; /* free axes first */
     fl_axis *axis[FV_MAX_AXES];
     fl_axis *lane;
+    fl_axis *pair; /* see flatten_pair.c; NULL: none */
 };
 
 typedef struct {

@@ -13,6 +13,10 @@ static const fv_expr *fused(fl *f, const fv_expr *e, const fv_expr *sum) {
     if (!fv_type_is_float(b->type)) b = fv_op1(f->ctx, FV_X_TOFLOAT, b);
     return fv_op3(f->ctx, FV_X_FMA, a, b, sum);
 }
+static const fv_expr *dot2(fl *f, const fv_expr *e, const fv_expr *sum) {
+    const fv_expr *arg[3] = {fl_read_pairs(f, e->arg[0]), fl_read_pairs(f, e->arg[1]), sum};
+    return fv_make(f->ctx, FV_X_DOT2, FV_F32, sum->lanes, 0, NULL, arg, 3);
+}
 static const fv_expr *wide(fl *f, const fv_expr *v, int lanes_of) {
     return v->lanes == lanes_of ? v : fv_make(f->ctx, FV_X_SPLAT, v->type, lanes_of, 0, NULL, &v, 1);
 }
@@ -52,7 +56,13 @@ static void reduce_point(fl_nesting *n, fl_member *m, int64_t acc, const fv_expr
     if (m->acc2) argmax_point(n, m, acc, part);
     else {
         const fv_expr *sum = fl_reg(f, m->acc, acc), *v;
-        if (fl_combiner(m->s) == FV_X_ADD) v = fused(f, m->s->expr, sum);
+        int64_t second;
+        if (n->pairs && fv_is_int(n->g->pair->off, &second) && second == 1) { /* done with the first */
+            fl_guard_restore(f, old);
+            return;
+        }
+        if (n->pairs) v = dot2(f, m->s->expr, sum);
+        else if (fl_combiner(m->s) == FV_X_ADD) v = fused(f, m->s->expr, sum);
         else v = fv_op2(f->ctx, fl_combiner(m->s), sum, fl_convert(f, fl_value(f, m->s->expr), m->acc->obj.type));
         v = fl_convert(f, v, m->acc->obj.type);
         if (part) v = fv_op3(f->ctx, FV_X_WHERE, part, v, sum);

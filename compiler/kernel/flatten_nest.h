@@ -12,6 +12,7 @@ typedef struct {
     int n_seq, seq[FV_MAX_AXES]; /* loops: whole free axes first */
     int open_at;                 /* accumulators are opened before this loop */
     bool stream, rolled;
+    bool pairs; /* both points of the group's pair axis are one DOT2 */
 } fl_nesting;
 
 /* -- Statements -------------------------------------------------------------------------------------------------- */

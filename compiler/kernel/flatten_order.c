@@ -37,7 +37,7 @@ static bool add_operand(const fv_expr *e, void *user) {
         if (g->axis[j] == g->lane) { /* a lane map varies through what it reads */
             b->f->lane = g->lane;
             o->vector = fl_by_lane(b->f, off);
-            o->mapped = o->vector && o->coef[j] != 1; /* holds a vector of lanes or offsets */
+            o->mapped = o->vector && o->coef[j] != 1 && !g->pair; /* holds a vector of lanes or offsets */
             b->f->lane = NULL;
         }
     }
@@ -48,7 +48,7 @@ static int64_t distinct(const block *b, const operand *o) {
     for (;;) {
         int64_t v = 0;
         for (int j = 0; j < b->g->n_axes; j++) {
-            if (b->g->axis[j] == b->g->lane) continue;
+            if (b->g->axis[j] == b->g->lane || b->g->axis[j] == b->g->pair) continue;
             v += (o->odd[j] ? (INT64_C(1) << (40 + j)) : o->coef[j]) * at[j];
         }
         int64_t i = 0;
@@ -59,7 +59,7 @@ static int64_t distinct(const block *b, const operand *o) {
         }
         int j = 0;
         for (; j < b->g->n_axes; j++) {
-            if (b->g->axis[j] == b->g->lane || (!o->coef[j] && !o->odd[j])) continue;
+            if (b->g->axis[j] == b->g->lane || b->g->axis[j] == b->g->pair || (!o->coef[j] && !o->odd[j])) continue;
             if (++at[j] < b->step[j]) break;
             at[j] = 0;
         }

@@ -40,6 +40,7 @@ static bool wanted(fv_stmt *s, void *user) {
         !fv_contract_parts(w->f->ctx, s->expr, s->over, s->n_over, &part[0], &part[1], &factor))
         return false;
     fl_axis *lane = fl_stmt_lane(w->f, s);
+    if (lane && fl_pair_axis(w->f, s, lane)) return false;
     for (int j = 0; j < 2 && lane; j++) {
         if (!fv_uses_axis(part[j], lane->name) || fl_operand_class(w->f, part[j], lane) < FL_STRIDED ||
             !fl_pack_pays(w->f, s, part[j]))

@@ -267,6 +267,16 @@ static bool inside(fl *f, const fv_obj *ref, const fv_expr *const *each, const f
     }
     return proved;
 }
+const fv_expr *fl_read_pairs(fl *f, const fv_expr *e) {
+    const fv_expr *each[FV_MAX_AXES], *guard = NULL, *mask = NULL, *by_lane, *at;
+    int64_t coef;
+    access a = {.mem = e->ref, .type = e->ref->type, .slack = true};
+    a.offset = fl_offset(f, e->ref, e->arg, each);
+    if (!inside(f, e->ref, each, &guard, &mask)) a.guard = f->guard;
+    int lanes = fl_classify(f, a.offset, &by_lane, &at, &coef) == FL_SCALAR ? 2 : 2 * f->vl;
+    if (a.guard && !fv_is_true(a.guard)) return node(f, FV_X_LOAD, &a, lanes, 1, at, fv_int(f->ctx, 0), a.guard);
+    return node(f, FV_X_LOAD, &a, lanes, 0, at, NULL, NULL);
+}
 /* In the block of a transposing map, a read that is far apart by lane and consecutive along the block; NULL: it is not
  * so. */
 static const fv_expr *turned(fl *f, const fv_expr *e, const access *a) {

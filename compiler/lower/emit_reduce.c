@@ -19,6 +19,7 @@ typedef struct {
     bool lane_reduced; /* lanes run over a reduced axis */
     bool lanes_last;   /* lanes run along a map whose rows share the weights: its columns are the innermost loop */
     const fv_expr *out_address;
+    fv_axis pair;      /* the last reduced axis, where operands are paired: see pair_up */
 } contraction;
 
 static bool has(const fv_axis *list, int n, fv_str a) {
@@ -231,6 +232,49 @@ static void order_over(contraction *x, int weight) {
         }
 }
 
+/* Reads bf16 of the plan's own at addresses that have the pair as their last step. */
+static bool steps_by_pair(contraction *x, const fv_expr *e) {
+    lower *l = x->l;
+    const fv_value *v = e->op == FV_X_READ && !e->i && e->ref->kind == FV_OBJ_VALUE ? fv_value_of(e->ref) : NULL;
+    if (!v || !l->placed[v->id]) return false;
+    const fv_plan_tensor *t = l->plan->tensor[l->place[v->id].tensor];
+    const fv_expr *rest;
+    int64_t c;
+    const fv_expr *at = fv_simplify(l->ctx, &x->facts, lower_address(l, v, e->arg));
+    return t->type == FV_BF16 && t->kind == FV_MEM_SCRATCH &&
+           fv_split_affine(l->ctx, at, fv_axis_ref(l->ctx, x->pair.name), &c, &rest) && c == 1;
+}
+/* Where the target multiplies pairs of bf16, an even reduced axis k along which the activations lie one after another
+ * becomes k = 2 two + pair: the weights are packed [panel][two][lane][pair], so that one vector holds a pair for every
+ * lane. The statement means what it says on every target. */
+static void pair_up(contraction *x, int weight) {
+    lower *l = x->l;
+    fv_ctx *c = l->ctx;
+    if (!l->t->dot2 || l->o->no_pairs || weight < 0 || x->p.n != 2 || x->lane_reduced || !x->n_lane ||
+        lower_weight_storage(l, 1e30) != FV_BF16 || !only_in(x, weight, x->lane[0].name))
+        return;
+    for (int i = 0; i < x->n_over; i++) {
+        fv_axis *k = &x->over[i];
+        if (k->extent < 2 || k->extent % 2 || !reads_axis(x, weight, k->name) ||
+            (x->p.where && fv_uses_axis(x->p.where, k->name)))
+            continue;
+        fv_axis half = {.name = fv_internf(c, "%s.two", fv_cstr(c, k->name)), .extent = k->extent / 2};
+        x->pair = (fv_axis){.name = fv_internf(c, "%s.pair", fv_cstr(c, k->name)), .extent = 2};
+        const fv_expr *two = fv_axis_ref(c, half.name), *pair = fv_axis_ref(c, x->pair.name), *factor[2];
+        fv_binding b = {fv_axis_ref(c, k->name), fv_add(c, fv_muli(c, two, 2), pair)};
+        fv_facts_add(c, &x->facts, two, 0, half.extent - 1);
+        fv_facts_add(c, &x->facts, pair, 0, 1);
+        for (int j = 0; j < 2; j++) factor[j] = fv_simplify(c, &x->facts, fv_subst(c, x->p.factor[j], &b, 1));
+        if (steps_by_pair(x, factor[1 - weight])) {
+            memcpy(x->p.factor, factor, sizeof factor);
+            *k = half;
+            x->over[x->n_over++] = x->pair;
+            return;
+        }
+        x->pair.extent = 0;
+    }
+}
+
 /* The weights as the lanes want them: [shared axes of the grid][lane panel][reduced axes in nest order][lanes of a
  * panel]. */
 static const fv_expr *pack(contraction *x, lower_kernel *k, const fv_expr *w, const lower_fused *lane, int64_t panel,
@@ -257,12 +301,16 @@ static const fv_expr *pack(contraction *x, lower_kernel *k, const fv_expr *w, co
     axis[n] = (fv_axis){.name = outer, .extent = panels};
     at[n++] = fv_op2(c, FV_X_FLOORDIV, a, fv_int(c, panel));
     for (int i = 0; i < x->n_over; i++)
-        if (fv_uses_axis(w, x->over[i].name)) {
+        if (fv_uses_axis(w, x->over[i].name) && !fv_str_eq(x->over[i].name, x->pair.name)) {
             axis[n] = x->over[i];
             at[n++] = fv_axis_ref(c, x->over[i].name);
         }
     axis[n] = (fv_axis){.name = inner, .extent = panel};
     at[n++] = fv_op2(c, FV_X_MOD, a, fv_int(c, panel));
+    if (x->pair.extent) {
+        axis[n] = x->pair;
+        at[n++] = fv_axis_ref(c, x->pair.name);
+    }
     const fv_expr *pos = fv_add(c, fv_muli(c, fv_axis_ref(c, outer), panel), fv_axis_ref(c, inner));
     fv_binding b = {a, pos};
     const fv_expr *e = fv_subst(c, w, &b, 1);
@@ -383,6 +431,7 @@ void lower_emit_reduce(lower *l, const fv_node *anchor, const fv_node *final) {
     choose_lanes(&x, weight);
     choose_rows(&x, weight);
     order_over(&x, weight);
+    pair_up(&x, weight);
     lower_kernel_begin(l, &k, x.p.n > 1 ? "contract" : "reduce", x.p.n > 1 ? "contract.block" : "reduce", anchor->loc,
                        l->node[final->id].prepare);
     for (int i = 0; i < x.n_free; i++)
@@ -455,7 +504,7 @@ void lower_emit_reduce(lower *l, const fv_node *anchor, const fv_node *final) {
         if (x.n_row) fv_buf_printf(&nest, ",%s/%d!", fv_cstr(c, row.axis), m_block);
         for (int i = 0; i < x.n_over; i++)
             fv_buf_printf(&nest, ",%s%s", fv_cstr(c, x.over[i].name),
-                          unrolls_taps(&x, weight, elementwise) && i == x.n_over - 1 ? "!" : "");
+                          (x.pair.extent || unrolls_taps(&x, weight, elementwise)) && i == x.n_over - 1 ? "!" : "");
         fv_schedule_set_names(c, k.schedule, FV_F_NEST, fv_cstr(c, mm->label), nest.text);
         fv_buf_dispose(&nest);
     }

@@ -20,6 +20,7 @@ typedef struct {
     const char *attend_strategy; /* NULL: by cost; else "box", "offset", "expand": for differential tests */
     bool no_row_sharing;         /* attend.offset: one query row per tile */
     fv_type storage;             /* of floats between kernels: FV_VOID or FV_F32: f32; FV_BF16, FV_F16: storage.c */
+    bool no_pairs;               /* products of bf16 are computed in f32 even where the target multiplies pairs */
     int64_t storage_small;       /* values of fewer elements stay f32; 0: the default. Tests give 1 */
     int n_considered, cap_considered;
     fv_consideration *considered; /* filled: every choice made, in order */
