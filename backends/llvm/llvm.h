@@ -28,5 +28,10 @@ bool fv_llvm_kernel_text(fv_ctx *ctx, const fv_flat_kernel *k, const char *targe
 /* Measured on one thread with this backend's own code: f32 FMA peak in GFLOP/s (2 per multiply-add), and bandwidth of
  * reading memory far larger than the caches in GB/s. About 0.1 s each; 0: cannot be measured. */
 double fv_llvm_fma_peak(void);
+/* The same for products of bf16 pairs (4 per pair); 0: no instruction for them. */
+double fv_llvm_pair_peak(void);
+/* Do products of bf16 pairs beat f32 multiply-adds on the target? Measured on this processor once and kept in the cache;
+ * true for a target with the instruction that cannot run here: who names it wants it. */
+bool fv_llvm_pairs_pay(const char *target, const char *cache_dir);
 double fv_llvm_read_bandwidth(void);
 #endif

@@ -1,6 +1,7 @@
 /* peak: what this processor does at best with code of this backend: multiply-adds on independent registers, and reads
  * of a large array. Both kernels are flat kernels like any other. */
 #define _POSIX_C_SOURCE 200809L
+#include "backends/llvm/cache.h"
 #include "backends/llvm/llvm.h"
 #include "backends/llvm/machine.h"
 
@@ -9,6 +10,8 @@
 #include <time.h>
 
 enum { CHAINS = 12, ROUNDS = 20000, TRIES = 12, READ_FLOATS = 24 << 20, READ_TRIES = 4 };
+
+static const double PAYS = 1.2; /* times the multiply-add peak: below, conversions that are left eat the gain */
 
 typedef struct { fv_ctx *ctx; int lanes; fv_tensor *tensor; fv_memory *acc; fv_flats body; } build;
 
@@ -101,24 +104,57 @@ static double best_time(const fv_llvm_kernel *k, void *const *args, int tries) {
     return best;
 }
 
-double fv_llvm_fma_peak(void) {
+/* A product of the chain, `pairs` of bf16 or one f32 in each lane. */
+static const fv_expr *product(build *b, int i, bool pairs) {
+    if (!pairs) return fv_op3(b->ctx, FV_X_FMA, acc(b, i), splat(b, 0.999), splat(b, 0.5));
+    const fv_expr *c = fv_float(b->ctx, 0.5);
+    c = fv_make(b->ctx, FV_X_CONVERT, FV_BF16, 1, 0, NULL, &c, 1);
+    c = fv_make(b->ctx, FV_X_SPLAT, FV_BF16, 2 * b->lanes, 0, NULL, &c, 1);
+    return fv_make(b->ctx, FV_X_DOT2, FV_F32, b->lanes, 0, NULL, (const fv_expr *[]){c, c, acc(b, i)}, 3);
+}
+static double product_peak(bool pairs) {
     fv_ctx *ctx = fv_ctx_new();
     const fv_target *target = host_target();
     double peak = 0;
     if (target) {
         build b = start(ctx, target->lanes, 64, FV_ROLE_OUT);
         fv_flats body = { 0 };
-        for (int i = 0; i < CHAINS; i++)
-            set_acc(&b, &body, i, fv_op3(ctx, FV_X_FMA, acc(&b, i), splat(&b, 0.999), splat(&b, 0.5)));
+        for (int i = 0; i < CHAINS; i++) set_acc(&b, &body, i, product(&b, i, pairs));
         add_loop(&b, &body, ROUNDS, 1);
         fv_llvm_kernel *k = finish(&b, b.tensor);
         _Alignas(64) float out[64];
         void *args[1] = { out };
-        if (k) peak = 2e-9 * CHAINS * ROUNDS * target->lanes / best_time(k, args, TRIES);
+        if (k) peak = (pairs ? 4e-9 : 2e-9) * CHAINS * ROUNDS * target->lanes / best_time(k, args, TRIES);
         fv_llvm_kernel_dispose(k);
     }
     fv_ctx_dispose(ctx);
     return peak;
+}
+double fv_llvm_fma_peak(void) { return product_peak(false); }
+double fv_llvm_pair_peak(void) {
+    const fv_target *target = host_target();
+    return target && target->dot2 ? product_peak(true) : 0;
+}
+bool fv_llvm_pairs_pay(const char *name, const char *cache_dir) {
+    fv_machine m;
+    char why[128], key[3 * sizeof m.features];
+    double peak[2];
+    if (!fv_machine_find(name, &m, why, sizeof why) || !m.facts->dot2) return false;
+    if (!m.native) return true;
+    int n = snprintf(key, sizeof key, "peaks of products\n%s\n%s\n", m.cpu, m.features);
+    fv_buf stored = { 0 };
+    fv_cache_facts facts = { 0 };
+    if (cache_dir && fv_cache_load(cache_dir, key, (size_t)n, &stored, &facts) && stored.len == sizeof peak)
+        memcpy(peak, stored.text, sizeof peak);
+    else {
+        peak[0] = product_peak(false);
+        peak[1] = product_peak(true);
+        fv_buf_dispose(&stored);
+        fv_buf_putn(&stored, (const char *)peak, sizeof peak);
+        if (cache_dir) fv_cache_save(cache_dir, key, (size_t)n, &stored, &facts);
+    }
+    fv_buf_dispose(&stored);
+    return peak[1] > PAYS * peak[0];
 }
 
 double fv_llvm_read_bandwidth(void) {

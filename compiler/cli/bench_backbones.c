@@ -65,13 +65,15 @@ static double moving(const cli_measured *m) {
     }
     return all > 0 ? moved / all : 0;
 }
-static void say(const backbone *b, const cli_measured *m, const fv_json *const *peer, int n_peers) {
+/* plain: seconds of the same in f32; 0: m is f32. */
+static void say(const backbone *b, const cli_measured *m, double plain, const fv_json *const *peer, int n_peers) {
     double floor = m->peak > 0 ? 1e-9 * m->total.flops / (m->peak * m->threads) : 0, other = 0;
     for (int i = 0; i < n_peers && other == 0; i++) other = peer_time(peer[i], b->peer, m->threads);
     printf("| %-15s | %d | %8.2f | %8.2f | %7.3f | %8.2f | %4.0f %% | %5.1f %% | %3d | %6.0f | %6.0f | %7.1f | %7.1f |",
            b->title, m->threads, 1e3 * m->total.min, 1e3 * m->total.median, 1e-9 * m->total.flops, 1e3 * floor,
            100 * cli_fraction(m, &m->total), 100 * moving(m), m->n, 1e3 * m->cold, 1e3 * m->cached,
            1e-6 * (double)m->prepared, 1e-6 * (double)m->arena);
+    if (plain > 0) printf(" %8.2f | %5.2f |", 1e3 * plain, plain / m->total.min);
     if (n_peers && other > 0) printf(" %8.2f | %5.2f |", other, other / (1e3 * m->total.min));
     else if (n_peers) printf(" %8s | %5s |", "-", "-");
     printf("\n");
@@ -100,10 +102,12 @@ int cli_bench_backbones(fv_ctx *ctx, const cli_args *a) {
     }
     printf("\n| %-15s | T | %8s | %8s | %7s | %8s | %6s | %7s | %3s | %6s | %6s | %7s | %7s |", "network", "min ms",
            "median", "GFLOP", "floor ms", "peak", "moves", "n", "cold", "cached", "MB prep", "MB work");
-    printf("%s\n|:----------------|--:|---------:|---------:|--------:|---------:|-------:|--------:|----:|-------:|---"
+    bool beside = storage != FV_F32;
+    printf("%s%s\n|:----------------|--:|---------:|---------:|--------:|---------:|-------:|--------:|----:|-------:|---"
            "----:|--------:|"
-           "--------:|%s\n",
-           n_peers ? "  peer ms | x faster |" : "", n_peers ? "---------:|------:|" : "");
+           "--------:|%s%s\n",
+           beside ? "   f32 ms | times |" : "", n_peers ? "  peer ms | x faster |" : "", beside ? "---------:|------:|" : "",
+           n_peers ? "---------:|------:|" : "");
     for (int i = 0; i < BACKBONES; i++) {
         double cold = 0, cached = 0; /* of the first row: the same code runs on two threads */
         for (int threads = 1; threads <= (i < ON_TWO ? 2 : 1); threads++) {
@@ -115,6 +119,15 @@ int cli_bench_backbones(fv_ctx *ctx, const cli_args *a) {
             cli_measure_options o = {
                 .threads = threads, .seconds = i < ON_TWO ? seconds : seconds / 2, .compile_times = threads == 1};
             bool fine = cli_bench_open(own, list[i].spec, shape, &s);
+            double plain = 0;
+            if (beside) {
+                cli_measured f32 = {0};
+                cli_measure_options once = o;
+                once.compile_times = false;
+                s.storage = FV_F32;
+                fine = fine && cli_measure(own, &s, &once, &f32);
+                plain = f32.total.min;
+            }
             s.storage = storage;
             fine = fine && cli_measure(own, &s, &o, &m);
             if (threads == 1 && fine) {
@@ -124,7 +137,7 @@ int cli_bench_backbones(fv_ctx *ctx, const cli_args *a) {
             m.cold = cold;
             m.cached = cached;
             if (fine) {
-                say(&list[i], &m, peer, n_peers);
+                say(&list[i], &m, plain, peer, n_peers);
                 done++;
             } else {
                 const fv_diag *d = fv_diag_count(own) ? fv_diag_at(own, 0) : NULL;

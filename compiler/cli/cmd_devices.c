@@ -84,6 +84,9 @@ static int doctor(fv_ctx *ctx, const cli_args *a) {
     if (peak > 0)
         printf("peak         %.1f GFLOP/s of f32 multiply-adds on one thread%s\n", peak, h.avx512 ? " (AVX-512)" : "");
     if (ymm > 0) printf("             %.1f GFLOP/s with AVX2\n", ymm);
+    double pairs = peak > 0 ? cli_pair_peak() : 0;
+    if (pairs > 0)
+        printf("             %.1f GFLOP/s of products of bf16 pairs\n", pairs);
     if (bandwidth > 0)
         printf("read         %.1f GB/s from memory on one thread; %.0f operations per byte to be bound by arithmetic\n",
                bandwidth, peak / bandwidth);

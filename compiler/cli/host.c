@@ -78,6 +78,13 @@ void cli_host_read(cli_host *h) {
     if (first_line("/proc/loadavg", text, sizeof text)) h->load = atof(text);
 }
 
+double cli_pair_peak(void) {
+#ifdef FOVEA_HAVE_LLVM
+    return fv_llvm_pair_peak();
+#else
+    return 0;
+#endif
+}
 double cli_peak(const char *target) {
 #ifdef FOVEA_HAVE_LLVM
     const char *was = getenv("FOVEA_TARGET");

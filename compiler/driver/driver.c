@@ -102,6 +102,8 @@ bool fv_compile_plan(fv_ctx *ctx, fv_graph *g, fv_str entry, const fv_driver_opt
                                     .storage = o->storage,
                                     .storage_small = o->storage_small,
         .no_pairs = o->no_pairs};
+    if (o->storage == FV_BF16 && out->target->dot2 && !o->no_pairs && out->backend->pairs_pay)
+        out->lower.no_pairs = !out->backend->pairs_pay(o->target, o->cache_dir);
     double begin = fv_now();
     out->plan = fv_lower(g, entry, &out->lower);
     out->lower_seconds = fv_now() - begin;

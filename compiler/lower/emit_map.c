@@ -2,6 +2,8 @@
  * memory lets read as one are fused. */
 #include "lower/fuse.h"
 
+#include <string.h>
+
 /* Stores value, over the axes of `domain`, at `index` of v. */
 static void emit_store(lower *l, const char *name, fv_loc loc, double cost, const fv_value *v, const fv_axis *domain,
                        const fv_expr *const *index, const fv_expr *value) {
@@ -70,6 +72,14 @@ static bool read_at_point(const fv_expr *e, void *user) {
     return true;
 }
 
+const int *lower_follow(lower *l, const fv_value *v, const fv_expr *value) {
+    follow w = {.l = l, .v = v};
+    fv_visit(value, read_at_point, &w);
+    int *order = FV_NEWN(l->ctx, int, v->obj.rank + 1);
+    memcpy(order, w.order, sizeof *order * (size_t)v->obj.rank);
+    return w.found ? order : NULL;
+}
+
 void lower_emit_map(lower *l, const fv_node *final) {
     const fv_value *v = final->result[0];
     fv_facts f = {0};
@@ -78,9 +88,7 @@ void lower_emit_map(lower *l, const fv_node *final) {
     l->node[final->id].role = LOWER_INLINE;
     lower_pair p = lower_value_at_self(l, &f, v);
     l->node[final->id].role = LOWER_STORED;
-    follow w = {.l = l, .v = v};
-    if (!l->node[final->id].prepare && !l->order[v->id]) fv_visit(p.value, read_at_point, &w);
-    lower_place_value(l, v, w.found ? w.order : NULL);
+    lower_place_value(l, v, l->node[final->id].prepare || l->order[v->id] ? NULL : lower_follow(l, v, p.value));
     if (p.exists) {
         fv_error(l->ctx, FV_E_ABSENT, final->loc, "%s may have absent elements and is stored; write :otherwise(value)",
                  lower_node_text(l, final));

@@ -91,7 +91,6 @@ void lower_emit_rows(lower *l, const fv_node *final, const fv_node *const *membe
     fv_ctx *c = l->ctx;
     rows r = {.l = l};
     const fv_value *out = final->result[0], *stat = member[0]->result[0];
-    lower_place_value(l, out, NULL);
     lower_kernel_begin(l, &r.k, "rows", "reduce.row", final->loc, l->node[final->id].prepare);
     fv_facts f = {0};
     fv_value_facts(c, out, &f);
@@ -128,6 +127,7 @@ void lower_emit_rows(lower *l, const fv_node *final, const fv_node *const *membe
     l->node[final->id].role = LOWER_INLINE;
     result = lower_value_at_self(l, &f, out);
     l->node[final->id].role = LOWER_STORED;
+    lower_place_value(l, out, l->order[out->id] ? NULL : lower_follow(l, out, result.value));
     const fv_expr *self[FV_MAX_AXES];
     for (int i = 0; i < out->obj.rank; i++) self[i] = fv_axis_ref(c, out->axis[i].name);
     const fv_expr *address = lower_address(l, out, self);

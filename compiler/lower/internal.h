@@ -176,6 +176,9 @@ void lower_emit_map(lower *l, const fv_node *final);                           /
 void lower_emit_reduce(lower *l, const fv_node *anchor, const fv_node *final); /* contract and reduce with epilogue */
 void lower_emit_rows(lower *l, const fv_node *final, const fv_node *const *member, int n);
 void lower_emit_attend(lower *l, const fv_node *anchor, const fv_node *final);
+/* The memory order of a placed value that `value`, of v, reads point by point (outermost first, indices of v's axes);
+ * NULL: there is none. */
+const int *lower_follow(lower *l, const fv_value *v, const fv_expr *value);
 /* A copy of a placed value in another memory order (outermost first, indices of its axes), made by a kernel of its own.
  */
 const fv_value *lower_copy(lower *l, const fv_value *v, const int *order, fv_loc loc);

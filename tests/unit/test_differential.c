@@ -45,6 +45,10 @@ typedef struct {
     const char *name, *text;
     bool finite;
 } hand;
+typedef struct {
+    const hand *h;
+    bool sixteen; /* in 16-bit storage alone */
+} hand_run;
 static fv_diff_verdict run_hand(void *user, fv_buf *report) {
     static const fv_diff_variant variants[] = {
         {.interpret = true, .flat = true, .compile = true},
@@ -53,7 +57,20 @@ static fv_diff_verdict run_hand(void *user, fv_buf *report) {
         {.driver = {.attend_strategy = "offset"}, .interpret = true, .compile = true},
         {.driver = {.attend_strategy = "offset", .no_row_sharing = true}, .interpret = true, .compile = true},
     };
-    const hand *h = user;
+    /* The last names an instruction that this processor may lack: the flat interpreter judges it. */
+    static const fv_diff_variant stored[] = {
+        {.driver = {.storage = FV_BF16, .storage_small = 1}, .interpret = true, .flat = true, .compile = true},
+        {.driver = {.storage = FV_BF16, .storage_small = 1, .target = "avx2"}, .interpret = true, .compile = true},
+        {.driver = {.storage = FV_F16, .storage_small = 1}, .interpret = true, .compile = true},
+        {.driver = {.storage = FV_BF16,
+                    .storage_small = 1,
+                    .target = "x86_64-linux-gnu:+avx2,+fma,+f16c,+avx512f,+avx512vl,+avx512bw,+avx512dq,+avx512bf16"},
+         .interpret = true,
+         .flat = true},
+    };
+    const hand_run *run = user;
+    const hand *h = run->h;
+    const fv_diff_variant *list = run->sixteen ? stored : variants;
     fv_ctx *ctx = fv_ctx_new();
     fv_graph *g = fv_graph_parse(ctx, h->name, h->text);
     fv_diff d = {0};
@@ -70,9 +87,9 @@ static fv_diff_verdict run_hand(void *user, fv_buf *report) {
                 all = FV_DIFF_WRONG;
             }
     bool attends = strstr(h->text, "attend") != NULL;
-    for (int i = 0; open && all != FV_DIFF_WRONG && i < (attends ? 5 : 2); i++) {
+    for (int i = 0; open && all != FV_DIFF_WRONG && i < (run->sixteen ? 4 : attends ? 5 : 2); i++) {
         size_t before = d.report.len;
-        fv_diff_verdict v = fv_diff_run(&d, &variants[i]);
+        fv_diff_verdict v = fv_diff_run(&d, &list[i]);
         if (v == FV_DIFF_WRONG || (v == FV_DIFF_REFUSED && !i))
             fv_buf_printf(report, "variant %d: %s", i, d.report.text + before);
         if (v != FV_DIFF_REFUSED) all = v;
@@ -81,17 +98,18 @@ static fv_diff_verdict run_hand(void *user, fv_buf *report) {
     fv_ctx_dispose(ctx);
     return all;
 }
-static void expect_hand(const hand *list, size_t n) {
+static void expect_hand(const hand *list, size_t n, bool sixteen) {
     for (size_t i = 0; i < n; i++) {
         hand h = list[i];
+        hand_run run = {&h, sixteen};
         fv_buf report = {0};
-        fv_diff_verdict v = fv_diff_isolated(run_hand, &h, 60, &report);
+        fv_diff_verdict v = fv_diff_isolated(run_hand, &run, 60, &report);
         cr_expect(v == FV_DIFF_AGREES, "%s: %s\n%s", h.name, v == FV_DIFF_REFUSED ? "refused" : "wrong",
                   report.text ? report.text : "");
         fv_buf_dispose(&report);
     }
 }
-#define EXPECT(list) expect_hand((list), sizeof(list) / sizeof *(list))
+#define EXPECT(list) expect_hand((list), sizeof(list) / sizeof *(list), false)
 
 /* Rows whose keys are all gone give 0, by predicate, border or score. */
 static const hand empty[] = {
@@ -303,3 +321,37 @@ static const hand shapes[] = {
      true},
 };
 Test(differential, shapes_and_names) { EXPECT(shapes); }
+
+/* Products of pairs: a linear map, a convolution with borders, an odd number of channels, heads that merge. */
+static const hand pairs[] = {
+    {"linear maps and a convolution",
+     "graph \"hand\" {\n"
+     "  _0 : f32[b=2 h=5 w=7 c=6] = input \"x0\" stored \"b h w c\"\n"
+     "  _1 : f32[c'=24 c=6] = param \"x1\" stored \"c' c\"\n"
+     "  _2 : f32[b=2 h=5 w=7 c'=24] = contract over [c=6] _0[b, h, w, c]*_1[c', c]\n"
+     "  _3 : f32[b=2 h=5 w=7 c=24] = read _2 { b = b, h = h, w = w, c' = c }\n"
+     "  _4 : f32[c'=35 c=24 k.h=3 k.w=3] = param \"x2\" stored \"c' c k.h k.w\"\n"
+     "  _5 : f32[b=2 c=24 h=5 k.h=3 w=7 k.w=3] = read _3 { b = b, h = h + k.h - 1, w = k.w + w - 1, c = c } border 0.0\n"
+     "  _6 : f32[b=2 h=5 w=7 c'=35] = contract over [c=24 k.h=3 k.w=3] _5[b, c, h, k.h, w, k.w]*_4[c', c, k.h, k.w]\n"
+     "  _7 : f32[b=2 h=5 w=7 c=35] = read _6 { b = b, h = h, w = w, c' = c }\n"
+     "  _8 : f32[c'=50 c=35] = param \"x3\" stored \"c' c\"\n"
+     "  _9 : f32[b=2 h=5 w=7 c'=50] = contract over [c=35] _7[b, h, w, c]*_8[c', c]\n"
+     "  _10 : f32[b=2 h=5 w=7 head=5 d=10] = read _9 { b = b, h = h, w = w, c' = head*10 + d }\n"
+     "  _11 : f32[c'=17 c=50] = param \"x4\" stored \"c' c\"\n"
+     "  _12 : f32[b=2 h=5 w=7 c=50] = read _10 { b = b, h = h, w = w, head = c // 10, d = c % 10 }\n"
+     "  _13 : f32[b=2 h=5 w=7 c'=17] = contract over [c=50] _12[b, h, w, c]*_11[c', c]\n"
+     "  output \"y0\" = _13 stored \"b h w c'\"\n"
+     "}\n",
+     true},
+    {"one row, one column, two channels",
+     "graph \"hand\" {\n"
+     "  _0 : f32[a=1 c=3] = input \"x0\" stored \"a c\"\n"
+     "  _1 : f32[e=2 c=3] = param \"x1\" stored \"e c\"\n"
+     "  _2 : f32[a=1 e=2] = contract over [c=3] _0[a, c]*_1[e, c]\n"
+     "  _3 : f32[f=33 e=2] = param \"x2\" stored \"f e\"\n"
+     "  _4 : f32[a=1 f=33] = contract over [e=2] _2[a, e]*_3[f, e]\n"
+     "  output \"y0\" = _4 stored \"a f\"\n"
+     "}\n",
+     true},
+};
+Test(differential, products_of_sixteen_bit_pairs) { expect_hand(pairs, sizeof pairs / sizeof *pairs, true); }

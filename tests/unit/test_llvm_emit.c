@@ -422,6 +422,45 @@ static uint16_t bf16_of(float f) {
     return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
 }
 
+/* Products of bf16 pairs: by the instruction, and by two multiply-adds where there is none; one operand of every lane,
+ * one pair for all. */
+Test(llvm_emit, pairs_of_bf16) {
+    uint16_t a[2 * W], b[2 * W];
+    float c[W], wide[2][2 * W], out[2 * W];
+    for (int i = 0; i < 2 * W; i++) {
+        a[i] = bf16_of(noise());
+        b[i] = bf16_of(noise());
+        for (int j = 0; j < 2; j++) {
+            uint32_t bits = (uint32_t)(j ? b : a)[i] << 16;
+            memcpy(&wide[j][i], &bits, 4);
+        }
+        if (i < W) c[i] = noise();
+    }
+    void *args[4] = { a, b, c, out };
+    FOR_TARGETS(j)
+        for (int lanes = 4; lanes <= W; lanes *= 2) {
+            kit t = kit_new();
+            const fv_tensor *ta = kit_tensor(&t, "a", FV_BF16, FV_ROLE_IN, 2 * W),
+                *tb = kit_tensor(&t, "b", FV_BF16, FV_ROLE_IN, 2 * W);
+            const fv_tensor *tc = kit_tensor(&t, "c", FV_F32, FV_ROLE_IN, W),
+                *to = kit_tensor(&t, "out", FV_F32, FV_ROLE_OUT, 2 * W);
+            E x = kit_load(&t, &ta->obj, 2 * lanes, kit_i(&t, 0)), one = kit_load(&t, &ta->obj, 2, kit_i(&t, 2));
+            E y = kit_load(&t, &tb->obj, 2 * lanes, kit_i(&t, 0)), z = kit_load(&t, &tc->obj, lanes, kit_i(&t, 0));
+            kit_store(&t, to, NULL, kit_i(&t, 0), kit_make(&t, FV_X_DOT2, FV_F32, lanes, x, y, z));
+            kit_store(&t, to, NULL, kit_i(&t, W), kit_make(&t, FV_X_DOT2, FV_F32, lanes, one, y, z));
+            if (kit_run(&t, kit_targets[j], false, args, 0, 1))
+                for (int i = 0; i < 2 * lanes; i++) {
+                    int l = i % lanes, at = i < lanes ? 2 * l : 2;
+                    double p = (double)wide[0][at] * (double)wide[1][2 * l],
+                           q = (double)wide[0][at + 1] * (double)wide[1][2 * l + 1], want = p + q + (double)c[l];
+                    double got = (double)out[(i < lanes ? 0 : W) + l];
+                    cr_expect(fabs(got - want) <= 0x1p-22 * (fabs(p) + fabs(q) + fabs((double)c[l])),
+                              "%s x%d: lane %d: %g, want %g", kit_targets[j], lanes, i, got, want);
+                }
+            kit_done(&t);
+        }
+}
+
 /* f32 to bf16, f16, f64, i32 and bool, and back, at every width. */
 Test(llvm_emit, conversions) {
     static const float special[] = { 0, -0.0F, 1, -1, 1.00390625F, 1.01171875F, 65504, 1e30F, -3.7F, 2.5F, 1e-8F, NAN,
