@@ -115,15 +115,22 @@ static void learn(fv_opencl *d) {
     cl_ulong local = 0;
     size_t group = 0;
     cl_device_fp_config single = 0;
+    cl_device_type type = 0;
+    cl_uint width = 0;
     d->target = fv_target_opencl;
+    if (clGetDeviceInfo(d->device, CL_DEVICE_TYPE, sizeof type, &type, NULL) == CL_SUCCESS
+        && (type & CL_DEVICE_TYPE_CPU) != 0) {
+        clGetDeviceInfo(d->device, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT, sizeof width, &width, NULL);
+        d->native_width = width > 0 && width < 1024 ? (int)width : 1;
+    }
     if (clGetDeviceInfo(d->device, CL_DEVICE_LOCAL_MEM_SIZE, sizeof local, &local, NULL) == CL_SUCCESS && local > 0)
         d->target.l1_bytes = (int64_t)local < d->target.l1_bytes ? (int64_t)local : d->target.l1_bytes;
     d->max_group = clGetDeviceInfo(d->device, CL_DEVICE_MAX_WORK_GROUP_SIZE, sizeof group, &group, NULL) == CL_SUCCESS
         ? (int64_t)group : 1;
     clGetDeviceInfo(d->device, CL_DEVICE_SINGLE_FP_CONFIG, sizeof single, &single, NULL);
-    snprintf(d->options, sizeof d->options, "-cl-std=CL1.2%s%s", single & CL_FP_CORRECTLY_ROUNDED_DIVIDE_SQRT
-             ? " -cl-fp32-correctly-rounded-divide-sqrt" : "",
-             loops_over_items(d) ? " -cl-opt-disable" : "");
+    snprintf(d->options, sizeof d->options, "-cl-std=CL1.2%s", single & CL_FP_CORRECTLY_ROUNDED_DIVIDE_SQRT
+             ? " -cl-fp32-correctly-rounded-divide-sqrt" : "");
+    d->items_options = loops_over_items(d) ? " -cl-opt-disable" : "";
 }
 fv_opencl *fv_opencl_open(fv_ctx *ctx) {
     found f[MAX_DEVICES];
@@ -169,4 +176,5 @@ void fv_opencl_close(fv_opencl *d) {
 }
 const char *fv_opencl_name(const fv_opencl *d) { return d->name; }
 const fv_target *fv_opencl_target(const fv_opencl *d) { return &d->target; }
+int fv_opencl_native_width(const fv_opencl *d) { return d->native_width; }
 int fv_opencl_builds(const fv_opencl *d) { return d->n_built; }

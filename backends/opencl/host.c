@@ -57,12 +57,14 @@ static void build_error(fv_opencl *d, cl_program program, cl_int code, const cha
     else fv_note(d->ctx, (fv_loc){ { 0 }, 0 }, "the build log is empty");
     free(log);
 }
-static bool build(fv_opencl *d, fv_cl_built *b, const char *name) {
+static bool build(fv_opencl *d, fv_cl_built *b, const char *name, bool items) {
     cl_int code = CL_SUCCESS;
+    char options[192];
+    snprintf(options, sizeof options, "%s%s", d->options, items ? d->items_options : "");
     const char *text = b->text;
     b->program = clCreateProgramWithSource(d->context, 1, &text, NULL, &code);
     if (!fv_cl_ok(d->ctx, code, "creating a program")) return false;
-    code = clBuildProgram(b->program, 1, &d->device, d->options, NULL, NULL);
+    code = clBuildProgram(b->program, 1, &d->device, options, NULL, NULL);
     if (code != CL_SUCCESS) {
         build_error(d, b->program, code, name);
         return false;
@@ -70,12 +72,12 @@ static bool build(fv_opencl *d, fv_cl_built *b, const char *name) {
     b->kernel = clCreateKernel(b->program, name, &code);
     return fv_cl_ok(d->ctx, code, name);
 }
-static const fv_cl_built *find_or_build(fv_opencl *d, const char *text, const char *name) {
+static const fv_cl_built *find_or_build(fv_opencl *d, const char *text, const char *name, bool items) {
     uint64_t hash = fv_hash(text, strlen(text), FV_HASH_SEED);
     for (int i = 0; i < d->n_built; i++)
         if (d->built[i].hash == hash && !strcmp(d->built[i].text, text)) return &d->built[i];
     fv_cl_built b = { .hash = hash, .text = fv_strdup(d->ctx, text) };
-    if (build(d, &b, name)) {
+    if (build(d, &b, name, items)) {
         fv_push(d->ctx, d->built, d->n_built, d->cap_built, b);
         return &d->built[d->n_built - 1];
     }
@@ -85,7 +87,8 @@ static const fv_cl_built *find_or_build(fv_opencl *d, const char *text, const ch
 const fv_cl_built *fv_cl_build(fv_opencl *d, const fv_flat_kernel *k) {
     fv_buf text = { 0 }, name = { 0 };
     fv_opencl_entry(k, &name);
-    const fv_cl_built *b = fv_opencl_print(k, true, &text) ? find_or_build(d, text.text, name.text) : NULL;
+    const fv_cl_built *b = fv_opencl_print(k, true, &text)
+        ? find_or_build(d, text.text, name.text, !fv_opencl_cpu_shaped(k)) : NULL;
     fv_buf_dispose(&text);
     fv_buf_dispose(&name);
     return b;
@@ -107,9 +110,10 @@ static bool check_limits(fv_opencl *d, const fv_flat_kernel *k, const fv_cl_buil
                  (long long)(d->max_group < (int64_t)group ? d->max_group : (int64_t)group));
         return false;
     }
-    if (k->scratch_bytes > (int64_t)local) {
+    int64_t needed = fv_opencl_cpu_shaped(k) ? fv_opencl_cpu_local(k) : k->scratch_bytes;
+    if (needed > (int64_t)local) {
         fv_error(d->ctx, FV_E_BACKEND, (fv_loc){ { 0 }, 0 }, "OpenCL: %s needs %lld bytes of local memory, %s has %lld",
-                 name, (long long)k->scratch_bytes, d->name, (long long)local);
+                 name, (long long)needed, d->name, (long long)local);
         return false;
     }
     return true;
@@ -124,7 +128,7 @@ bool fv_opencl_launch(fv_opencl *d, const fv_flat_kernel *k, const int *memory) 
                                                                    "setting an argument")) return false;
     }
     if (k->programs == 0) return true;
-    size_t group = (size_t)k->group_size, global = group * (size_t)k->programs;
+    size_t group = fv_opencl_cpu_shaped(k) ? 1 : (size_t)k->group_size, global = group * (size_t)k->programs;
     return fv_cl_ok(d->ctx, clEnqueueNDRangeKernel(d->queue, b->kernel, 1, NULL, &global, &group, 0, NULL, NULL),
                     fv_cstr(d->ctx, k->name));
 }

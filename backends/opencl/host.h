@@ -12,7 +12,9 @@ struct fv_opencl {
     cl_device_id device;
     cl_context context;
     cl_command_queue queue;
-    char name[256], options[128];
+    char name[256], options[128];                       /* options: of kernels whose groups have one item */
+    const char *items_options;                          /* what those with more are given besides */
+    int native_width;                                   /* f32 lanes of the device's vectors; 0: it is no CPU */
     fv_target target;
     int64_t max_group;
     cl_mem *memory;

@@ -8,9 +8,17 @@ extern const fv_backend fv_backend_opencl;
 
 /* -- Text -------------------------------------------------------------------------------------- */
 /* Appends a whole program: helpers and one kernel, named by fv_opencl_entry. `lines`: #line directives with the
- * author's file and line. The kernel must be scalar (lanes 1) with one group dimension and one item loop; arguments are
- * its tensors in order, one group per program. false after a BACKEND error. */
+ * author's file and line. Arguments are its tensors in order, one group per program. Two shapes: a kernel with items
+ * (group_size > 0) must be scalar (lanes 1) with one group dimension and one item loop; a kernel of a CPU's (group_size
+ * 0, by fv_flatten_cpu) becomes a program whose groups have one item. false after a BACKEND error. */
 bool fv_opencl_print(const fv_flat_kernel *k, bool lines, fv_buf *out);
+static inline bool fv_opencl_cpu_shaped(const fv_flat_kernel *k) { return k->group_size < 1; }
+bool fv_opencl_print_cpu(const fv_flat_kernel *k, bool lines, fv_buf *out);  /* what fv_opencl_print calls for it */
+/* Bytes of __local memory that a kernel of the CPU shape uses: none while its scratch is small enough for a stack. */
+int64_t fv_opencl_cpu_local(const fv_flat_kernel *k);
+/* Facts of a CPU as an OpenCL device, for fv_flatten_cpu and fv_flat_expand_math: by CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT
+ * (16 and more, 8 to 15, less). */
+const fv_target *fv_opencl_cpu_target(int native_width);
 /* Name of the kernel function: letters, digits and _ only. */
 void fv_opencl_entry(const fv_flat_kernel *k, fv_buf *out);
 
@@ -23,6 +31,8 @@ fv_opencl *fv_opencl_open(fv_ctx *ctx);
 void fv_opencl_close(fv_opencl *d);                     /* NULL is fine */
 const char *fv_opencl_name(const fv_opencl *d);
 const fv_target *fv_opencl_target(const fv_opencl *d);  /* with the device's local memory */
+/* f32 lanes of the device's vectors where it is a CPU: kernels of the CPU shape suit it. 0: it is none. */
+int fv_opencl_native_width(const fv_opencl *d);
 /* Is there any device? Describes it, or says why there is none. */
 bool fv_opencl_available(fv_buf *why);
 int fv_opencl_builds(const fv_opencl *d);               /* programs compiled so far; equal texts are compiled once */
@@ -35,6 +45,11 @@ void fv_opencl_forget(fv_opencl *d);                    /* releases all memory *
 /* Builds (or finds) the kernel and enqueues it over k->programs groups. memory: one number per tensor. */
 bool fv_opencl_launch(fv_opencl *d, const fv_flat_kernel *k, const int *memory);
 bool fv_opencl_finish(fv_opencl *d);
+
+/* A kernel in the shape for a device: vectors of a CPU where native_width > 0 (math expanded, nests fitted to its
+ * registers in io_schedule), else items of `items`. NULL after an error. */
+fv_flat_kernel *fv_opencl_flatten(const fv_kernel *k, fv_schedule *io_schedule, int native_width,
+                                  const fv_target *items);
 
 /* -- Plans ------------------------------------------------------------------------------------- */
 /* Runs prepare and run of a plan on the device: data[i] holds tensor i of the plan as f64 in memory order (INPUT,

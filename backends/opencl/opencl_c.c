@@ -79,7 +79,7 @@ void fv_opencl_entry(const fv_flat_kernel *k, fv_buf *out) {
 
 /* -- Statements -------------------------------------------------------------------------------- */
 static void put(fv_cl *p, const char *s) { fv_buf_puts(p->out, s); }
-static void begin(fv_cl *p, const fv_flat *s) {
+void fv_cl_line(fv_cl *p, const fv_flat *s) {
     p->at = s;
     const char *file = p->lines ? fv_cstr(p->ctx, s->loc.file) : "";
     if (file[0] && s->loc.line > 0) {
@@ -113,7 +113,7 @@ static void launch_loop(fv_cl *p, const fv_flat *s) {
                    (long long)want);
         return;
     }
-    begin(p, s);
+    fv_cl_line(p, s);
     fv_buf_printf(p->out, "const int %s = (int)get_%s_id(0);\n", fv_cl_name_of(p, s->name, false),
                   s->loop == FV_LOOP_GROUP ? "group" : "local");
     know(p, s->name, (fv_range){ 0, hi - 1 });
@@ -122,7 +122,7 @@ static void launch_loop(fv_cl *p, const fv_flat *s) {
 static void put_for(fv_cl *p, const fv_flat *s) {
     const char *v = fv_cl_name_of(p, s->name, false);
     int facts = p->facts.n;
-    begin(p, s);
+    fv_cl_line(p, s);
     fv_buf_printf(p->out, "for (int %s = ", v);
     fv_cl_expr(p, s->lo);
     if (s->hi->op == FV_X_INT || s->hi->op == FV_X_VAR) {
@@ -142,7 +142,7 @@ static void put_for(fv_cl *p, const fv_flat *s) {
     put(p, "\n");
 }
 static void put_if(fv_cl *p, const fv_flat *s) {
-    begin(p, s);
+    fv_cl_line(p, s);
     put(p, "if (");
     fv_cl_expr(p, s->expr);
     put(p, ") {");
@@ -155,7 +155,7 @@ static void put_if(fv_cl *p, const fv_flat *s) {
     put(p, "\n");
 }
 static void put_let(fv_cl *p, const fv_flat *s) {
-    begin(p, s);
+    fv_cl_line(p, s);
     fv_buf_printf(p->out, "const %s %s = ", fv_cl_type(s->expr->type), fv_cl_name_of(p, s->name, false));
     fv_cl_expr(p, s->expr);
     put(p, ";");
@@ -165,7 +165,7 @@ static void put_let(fv_cl *p, const fv_flat *s) {
 static void put_alloc(fv_cl *p, const fv_flat *s) {
     const fv_memory *m = s->memory;
     const char *name = fv_cl_name_of(p, m->obj.name, true);
-    begin(p, s);
+    fv_cl_line(p, s);
     if (m->lanes != 1) fv_cl_fail(p, "registers of %d lanes", m->lanes);
     if (m->space == FV_SPACE_REG) {
         fv_buf_printf(p->out, "%s ", fv_cl_type(m->obj.type));
@@ -180,7 +180,7 @@ static void put_alloc(fv_cl *p, const fv_flat *s) {
 }
 static void put_store(fv_cl *p, const fv_flat *s) {
     const fv_obj *to = s->memory ? &s->memory->obj : &s->tensor->obj;
-    begin(p, s);
+    fv_cl_line(p, s);
     if (s->scatter) fv_cl_fail(p, "a scattered store");
     if (s->mask) {
         put(p, "if (");
@@ -252,7 +252,7 @@ static void signature(fv_cl *p) {
 bool fv_opencl_print(const fv_flat_kernel *k, bool lines, fv_buf *out) {
     fv_cl p = { .ctx = k->ctx, .k = k, .out = out, .lines = lines, .indent = 1 };
     p.facts = fv_facts_copy(k->ctx, NULL);
-    if (k->group_size < 1) return fv_cl_fail(&p, "it has no group size");
+    if (fv_opencl_cpu_shaped(k)) return fv_opencl_print_cpu(k, lines, out);
     if (uses(k, FV_F64, FV_F64)) put(&p, "#pragma OPENCL EXTENSION cl_khr_fp64 : enable\n");
     put(&p, prelude);
     if (uses(k, FV_F16, FV_BF16)) put(&p, prelude_16);

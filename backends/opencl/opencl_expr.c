@@ -21,7 +21,7 @@ static void put(fv_cl *p, const char *s) { fv_buf_puts(p->out, s); }
 static void expr(fv_cl *p, const fv_expr *e, int above);
 
 /* -- Constants --------------------------------------------------------------------------------- */
-static void put_float(fv_cl *p, const fv_expr *e) {
+void fv_cl_float(fv_cl *p, const fv_expr *e) {
     char text[48];
     double v = e->type == FV_F64 ? e->f : (double)(float)e->f;
     const char *suffix = e->type == FV_F64 ? "" : "f";
@@ -220,7 +220,7 @@ static void expr(fv_cl *p, const fv_expr *e, int above) {
     bool wrap = is_negative(e) && above >= P_ADD;
     if (wrap) put(p, "(");
     if (e->op == FV_X_INT) put_int(p, e);
-    else if (e->op == FV_X_FLOAT) put_float(p, e);
+    else if (e->op == FV_X_FLOAT) fv_cl_float(p, e);
     else if (e->op == FV_X_VAR) put(p, fv_cl_name_of(p, e->name, false));
     else if (e->op == FV_X_LOAD) load(p, e, above);
     else if (x = infix_of(p, e), x.text) put_infix(p, e, x, above);

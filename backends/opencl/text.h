@@ -4,6 +4,9 @@
 #include "backends/opencl/opencl.h"
 
 typedef struct { fv_str name; bool object; const char *text; } fv_cl_name;
+/* CPU shape: a node of the statement being printed, how often it is used there, and its name if it was bound. */
+typedef struct { const fv_expr *e; int uses; const char *text; } fv_cl_node;
+typedef struct { fv_str name; int level; } fv_cl_level;  /* CPU shape: how many loops are open where a name is bound */
 typedef struct {
     fv_ctx *ctx;
     const fv_flat_kernel *k;
@@ -14,6 +17,11 @@ typedef struct {
     /* ranges of loop variables: / and % of what is not negative need no helper */
     fv_facts facts;
     const fv_flat *at;
+    /* CPU shape */
+    fv_cl_node *node;
+    fv_cl_level *level;
+    int n_nodes, cap_nodes, n_levels, cap_levels, loops, shared;
+    int64_t zeros;                                      /* elements that guarded loads may read instead */
 } fv_cl;
 
 bool fv_cl_fail(fv_cl *p, const char *format, ...) __attribute__((format(printf, 2, 3)));   /* records once; false */
@@ -21,6 +29,8 @@ const char *fv_cl_name_of(fv_cl *p, fv_str name, bool object);
 void fv_cl_expr(fv_cl *p, const fv_expr *e);
 /* "name[offset]", or the C variable of a register. */
 void fv_cl_element(fv_cl *p, const fv_obj *ref, const fv_expr *offset);
+void fv_cl_float(fv_cl *p, const fv_expr *e);            /* a constant of f32 or f64 */
+void fv_cl_line(fv_cl *p, const fv_flat *s);            /* #line of the author's, if wanted; then the indent */
 const char *fv_cl_type(fv_type t);                      /* of variables: bool is int, 16-bit floats are ushort */
 const char *fv_cl_storage(fv_type t);                   /* of memory: bool is uchar */
 #endif
