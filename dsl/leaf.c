@@ -133,6 +133,7 @@ static int leaf(lua_State *L, leaf_request *r, int sizes, fv_type type) {
     for (int i = 0; i < d->n_leaves; i++)
         if (fv_str_eq(d->leaf[i].key, id)) { dsl_push_value(L, d->leaf[i].value, false); return 1; }
     fv_type stored = r->found ? r->info.type : type;
+    if (r->is_input && (type == FV_F16 || type == FV_BF16) && fv_type_is_float(stored)) stored = type;
     fv_str name = fv_intern(d->ctx, r->name);
     fv_value *v = (r->is_input ? fv_graph_input : fv_graph_param)(d->graph, dsl_loc(L), name, value_type(stored),
                                                                   r->axes.axis, r->axes.n, &r->stored);

@@ -3,6 +3,7 @@
  * along the whole path. */
 #include "cli/check_judge.h"
 #include "backends/reference/reference.h"
+#include "cli/live.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -22,11 +23,11 @@ static double sign_of(uint64_t i) {
 static bool moved_leaf(void *user, const fv_node *leaf, double *out, int64_t count) {
     const source *u = user;
     bool real = fv_type_is_float(leaf->result[0]->obj.type);
-    fovea_dtype t = real ? FOVEA_F32 : FOVEA_I32;
+    fovea_dtype t = cli_leaf_dtype(leaf);
     int64_t n;
     const void *data = cli_leaf(u->ctx, u->s, leaf, t, &n);
     for (int64_t i = 0; data && i < count && i < n; i++)
-        out[i] = real ? (double)((const float *)data)[i] * (1 + u->by * sign_of((uint64_t)leaf->id << 40 ^ (uint64_t)i))
+        out[i] = real ? cli_element(data, t, i) * (1 + u->by * sign_of((uint64_t)leaf->id << 40 ^ (uint64_t)i))
                       : (double)((const int32_t *)data)[i];
     return data != NULL;
 }

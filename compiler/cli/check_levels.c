@@ -38,6 +38,7 @@ static bool fill(fv_ctx *ctx, cli_session *s, const fv_plan_tensor *t, double *m
     const fv_node *leaf =
         cli_find_leaf(s->spec.graph, t->kind == FV_MEM_INPUT ? FV_NODE_INPUT : FV_NODE_PARAM, fv_cstr(ctx, t->name));
     fovea_dtype type = t->type == FV_I32 ? FOVEA_I32 : t->type == FV_BOOL ? FOVEA_BOOL : FOVEA_F32;
+    if (leaf && type == FOVEA_F32) type = cli_leaf_dtype(leaf);
     const void *data = leaf ? cli_leaf(ctx, s, leaf, type, &count) : NULL;
     if (data) copy(t, memory, data, type, NULL);
     return data != NULL;

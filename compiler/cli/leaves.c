@@ -33,6 +33,11 @@ int64_t cli_leaf_shape(const fv_node *leaf, int64_t *shape) {
     }
     return n;
 }
+fovea_dtype cli_leaf_dtype(const fv_node *leaf) {
+    if (!fv_type_is_float(leaf->result[0]->obj.type)) return FOVEA_I32;
+    if (leaf->op == FV_NODE_INPUT && leaf->u.leaf.stored_type == FV_BF16) return FOVEA_BF16;
+    return leaf->op == FV_NODE_INPUT && leaf->u.leaf.stored_type == FV_F16 ? FOVEA_F16 : FOVEA_F32;
+}
 static const char *rule_text(fv_ctx *ctx, const cli_session *s, const fv_node *leaf, bool real, const int64_t *shape) {
     const char *name = fv_cstr(ctx, leaf->u.leaf.name);
     const fv_obj *o = &leaf->result[0]->obj;
@@ -64,7 +69,7 @@ static bool fill(fv_ctx *ctx, cli_session *s, const fv_node *leaf, fovea_dtype d
         return false;
     }
     fv_rule rule;
-    const char *text = rule_text(ctx, s, leaf, dtype == FOVEA_F32, shape);
+    const char *text = rule_text(ctx, s, leaf, dtype == FOVEA_F32 || dtype == FOVEA_BF16 || dtype == FOVEA_F16, shape);
     return fv_rule_parse(ctx, leaf->loc, text, &rule) &&
            fv_seed_fill(&rule, name, (uint64_t)s->seed, fovea_storage_of(dtype), count, out);
 }

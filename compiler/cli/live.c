@@ -73,7 +73,7 @@ void cli_live_close(cli_live *l) {
 bool cli_leaf_values(void *user, const fv_node *leaf, double *out, int64_t count) {
     cli_leaf_source *u = user;
     int64_t n;
-    fovea_dtype t = fv_type_is_float(leaf->result[0]->obj.type) ? FOVEA_F32 : FOVEA_I32;
+    fovea_dtype t = cli_leaf_dtype(leaf);
     const void *data = cli_leaf(u->ctx, u->s, leaf, t, &n);
     for (int64_t i = 0; data && i < count && i < n; i++) out[i] = cli_element(data, t, i);
     return data != NULL;

@@ -45,6 +45,8 @@ static void place_leaf(lower *l, const fv_node *n) {
         memcpy(p->stride, t.stride, sizeof p->stride);
     } else {
         t.kind = n->op == FV_NODE_PARAM ? FV_MEM_PARAM : FV_MEM_INPUT;
+        fv_type given = n->u.leaf.stored_type; /* the caller's tensor: 16 bits where the spec says so */
+        if (n->op == FV_NODE_INPUT && t.type == FV_F32 && (given == FV_BF16 || given == FV_F16)) t.type = given;
         t.name = n->u.leaf.name;
         stored_shape(l, v, &n->u.leaf.stored, &t);
         stored_strides(v, &n->u.leaf.stored, p->stride);

@@ -30,6 +30,10 @@ says out "bf16: error "
 expect 0 "$fovea" check sixteen.lua --shape b=2,h=9,w=13,c=48 --rounds 1 --dtype bf16 --target avx2 --backend cpu
 expect 0 "$fovea" show sixteen.lua --shape b=2,h=9,w=13,c=48 --dtype bf16 --plan
 says out "bf16"
+sed '1s/"b h w c")$/"b h w c", nil, { type = "bf16" })/' sixteen.lua >given.lua
+expect 0 "$fovea" check given.lua --shape b=1,h=5,w=7,c=17 --rounds 1
+expect 0 "$fovea" show given.lua --shape b=1,h=5,w=7,c=17 --plan
+says out "input x : bf16"
 expect 1 "$fovea" check sixteen.lua --shape b=2,h=9,w=13,c=48 --dtype bf17
 says err "f32, bf16, f16"
 

@@ -55,6 +55,17 @@ C
 expect 0 $cc -std=c11 both.c na.o net.o -lpthread -lm -o both
 expect 0 ./both
 
+# 16-bit storage, an input that the caller holds in bf16: the bits are those of run.
+cat >sixteen.lua <<'L'
+local x = input("x", "n c", nil, { type = "bf16" })
+output("y", linear(gelu(linear(x, "fc", "c=96")), "fd", "c=40"), "n c")
+L
+expect 0 "$fovea" compile sixteen.lua --shape n=50,c=12 --dtype bf16 --target cpu -o sixteen
+example sixteen
+expect 0 "$fovea" run sixteen.lua --shape n=50,c=12 --dtype bf16 --write-used used5.safetensors --output want5.safetensors
+expect 0 ./sixteen_static used5.safetensors used5.safetensors got5.safetensors
+expect 0 cmp want5.safetensors got5.safetensors
+
 # Names of a spec cannot end a comment or a string.
 cat >odd.lua <<'L'
 output('a*/b', input('x??/*/ int', "n") * 2.0, "n")
