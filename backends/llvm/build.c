@@ -138,12 +138,13 @@ static bool load_cached(fv_built *c, const char *dir) {
 }
 
 bool fv_build_objects(fv_module *m, const fv_compile_options *o) {
+    const char *dir = m->machine.simulated ? NULL : o->cache_dir;  /* simulated: addresses of this process */
     int jobs = 0;
     bool ok = true;
     for (int i = 0; i < m->n; i++) {
         fv_built *c = &m->code[i];
         if (!c->launch) continue;
-        c->cached = load_cached(c, o->cache_dir);
+        c->cached = load_cached(c, dir);
         if (c->cached) m->stats.from_cache++;
         else if (fv_built_flat(m, c)) jobs++;
         else ok = false;
@@ -161,7 +162,7 @@ bool fv_build_objects(fv_module *m, const fv_compile_options *o) {
         }
         m->stats.compiled++;
         fv_cache_facts facts = { c->scratch_bytes, c->programs };
-        if (o->cache_dir) fv_cache_save(o->cache_dir, c->key, c->key_bytes, &c->object, &facts);
+        if (dir) fv_cache_save(dir, c->key, c->key_bytes, &c->object, &facts);
     }
     return ok;
 }

@@ -111,5 +111,8 @@ LLVMValueRef fv_emit_scalef(fv_emit *e, LLVMValueRef a, LLVMValueRef n, int lane
 /* emit_memory.c -------------------------------------------------------------------------------- */
 fv_emitted fv_emit_load(fv_emit *e, const fv_expr *x);                     /* LOAD, PERMLOAD, GATHER */
 void fv_emit_store(fv_emit *e, const fv_flat *s);
+/* Of an element, where the builder stands; NULL after a failure. */
+LLVMValueRef fv_emit_address(fv_emit *e, const fv_obj *obj, const fv_expr *offset);
+void fv_emit_frag(fv_emit *e, const fv_flat *s);                           /* emit_frag.c */
 void fv_emit_alias_scopes(fv_emit *e);                                     /* once places are known */
 #endif

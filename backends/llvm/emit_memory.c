@@ -80,6 +80,16 @@ static pointer address(fv_emit *e, const fv_emit_place *p, const fv_expr *offset
     return advance(e, element_of(e, p), (pointer){ p->pointer, 0, false }, offset, false);
 }
 
+LLVMValueRef fv_emit_address(fv_emit *e, const fv_obj *obj, const fv_expr *offset) {
+    const fv_emit_place *p = fv_emit_place_of(e, obj);
+    if (!p || p->reg) {
+        fv_emit_fail(e, "'%s' is no memory here", fv_cstr(e->k->ctx, obj->name));
+        return NULL;
+    }
+    pointer at = address(e, p, offset);
+    return e->failed ? NULL : at.at;
+}
+
 /* -- The zeros that guarded loads read --------------------------------------------------------- */
 static LLVMValueRef zeros(fv_emit *e, int64_t bytes) {
     if (bytes <= e->zeros_bytes) return e->zeros;

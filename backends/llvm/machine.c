@@ -1,5 +1,6 @@
 /* machine: picks the processor by name, and sets LLVM up once per process. Invariant: `facts` follow from the features
  * that LLVM is told. */
+#define _GNU_SOURCE
 #include "backends/llvm/machine.h"
 
 #include <llvm-c/Core.h>
@@ -9,6 +10,10 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef __linux__
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 static const fv_target target_sse2 = {
     .name = "sse2", .lanes = 4, .registers = 16, .masks = false, .permute = false, .scalef = false,
@@ -76,6 +81,21 @@ static bool is_arm(const char *triple) {
     return strncmp(triple, "aarch64", 7) == 0 || strncmp(triple, "arm64", 5) == 0;
 }
 
+/* The kernel keeps tiles from processes that do not ask for them; one answer for the process, its threads and its
+ * children. */
+static bool tiles_permitted;
+static void ask_for_tiles(void) {
+#if defined(__linux__) && defined(__x86_64__) && defined(SYS_arch_prctl)
+    enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
+    tiles_permitted = syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
+#endif
+}
+static bool may_use_tiles(void) {
+    static pthread_once_t asked = PTHREAD_ONCE_INIT;
+    pthread_once(&asked, ask_for_tiles);
+    return tiles_permitted;
+}
+
 static void set_facts(fv_machine *m) {
     bool arm = is_arm(m->triple);
     m->neon = arm;
@@ -83,7 +103,14 @@ static void set_facts(fv_machine *m) {
     m->avx2 = !arm && (m->avx512 || has_avx2(m->features));
     m->fma = arm || m->avx2;
     m->bf16 = m->avx512 && has(m->features, "avx512bf16");
-    m->facts = arm ? &fv_target_neon : m->bf16 ? &fv_target_avx512_bf16 : m->avx512 ? &fv_target_avx512 : m->avx2 ? &fv_target_avx2 : &target_sse2;
+    m->tiles = m->avx512 && has(m->features, "amx-tile") && has(m->features, "amx-bf16");
+    if (m->native && !may_use_tiles()) m->tiles = false;
+    m->facts = arm         ? &fv_target_neon
+               : m->tiles  ? &fv_target_amx
+               : m->bf16   ? &fv_target_avx512_bf16
+               : m->avx512 ? &fv_target_avx512
+               : m->avx2   ? &fv_target_avx2
+                           : &target_sse2;
 }
 
 static const char avx2_features[] = "+sse4.2,+avx,+avx2,+fma,+f16c,+bmi,+bmi2,+lzcnt,+popcnt,+movbe";
@@ -108,6 +135,12 @@ static bool host_machine(fv_machine *m) {
 static bool named_machine(const char *name, fv_machine *m) {
     fv_machine host = { 0 };
     host_machine(&host);
+    if (strcmp(name, "amx-simulated") == 0) {
+        *m = host;
+        m->tiles = m->simulated = true;
+        m->facts = &fv_target_amx;
+        return host.avx512;
+    }
     if (strcmp(host.facts->name, name) == 0) {
         *m = host;
         return true;
@@ -141,6 +174,14 @@ static bool triple_machine(const char *name, fv_machine *m) {
     return true;
 }
 
+static const char *no_tiles(void) {
+    fv_machine host = { 0 };
+    host_machine(&host);
+    bool has_them = has(host.features, "amx-tile") && has(host.features, "amx-bf16");
+    return !has_them ? "this processor has no AMX tiles with bf16; "
+                     : "the system did not permit this process to use AMX tiles; ";
+}
+
 bool fv_machine_find(const char *name, fv_machine *out, char *why, size_t why_size) {
     pthread_once(&once, set_up);
     *out = (fv_machine){ 0 };
@@ -148,7 +189,8 @@ bool fv_machine_find(const char *name, fv_machine *out, char *why, size_t why_si
     bool ok = !name || !*name ? host_machine(out)
             : strchr(name, ':') ? triple_machine(name, out) : named_machine(name, out);
     if (!ok) {
-        snprintf(why, why_size, "no CPU target is called '%s': avx512, avx2, sse2, neon, or TRIPLE:FEATURES", name);
+        snprintf(why, why_size, "no CPU target is called '%s' here: %savx512, avx2, sse2, neon, or TRIPLE:FEATURES", name,
+                 strncmp(name, "amx", 3) ? "" : no_tiles());
         return false;
     }
     LLVMTargetRef t;

@@ -12,10 +12,13 @@ typedef struct {
     bool native;                                        /* code runs in this process */
     bool avx512, avx2, fma, neon;
     bool bf16;                                          /* vdpbf16ps */
+    bool tiles;                                         /* AMX tiles with bf16 */
+    bool simulated;                                     /* tiles are functions of this process (tiles.h), for tests */
     char triple[96], cpu[64], features[2048];
 } fv_machine;
 
-/* name: NULL (FOVEA_TARGET of the environment, else the host), "avx512", "avx2", "sse2", "neon", or "TRIPLE:FEATURES"
+/* name: NULL (FOVEA_TARGET of the environment, else the host), "amx", "avx512", "avx2", "sse2", "neon", "amx-simulated" (tests: code of this
+ * process only), or "TRIPLE:FEATURES"
  * with LLVM's names ("aarch64-linux-gnu:+neon"). false: unknown, or LLVM was built without that processor; why says
  * which. */
 bool fv_machine_find(const char *name, fv_machine *out, char *why, size_t why_size);

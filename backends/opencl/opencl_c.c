@@ -210,6 +210,7 @@ static void list(fv_cl *p, const fv_flat *s) {
         case FV_L_LET: put_let(p, s); break;
         case FV_L_ALLOC: put_alloc(p, s); break;
         case FV_L_STORE: put_store(p, s); break;
+        case FV_L_FRAG: fv_cl_fail(p, "a fragment of a matrix unit"); break;
         case FV_L_BARRIER:
             fv_buf_printf(p->out, "%*sbarrier(CLK_LOCAL_MEM_FENCE%s);\n", 4 * p->indent, "", has_inout(p->k)
                           ? " | CLK_GLOBAL_MEM_FENCE" : "");

@@ -13,6 +13,15 @@
  * element perm[l] (an i32 vector, 0 <= perm < lanes) GATHER(ref)    args (offsets[, mask, fill])           lane l takes
  * ref[offsets[l]] SHUFFLE        args (a, b, constant indices…)         as LLVM's shufflevector over a ++ b arithmetic
  * lanewise; both operands have the same lanes (SPLAT makes a vector); a shift of types is CONVERT
+ *
+ * Fragments are values of a matrix unit in numbered registers, eight of them: C (f32, rows x 16), A (bf16, rows x 32),
+ * B (bf16, 16 rows of 16 pairs). Nothing reaches their elements but loads and stores. What a FRAG statement does:
+ *   CONFIG(rows, a, b)       registers below a are C, below b are A, others B; all become zero. A and C get `rows` rows
+ *   ZERO(c)
+ *   LOAD(reg) memory[offset] stride     row i starts at offset + i * stride, 64 bytes (a multiple of them apart)
+ *   DOT(c, a, b)             c[m, n] += sum over k of a[m, 2k] * b[k, 2n] + a[m, 2k+1] * b[k, 2n+1]
+ *   STORE(c) memory[offset] stride
+ *   END                      no fragment is in use: what is not ended holds the unit
  */
 #ifndef FV_FLAT_H
 #define FV_FLAT_H
@@ -40,7 +49,9 @@ typedef enum {
     FV_LOOP_GROUP,
     FV_LOOP_ITEM
 } fv_loop_kind;
-typedef enum { FV_L_FOR, FV_L_IF, FV_L_LET, FV_L_ALLOC, FV_L_STORE, FV_L_BARRIER, FV_L_ASSERT } fv_flat_kind;
+typedef enum { FV_L_FOR, FV_L_IF, FV_L_LET, FV_L_ALLOC, FV_L_STORE, FV_L_BARRIER, FV_L_ASSERT, FV_L_FRAG } fv_flat_kind;
+typedef enum { FV_FRAG_CONFIG, FV_FRAG_ZERO, FV_FRAG_LOAD, FV_FRAG_DOT, FV_FRAG_STORE, FV_FRAG_END } fv_frag_op;
+enum { FV_FRAG_REGISTERS = 8, FV_FRAG_ROWS = 16, FV_FRAG_COLS = 16, FV_FRAG_PAIRS = 16 };
 
 typedef struct fv_flat fv_flat;
 struct fv_flat {
@@ -54,11 +65,14 @@ struct fv_flat {
     const fv_expr *lo, *hi;  /* FOR; trip count may be 0 */
     int64_t step;            /* > 0 */
     const fv_expr *expr;     /* LET and STORE value, IF and ASSERT condition (scalar bool) */
-    fv_memory *memory;       /* ALLOC; STORE to a buffer */
-    const fv_tensor *tensor; /* STORE to a tensor (memory NULL) */
+    fv_memory *memory;       /* ALLOC; STORE to a buffer; FRAG load and store */
+    const fv_tensor *tensor; /* the same of a tensor (memory NULL) */
     const fv_expr *offset;   /* STORE: elements (REG: constant register number) */
     const fv_expr *mask;     /* STORE: NULL, or a bool vector (scalar stores: scalar bool) */
     const fv_expr *scatter; /* STORE: NULL, or an i32 vector of offsets added lane by lane (lanes written one by one) */
+    fv_frag_op frag;        /* FRAG; `expr`: rows of a CONFIG, a scalar i32 */
+    int reg[3];             /* FRAG: the register; DOT: c, a, b; CONFIG: the first of A, the first of B */
+    int64_t stride;         /* FRAG load and store: elements from row to row */
 };
 
 typedef struct {
@@ -82,9 +96,11 @@ typedef struct {
     bool permute;     /* one-instruction lane permutation of a whole vector by an index vector */
     bool scalef;
     bool dot2;        /* one instruction adds the products of pairs of bf16 to f32 lanes */
+    bool fragments;   /* a matrix unit as described above */
     int64_t l1_bytes, l2_bytes;
 } fv_target;
 extern const fv_target fv_target_avx512_bf16; /* the same with dot2 */
+extern const fv_target fv_target_amx;         /* the same with fragments */
 extern const fv_target fv_target_avx512, fv_target_avx2, fv_target_neon;
 extern const fv_target fv_target_opencl; /* l1_bytes: local memory of a group; registers: private words of an item */
 

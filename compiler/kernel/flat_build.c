@@ -10,6 +10,10 @@ const fv_target fv_target_avx512_bf16 = {
     .name = "avx512", .lanes = 16, .registers = 32, .masks = true, .permute = true, .scalef = true, .dot2 = true,
     .l1_bytes = 32 << 10, .l2_bytes = 1 << 20,
 };
+const fv_target fv_target_amx = {
+    .name = "amx", .lanes = 16, .registers = 32, .masks = true, .permute = true, .scalef = true, .dot2 = true,
+    .fragments = true, .l1_bytes = 48 << 10, .l2_bytes = 2 << 20,
+};
 const fv_target fv_target_avx2 = {
     .name = "avx2", .lanes = 8, .registers = 16, .masks = true, .permute = true, .scalef = false,
     .l1_bytes = 32 << 10, .l2_bytes = 512 << 10,

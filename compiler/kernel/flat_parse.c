@@ -8,7 +8,7 @@
 
 static const char *const words[] = {
     "flat", "programs", "scratch", "group", "live", "tensor", "let", "for", "item", "to", "step", "if", "else", "alloc",
-        "store", "barrier", "assert",
+        "store", "barrier", "assert", "frag",
     "mask", "scatter", "load", "guard", "perm", "gather", "splat", "iota", "convert", "read", "and", "or", "not",
         "true", "false", "inf", "nan",
 };
@@ -213,12 +213,49 @@ static bool parse_barrier(fv_fp *p, fv_flat *s) {
 
 static bool parse_assert(fv_fp *p, fv_flat *s) { return (s->expr = fv_fp_expr(p)) != NULL; }
 
+static bool frag_numbers(fv_fp *p, fv_flat *s, int n, bool comma) {
+    for (int i = 0; i < n; i++) {
+        int64_t at;
+        if ((i || comma) && !fv_lex_expect(&p->lx, ",")) return false;
+        if (!fv_lex_int(&p->lx, &at)) return false;
+        if (at < 0 || at > FV_FRAG_REGISTERS) return fv_fp_fail(p, FV_E_SYNTAX, "fragments are numbered from 0 to 7");
+        s->reg[i] = (int)at;
+    }
+    return true;
+}
+static bool frag_place(fv_fp *p, fv_flat *s) {
+    if (!frag_numbers(p, s, 1, false) || !fv_lex_expect(&p->lx, ",")) return false;
+    const fv_obj *o = fv_fp_object(p);
+    if (!o) return false;
+    s->memory = fv_flat_memory_of(o);
+    s->tensor = fv_flat_tensor_of(o);
+    return fv_lex_expect(&p->lx, "[") && (s->offset = fv_fp_expr(p)) && fv_lex_expect(&p->lx, "]") &&
+           fv_lex_expect(&p->lx, ",") && fv_lex_int(&p->lx, &s->stride);
+}
+static bool parse_frag(fv_fp *p, fv_flat *s) {
+    static const struct { const char *word; fv_frag_op op; } ops[] = {
+        { "config", FV_FRAG_CONFIG }, { "zero", FV_FRAG_ZERO }, { "load", FV_FRAG_LOAD }, { "dot", FV_FRAG_DOT },
+        { "store", FV_FRAG_STORE }, { "end", FV_FRAG_END },
+    };
+    size_t i = 0;
+    while (i < 6 && !fv_lex_accept(&p->lx, ops[i].word)) i++;
+    if (i == 6) return fv_lex_fail(&p->lx, "config, zero, load, dot, store or end");
+    s->frag = ops[i].op;
+    switch (s->frag) {
+    case FV_FRAG_CONFIG: return (s->expr = fv_fp_expr(p)) && frag_numbers(p, s, 2, true);
+    case FV_FRAG_ZERO: return frag_numbers(p, s, 1, false);
+    case FV_FRAG_DOT: return frag_numbers(p, s, 3, false);
+    case FV_FRAG_END: return true;
+    default: return frag_place(p, s);
+    }
+}
+
 static bool statement(fv_fp *p, fv_flats *list) {
     static const struct { const char *word; fv_flat_kind kind; bool (*fn)(fv_fp *, fv_flat *); } table[] = {
         { "let", FV_L_LET, parse_let },       { "for", FV_L_FOR, parse_for },       { "if", FV_L_IF, parse_if },
         { "alloc", FV_L_ALLOC, parse_alloc }, { "store", FV_L_STORE, parse_store },
             { "barrier", FV_L_BARRIER, parse_barrier },
-        { "assert", FV_L_ASSERT, parse_assert },
+        { "assert", FV_L_ASSERT, parse_assert }, { "frag", FV_L_FRAG, parse_frag },
     };
     fv_loc loc = fv_lex_loc(&p->lx);
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
@@ -227,7 +264,7 @@ static bool statement(fv_fp *p, fv_flats *list) {
         s->loc = loc;
         return table[i].fn(p, s) && label(p, s);
     }
-    return fv_lex_fail(&p->lx, "a statement (let, for, if, alloc, store, barrier, assert) or '}'");
+    return fv_lex_fail(&p->lx, "a statement (let, for, if, alloc, store, barrier, assert, frag) or '}'");
 }
 
 static bool statements(fv_fp *p, fv_flat **out) {

@@ -159,6 +159,28 @@ static void put_alloc(const fv_ctx *ctx, const fv_flat *s, fv_buf *out) {
     put_label(ctx, s, out);
 }
 
+static void put_frag(const fv_ctx *ctx, const fv_flat *s, fv_buf *out) {
+    fv_buf_puts(out, "frag ");
+    switch (s->frag) {
+    case FV_FRAG_CONFIG:
+        fv_buf_puts(out, "config ");
+        put_expr(ctx, s->expr, 0, out);
+        fv_buf_printf(out, ", %d, %d", s->reg[0], s->reg[1]);
+        break;
+    case FV_FRAG_ZERO: fv_buf_printf(out, "zero %d", s->reg[0]); break;
+    case FV_FRAG_LOAD:
+    case FV_FRAG_STORE:
+        fv_buf_printf(out, "%s %d, %s[", s->frag == FV_FRAG_LOAD ? "load" : "store", s->reg[0],
+                      fv_cstr(ctx, s->memory ? s->memory->obj.name : s->tensor->obj.name));
+        put_expr(ctx, s->offset, 0, out);
+        fv_buf_printf(out, "], %lld", (long long)s->stride);
+        break;
+    case FV_FRAG_DOT: fv_buf_printf(out, "dot %d, %d, %d", s->reg[0], s->reg[1], s->reg[2]); break;
+    case FV_FRAG_END: fv_buf_puts(out, "end"); break;
+    }
+    put_label(ctx, s, out);
+}
+
 static void put_statement(const fv_ctx *ctx, const fv_flat *s, int depth, fv_buf *out) {
     switch (s->kind) {
     case FV_L_FOR: put_for(ctx, s, depth, out); return;
@@ -181,6 +203,7 @@ static void put_statement(const fv_ctx *ctx, const fv_flat *s, int depth, fv_buf
         return;
     case FV_L_ALLOC: put_alloc(ctx, s, out); return;
     case FV_L_STORE: put_store(ctx, s, out); return;
+    case FV_L_FRAG: put_frag(ctx, s, out); return;
     case FV_L_BARRIER:
         fv_buf_puts(out, "barrier");
         put_label(ctx, s, out);

@@ -14,6 +14,7 @@ typedef struct {
     bool in_programs, in_item, divergent;               /* divergent: items may disagree on reaching this place */
     unsigned groups;                                    /* dimensions of the group loops around */
     int depth;
+    const fv_flat *config; /* of the fragments in use; NULL: none */
 } fv_fv;
 
 /* at most 20 are recorded, all are counted */

@@ -14,6 +14,7 @@
  *   flatten_point.c     an expression at a point: scalars, vectors
  *   flatten_read.c      loads: broadcast, contiguous, permuted, gathered; masked and guarded
  *   flatten_pair.c      products of 16-bit pairs
+ *   flatten_frag.c      the same on a matrix unit
  *   flatten_slack.c     permuted loads near the end of a caller's tensor
  *   flatten_turn.c      loads of transposed blocks
  *   flatten_write.c     stores
@@ -250,6 +251,9 @@ bool fl_is_stream(const fl_item *item, int n); /* a serial free loop inside a se
 bool fl_is_loop(const fl_item *it);
 typedef void fl_body(fl *f, void *user);
 void fl_loop(fl *f, fl_item *it, fl_body *fn, void *user);
+/* The group's product on the target's matrix unit, tails left out; false, nothing emitted: it does not fit. */
+bool fl_fragments(fl *f, const fl_group *g);
+void fl_share_config(fl *f); /* one configuration before the loop over programs, where all are alike */
 bool fl_special(fl *f, const fv_stmt *s);
 void fl_statements(fl *f, const fv_stmt *s);
 int64_t fl_vectors(const fl *f, const fl_axis *a);

@@ -33,6 +33,7 @@ static void survey(hoist *h, const fv_flat *s) {
     for (; s; s = s->next) {
         if (s->kind == FV_L_LET || s->kind == FV_L_FOR) fv_push(h->f->ctx, h->name, h->n_names, h->cap_names, s->name);
         if (s->kind == FV_L_FOR) h->nested = true;
+        if (s->kind == FV_L_FRAG && s->frag == FV_FRAG_STORE) wrote(h, s->memory ? &s->memory->obj : &s->tensor->obj);
         if (s->kind == FV_L_STORE) {
             const fv_obj *o = s->memory ? &s->memory->obj : &s->tensor->obj;
             bool known = false;
@@ -111,7 +112,7 @@ static void split_statement(hoist *h, fv_flat *s) {
     if (s->expr) s->expr = fv_rewrite(h->f->ctx, s->expr, split_load, h);
     if (s->kind == FV_L_LET && !invariant(h, s->expr) && split(h, s->expr, &same, &moving))
         s->expr = fv_add(h->f->ctx, same, moving);
-    if (s->kind == FV_L_STORE && s->offset->op != FV_X_INT && split(h, s->offset, &same, &moving))
+    if ((s->kind == FV_L_STORE || s->kind == FV_L_FRAG) && s->offset && s->offset->op != FV_X_INT && split(h, s->offset, &same, &moving))
         s->offset = fv_add(h->f->ctx, same, moving);
 }
 static void split_list(hoist *h, fv_flat *s) {
@@ -187,6 +188,7 @@ static fv_flat *process(fl *f, fv_flat *s) {
 void fl_clean(fl *f) {
     for (int j = 0; j < f->late.n; j++)
         fv_facts_add(f->ctx, &f->facts, f->late.item[j].leaf, f->late.item[j].range.lo, f->late.item[j].range.hi);
+    fl_share_config(f);
     f->out->body = process(f, f->out->body);
     fl_sweep(f);
 }

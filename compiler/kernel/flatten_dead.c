@@ -26,6 +26,7 @@ static void note_list(dead *d, const fv_flat *s) {
         note_expr(d, s->offset);
         note_expr(d, s->mask);
         note_expr(d, s->scatter);
+        if (s->kind == FV_L_FRAG && s->memory) d->used[s->memory->obj.name.i] = true;
         note_list(d, s->body);
         note_list(d, s->orelse);
     }
@@ -58,7 +59,7 @@ static void forget_in(covers *c, const fv_expr *e) {
 }
 static void uncover(covers *c, fv_flat *s, bool *covered) {
     *covered = false;
-    if (s->body || s->orelse) {
+    if (s->body || s->orelse || s->kind == FV_L_FRAG) {
         c->n = 0;
         return;
     }

@@ -149,6 +149,10 @@ static bool one_nest(fl *f, fl_group *g) {
     f->label = g->body[0].s->label;
     for (int j = 0; j < g->n_body; j++) fl_split_where(&g->body[j], g->body[j].s->where);
     g->pair = g->n_body == 1 && g->body[0].reduces ? fl_pair_axis(f, g->body[0].s, g->lane) : NULL;
+    if (fl_fragments(f, g)) {
+        separate_tails(f, g);
+        return !f->failed;
+    }
     if (!fl_order(f, g, n->item, &n->n_items)) return false;
     for (int j = 0; j < n->n_items && g->pair; j++)
         if (n->item[j].ax == g->pair) n->pairs = n->item[j].unroll && n->item[j].step == 2;

@@ -1,0 +1,239 @@
+/* Products of 16-bit pairs on a matrix unit. Where the target has one, the sum of flatten_pair.c whose rows, columns and
+ * pairs fill fragments goes through them: blocks of two by two fragments over all of the reduced axes, columns outside,
+ * so that a panel of B serves all rows; sums are stored to the target's buffer, where the tails read them. Rows are cut
+ * into equal fragments whose last starts early enough to end at the last valid row: it repeats sums, never reads
+ * further. Invariant: everything that a fragment reads lies in its tensor; offsets and strides are multiples of 64 bytes. */
+#include "kernel/flatten.h"
+
+enum { BLOCK = 2, FIRST_A = BLOCK * BLOCK, FIRST_B = FIRST_A + BLOCK, PAIR_BYTES_UNIT = 32 };
+
+typedef struct {
+    fl *f;
+    const fl_group *g;
+    const fv_stmt *s;
+    const fv_expr *a, *b;
+    fl_axis *row, *lane, *two;
+    fl_buffer *to;
+    int64_t a_stride, b_stride, c_stride;
+    int n_other;
+    fl_axis *other[FV_MAX_AXES];
+    const fv_expr *rows; /* of every fragment of A and C */
+    int n_row, n_col;    /* fragments */
+} frags;
+
+static int64_t coefficient(fl *f, const fv_expr *offset, const fv_expr *leaf) { /* -1: not affine */
+    const fv_expr *rest;
+    int64_t c;
+    return fv_split_affine(f->ctx, offset, leaf, &c, &rest) ? c : -1;
+}
+static bool in_units(int64_t c) { return c >= 0 && c % PAIR_BYTES_UNIT == 0; }
+
+/* -- Does it fit? ------------------------------------------------------------------------------------------------ */
+/* All that an offset adds beside the axes of a fragment is a multiple of 64 bytes. */
+static bool aligned_rest(const frags *x, const fv_expr *offset) {
+    fv_affine a;
+    const fv_expr *own[4] = {fl_symbol(x->f, x->row), fl_symbol(x->f, x->two), fl_symbol(x->f, x->g->pair),
+                             x->f->lane_leaf};
+    if (!fv_affine_of(offset, &a) || a.constant % PAIR_BYTES_UNIT) return false;
+    for (int j = 0; j < a.n; j++) {
+        bool mine = false;
+        for (int i = 0; i < 4; i++) mine |= a.term[j].atom == own[i];
+        if (!mine && a.term[j].coef % PAIR_BYTES_UNIT) return false;
+    }
+    return true;
+}
+static bool find_axes(frags *x, const fv_expr *oa, const fv_expr *ob) {
+    const fl_group *g = x->g;
+    for (int j = 0; j < g->n_axes; j++) {
+        fl_axis *a = g->axis[j];
+        if (a == g->pair || a == x->lane) continue;
+        int64_t ca = coefficient(x->f, oa, fl_symbol(x->f, a)), cb = coefficient(x->f, ob, fl_symbol(x->f, a));
+        if (j < g->n_free) {
+            if (x->row || !in_units(ca) || ca == 0 || cb != 0) return false;
+            x->row = a;
+            x->a_stride = ca;
+        } else if (!a->whole) return false;
+        else if (ca == 2 && in_units(cb) && cb > 0 && !x->two && a->tile % FV_FRAG_PAIRS == 0) {
+            x->two = a;
+            x->b_stride = cb;
+        } else if (!in_units(ca) || !in_units(cb)) return false;
+        else x->other[x->n_other++] = a;
+    }
+    return x->row && x->two && x->row->tile > 1;
+}
+/* The last fragment of B lies in its tensor, for every program. */
+static bool inside(const frags *x) {
+    fl *f = x->f;
+    const fv_expr *each[FV_MAX_AXES];
+    for (int j = 0; j < x->g->n_axes; j++) x->g->axis[j]->off = fv_int(f->ctx, 0);
+    for (int j = 0; j < x->n_other; j++) x->other[j]->off = fv_int(f->ctx, x->other[j]->tile - 1);
+    x->two->off = fv_int(f->ctx, x->two->tile - FV_FRAG_PAIRS);
+    x->lane->off = fv_int(f->ctx, x->lane->tile - FV_FRAG_COLS);
+    fv_flats scrap = {0};
+    fl_mark m = fl_enter(f, &scrap, true);
+    fv_range r = fl_range(f, fl_offset(f, x->b->ref, x->b->arg, each));
+    fl_leave(f, m);
+    for (int j = 0; j < x->g->n_axes; j++) x->g->axis[j]->off = NULL;
+    return r.lo >= 0 && r.hi + (FV_FRAG_PAIRS - 1) * x->b_stride + 2 * FV_FRAG_COLS <=
+                            fv_tensor_elements((const fv_tensor *)x->b->ref);
+}
+static bool fits(frags *x) {
+    fl *f = x->f;
+    const fl_group *g = x->g;
+    x->s = g->body[0].s;
+    if (!f->t->fragments || !g->pair || g->n_free != 2 || g->body[0].n_where || x->s->otherwise ||
+        x->s->target->type != FV_F32)
+        return false;
+    x->lane = g->lane;
+    const fv_expr *o[2];
+    for (int j = 0; j < 2; j++) o[j] = fl_symbolic_offset(f, x->s->expr->arg[j]->ref, x->s->expr->arg[j]->arg, x->lane);
+    int b = coefficient(f, o[1], f->lane_leaf) == 2;
+    x->a = x->s->expr->arg[!b];
+    x->b = x->s->expr->arg[b];
+    if (x->lane->tile % FV_FRAG_COLS || !find_axes(x, o[!b], o[b]) || !aligned_rest(x, o[!b]) || !aligned_rest(x, o[b]))
+        return false;
+    x->to = fl_buffer_find(f, x->s->target);
+    for (int j = 0; j < x->to->b->obj.rank; j++) {
+        if (fv_str_eq(x->to->b->axis[j], x->row->name)) x->c_stride = x->to->stride[j];
+        else if (!fv_str_eq(x->to->b->axis[j], x->lane->name) || x->to->stride[j] != 1) return false;
+    }
+    return x->c_stride > 0 && x->c_stride % FV_FRAG_COLS == 0 && inside(x);
+}
+
+/* -- Statements -------------------------------------------------------------------------------------------------- */
+static fv_flat *frag(const frags *x, fv_frag_op op, int reg) {
+    fv_flat *s = fl_emit(x->f, FV_L_FRAG);
+    s->frag = op;
+    s->reg[0] = reg;
+    return s;
+}
+static void row_at(const frags *x, int i) {
+    fv_ctx *c = x->f->ctx;
+    const fv_expr *at = fv_mul(c, x->rows, fv_int(c, i));
+    x->row->off = i ? fl_simple(x->f, fv_op2(c, FV_X_MIN, at, fv_sub(c, x->row->count, x->rows))) : fv_int(c, 0);
+}
+static void col_at(const frags *x, int j) { x->lane->off = fv_int(x->f->ctx, j * FV_FRAG_COLS); }
+static void operand(const frags *x, int reg, const fv_expr *read, int64_t stride) {
+    const fv_expr *each[FV_MAX_AXES], *at = fl_offset(x->f, read->ref, read->arg, each);
+    fv_flat *s = frag(x, FV_FRAG_LOAD, reg);
+    s->tensor = (const fv_tensor *)read->ref;
+    s->offset = at;
+    s->stride = stride;
+}
+static void sums(const frags *x, int i0, int j0, int mi, int nj, bool store) {
+    for (int i = 0; i < mi; i++)
+        for (int j = 0; j < nj; j++) {
+            row_at(x, i0 + i);
+            col_at(x, j0 + j);
+            bool afresh = x->s->write == FV_W_SUM && !store;
+            const fv_expr *at = afresh ? NULL : fl_buffer_offset(x->f, x->to);
+            fv_flat *s = frag(x, afresh ? FV_FRAG_ZERO : store ? FV_FRAG_STORE : FV_FRAG_LOAD, i * BLOCK + j);
+            if (afresh) continue;
+            s->memory = x->to->mem;
+            s->offset = at;
+            s->stride = x->c_stride;
+        }
+}
+static void products(const frags *x, int i0, int j0, int mi, int nj) {
+    x->g->pair->off = fv_int(x->f->ctx, 0);
+    for (int i = 0; i < mi; i++) {
+        row_at(x, i0 + i);
+        col_at(x, j0);
+        operand(x, FIRST_A + i, x->a, x->a_stride);
+    }
+    for (int j = 0; j < nj; j++) {
+        col_at(x, j0 + j);
+        operand(x, FIRST_B + j, x->b, x->b_stride);
+    }
+    for (int i = 0; i < mi; i++)
+        for (int j = 0; j < nj; j++) {
+            fv_flat *s = frag(x, FV_FRAG_DOT, i * BLOCK + j);
+            s->reg[1] = FIRST_A + i;
+            s->reg[2] = FIRST_B + j;
+        }
+}
+/* Loops over the reduced axes from number `at` on, pairs innermost. */
+static void reduce(const frags *x, int at, int i0, int j0, int mi, int nj) {
+    fl *f = x->f;
+    bool last = at == x->n_other;
+    fl_axis *a = last ? x->two : x->other[at];
+    fv_flat *l = fl_emit(f, FV_L_FOR);
+    l->name = fl_fresh(f, fv_cstr(f->ctx, a->name));
+    l->lo = fv_int(f->ctx, 0);
+    l->hi = fv_int(f->ctx, a->tile);
+    l->step = last ? FV_FRAG_PAIRS : 1;
+    a->off = fv_var(f->ctx, l->name, FV_I32);
+    fl_fact(f, a->off, 0, a->tile - (last ? FV_FRAG_PAIRS : 1));
+    fv_flats body = {0};
+    fl_mark m = fl_enter(f, &body, true);
+    if (last) products(x, i0, j0, mi, nj);
+    else reduce(x, at + 1, i0, j0, mi, nj);
+    fl_leave(f, m);
+    l->body = body.first;
+}
+static int at_most(int n) { return n < BLOCK ? n : BLOCK; }
+
+bool fl_fragments(fl *f, const fl_group *g) {
+    frags x = {.f = f, .g = g};
+    if (!fits(&x)) return false;
+    f->lane = NULL;
+    f->valid = NULL;
+    x.n_row = (int)((x.row->tile + FV_FRAG_ROWS - 1) / FV_FRAG_ROWS);
+    x.n_col = (int)(x.lane->tile / FV_FRAG_COLS);
+    x.rows = fl_simple(f, fv_op2(f->ctx, FV_X_FLOORDIV, fv_addi(f->ctx, x.row->count, x.n_row - 1),
+                                 fv_int(f->ctx, x.n_row)));
+    if (!fv_is_int(x.rows, NULL)) x.rows = fl_let(f, "rows", x.rows);
+    fv_flat *config = frag(&x, FV_FRAG_CONFIG, FIRST_A);
+    config->expr = x.rows;
+    config->reg[1] = FIRST_B;
+    for (int j = 0; j < x.n_col; j += BLOCK)
+        for (int i = 0; i < x.n_row; i += BLOCK) {
+            int mi = at_most(x.n_row - i), nj = at_most(x.n_col - j);
+            sums(&x, i, j, mi, nj, false);
+            reduce(&x, 0, i, j, mi, nj);
+            sums(&x, i, j, mi, nj, true);
+        }
+    frag(&x, FV_FRAG_END, 0);
+    fl_forget(f, &x.to->mem->obj);
+    for (int j = 0; j < g->n_axes; j++) g->axis[j]->off = NULL;
+    return true;
+}
+
+/* -- One configuration for all programs -------------------------------------------------------------------------- */
+static bool alike(const fv_flat *s, const fv_flat **config) {
+    for (; s; s = s->next) {
+        if (s->kind == FV_L_FRAG && s->frag == FV_FRAG_CONFIG) {
+            if (!fv_is_int(s->expr, NULL) || (*config && (*config)->expr != s->expr)) return false;
+            *config = s;
+        }
+        if (!alike(s->body, config) || !alike(s->orelse, config)) return false;
+    }
+    return true;
+}
+static fv_flat *without(fv_flat *s) {
+    fv_flat *first = NULL, **at = &first;
+    for (; s; s = s->next) {
+        s->body = without(s->body);
+        s->orelse = without(s->orelse);
+        if (s->kind == FV_L_FRAG && (s->frag == FV_FRAG_CONFIG || s->frag == FV_FRAG_END)) continue;
+        *at = s;
+        at = &s->next;
+    }
+    *at = NULL;
+    return first;
+}
+void fl_share_config(fl *f) {
+    const fv_flat *config = NULL;
+    fv_flat **at = &f->out->body;
+    while (*at && !((*at)->kind == FV_L_FOR && (*at)->loop == FV_LOOP_PROGRAMS)) at = &(*at)->next;
+    if (!*at || !alike((*at)->body, &config) || !config) return;
+    fv_flat *loop = *at, *begin = FV_NEW(f->ctx, fv_flat), *end = fv_flat_new(f->ctx, FV_L_FRAG);
+    *begin = *config;
+    end->frag = FV_FRAG_END;
+    end->label = config->label;
+    loop->body = without(loop->body);
+    end->next = loop->next;
+    loop->next = end;
+    begin->next = loop;
+    *at = begin;
+}
