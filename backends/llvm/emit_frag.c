@@ -1,5 +1,5 @@
-/* emit_frag: fragments as AMX tiles in explicit registers: LLVM neither allocates nor preserves them, and no function is
- * called between a configuration and its end. For tests the same statements call tiles.h. */
+/* emit_frag: fragments as AMX tiles in explicit registers: LLVM neither allocates nor preserves them, and no function
+ * is called between a configuration and its end. For tests the same statements call tiles.h. */
 #include "backends/llvm/emit.h"
 #include "backends/llvm/tiles.h"
 
@@ -8,7 +8,10 @@
 static LLVMValueRef number(const fv_emit *e, int64_t v) {
     return LLVMConstInt(e->m->simulated ? e->i64 : e->i8, (unsigned long long)v, 0);
 }
-typedef union { void (*fn)(void); uintptr_t at; } function;
+typedef union {
+    void (*fn)(void);
+    uintptr_t at;
+} function;
 
 /* The intrinsic, or the function of this process with the same arguments. */
 static void call(fv_emit *e, const char *intrinsic, function simulated, LLVMValueRef *arg, int n) {
@@ -22,7 +25,7 @@ static void call(fv_emit *e, const char *intrinsic, function simulated, LLVMValu
     LLVMValueRef at = LLVMConstIntToPtr(LLVMConstInt(e->i64, simulated.at, 0), e->ptr);
     LLVMBuildCall2(e->b, t, at, arg, (unsigned)n, "");
 }
-#define CALL(name, f, arg, n) call(e, "llvm.x86." name, (function){ .fn = (void (*)(void))(f) }, arg, n)
+#define CALL(name, f, arg, n) call(e, "llvm.x86." name, (function){.fn = (void (*)(void))(f)}, arg, n)
 
 /* 64 bytes of the entry block. */
 static LLVMValueRef table(fv_emit *e) {
@@ -42,11 +45,11 @@ static void ask(fv_emit *e) {
     static const char text[] = "syscall", operands[] = "={rax},{rax},{rdi},{rsi},~{rcx},~{r11},~{memory}";
     enum { SYS_ARCH_PRCTL = 158, ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
     if (!strstr(e->m->triple, "linux")) return;
-    LLVMTypeRef type[3] = { e->i64, e->i64, e->i64 }, t = LLVMFunctionType(e->i64, type, 3, 0);
-    LLVMValueRef arg[3] = { fv_emit_int(e, SYS_ARCH_PRCTL), fv_emit_int(e, ARCH_REQ_XCOMP_PERM),
-                            fv_emit_int(e, XFEATURE_XTILEDATA) };
-    LLVMValueRef f = LLVMGetInlineAsm(t, text, sizeof text - 1, operands, sizeof operands - 1, 1, 0,
-                                      LLVMInlineAsmDialectATT, 0);
+    LLVMTypeRef type[3] = {e->i64, e->i64, e->i64}, t = LLVMFunctionType(e->i64, type, 3, 0);
+    LLVMValueRef arg[3] = {fv_emit_int(e, SYS_ARCH_PRCTL), fv_emit_int(e, ARCH_REQ_XCOMP_PERM),
+                           fv_emit_int(e, XFEATURE_XTILEDATA)};
+    LLVMValueRef f =
+        LLVMGetInlineAsm(t, text, sizeof text - 1, operands, sizeof operands - 1, 1, 0, LLVMInlineAsmDialectATT, 0);
     LLVMBuildCall2(e->b, t, f, arg, 3, "");
 }
 static void config(fv_emit *e, const fv_flat *s) {
@@ -66,7 +69,7 @@ static void transfer(fv_emit *e, const fv_flat *s) {
     const fv_obj *obj = s->memory ? &s->memory->obj : &s->tensor->obj;
     LLVMValueRef at = fv_emit_address(e, obj, s->offset);
     if (!at) return;
-    LLVMValueRef arg[3] = { number(e, s->reg[0]), at, fv_emit_int(e, s->stride * fv_type_bytes(obj->type)) };
+    LLVMValueRef arg[3] = {number(e, s->reg[0]), at, fv_emit_int(e, s->stride * fv_type_bytes(obj->type))};
     if (s->frag == FV_FRAG_LOAD) CALL("tileloadd64", fv_tiles_load, arg, 3);
     else CALL("tilestored64", fv_tiles_store, arg, 3);
 }

@@ -135,12 +135,30 @@ double fv_llvm_pair_peak(void) {
     const fv_target *target = host_target();
     return target && target->dot2 ? product_peak(true) : 0;
 }
+double fv_llvm_tile_peak(void) {
+    static const char text[] = "flat peak { programs 1 tensor x out f32 [i 256*1] frag config 16, 4, 6 "
+                               "for k = 0 to 20000 { frag dot 0, 4, 6 frag dot 1, 4, 7 frag dot 2, 5, 6 frag dot 3, 5, 7 } "
+                               "frag store 0, x[0], 16 frag end }";
+    const double flops = 20000.0 * 4 * 2 * FV_FRAG_ROWS * FV_FRAG_COLS * 2 * FV_FRAG_PAIRS;
+    fv_machine m;
+    char why[128];
+    if (!fv_machine_find(NULL, &m, why, sizeof why) || !m.native || !m.tiles || m.simulated) return 0;
+    fv_ctx *ctx = fv_ctx_new();
+    fv_flat_kernel *flat = fv_flat_parse(ctx, "peak", text);
+    fv_llvm_kernel *k = flat ? fv_llvm_kernel_new(ctx, flat, NULL, false) : NULL;
+    _Alignas(64) float out[256];
+    void *args[1] = { out };
+    double peak = k ? 1e-9 * flops / best_time(k, args, TRIES) : 0;
+    fv_llvm_kernel_dispose(k);
+    fv_ctx_dispose(ctx);
+    return peak;
+}
 bool fv_llvm_pairs_pay(const char *name, const char *cache_dir) {
     fv_machine m;
     char why[128], key[3 * sizeof m.features];
     double peak[2];
     if (!fv_machine_find(name, &m, why, sizeof why) || !m.facts->dot2) return false;
-    if (!m.native) return true;
+    if (!m.native || m.tiles) return true; /* tiles are faster than either */
     int n = snprintf(key, sizeof key, "peaks of products\n%s\n%s\n", m.cpu, m.features);
     fv_buf stored = { 0 };
     fv_cache_facts facts = { 0 };

@@ -47,8 +47,7 @@ void fv_tiles_load(int64_t t, const void *at, int64_t stride) {
 }
 void fv_tiles_store(int64_t t, void *at, int64_t stride) {
     int i = tile(t);
-    for (int r = 0; r < unit.rows[i]; r++)
-        memcpy((uint8_t *)at + r * stride, unit.data[i][r], (size_t)unit.bytes[i]);
+    for (int r = 0; r < unit.rows[i]; r++) memcpy((uint8_t *)at + r * stride, unit.data[i][r], (size_t)unit.bytes[i]);
 }
 static float flushed(float x) { return fabsf(x) < 0x1p-126F ? 0 : x; }
 static float element(const uint8_t *row, int i) {
@@ -63,7 +62,7 @@ void fv_tiles_dot(int64_t ct, int64_t at, int64_t bt) {
         fault("operands of a product that do not fit");
     for (int m = 0; m < unit.rows[c]; m++)
         for (int n = 0; n < unit.bytes[c] / 4; n++) {
-            float sum[2] = { 0, 0 }, was;
+            float sum[2] = {0, 0}, was;
             for (int k = 0; k < unit.rows[b]; k++)
                 for (int p = 0; p < 2; p++)
                     sum[p] = fmaf(element(unit.data[a][m], 2 * k + p), element(unit.data[b][k], 2 * n + p), sum[p]);

@@ -87,6 +87,8 @@ static int doctor(fv_ctx *ctx, const cli_args *a) {
     double pairs = peak > 0 ? cli_pair_peak() : 0;
     if (pairs > 0)
         printf("             %.1f GFLOP/s of products of bf16 pairs\n", pairs);
+    double tiles = peak > 0 ? cli_tile_peak() : 0;
+    if (tiles > 0) printf("             %.1f GFLOP/s of bf16 on AMX tiles\n", tiles);
     if (bandwidth > 0)
         printf("read         %.1f GB/s from memory on one thread; %.0f operations per byte to be bound by arithmetic\n",
                bandwidth, peak / bandwidth);

@@ -85,6 +85,13 @@ double cli_pair_peak(void) {
     return 0;
 #endif
 }
+double cli_tile_peak(void) {
+#ifdef FOVEA_HAVE_LLVM
+    return fv_llvm_tile_peak();
+#else
+    return 0;
+#endif
+}
 double cli_peak(const char *target) {
 #ifdef FOVEA_HAVE_LLVM
     const char *was = getenv("FOVEA_TARGET");

@@ -19,6 +19,7 @@ void cli_host_read(cli_host *h);
  * Takes some 20 ms. */
 double cli_peak(const char *target);
 double cli_pair_peak(void); /* the same for products of bf16 pairs; 0: there is no instruction for them */
+double cli_tile_peak(void); /* the same of bf16 on AMX tiles; 0: there are none */
 double cli_bandwidth(void); /* GB/s of reading memory far larger than the caches; 0: not measured */
 
 /* A short loop of arithmetic timed many times (0.1 s in all): by how much its mean exceeds its minimum, as a fraction

@@ -1,5 +1,5 @@
-/* flat_interp_frag: fragments, as a matrix unit computes them: the even and the odd products of a row are summed apart in
- * f32 and then added, denormal operands count as 0. */
+/* flat_interp_frag: fragments, as a matrix unit computes them: the even and the odd products of a row are summed apart
+ * in f32 and then added, denormal operands count as 0. */
 #include "kernel/flat_interp.h"
 
 #include <string.h>
@@ -37,7 +37,7 @@ static void dot(fv_fi *m, const int *reg) {
     for (int i = 0; i < m->frag.rows; i++)
         for (int j = 0; j < FV_FRAG_COLS; j++) {
             const float *a = m->frag.reg[reg[1]][i];
-            float sum[2] = { 0, 0 }, *c = &m->frag.reg[reg[0]][i][j];
+            float sum[2] = {0, 0}, *c = &m->frag.reg[reg[0]][i][j];
             for (int k = 0; k < FV_FRAG_PAIRS; k++)
                 for (int p = 0; p < 2; p++)
                     sum[p] = fmaf(flushed(a[2 * k + p]), flushed(m->frag.reg[reg[2]][k][2 * j + p]), sum[p]);

@@ -1,8 +1,9 @@
-/* Products of 16-bit pairs on a matrix unit. Where the target has one, the sum of flatten_pair.c whose rows, columns and
- * pairs fill fragments goes through them: blocks of two by two fragments over all of the reduced axes, columns outside,
- * so that a panel of B serves all rows; sums are stored to the target's buffer, where the tails read them. Rows are cut
- * into equal fragments whose last starts early enough to end at the last valid row: it repeats sums, never reads
- * further. Invariant: everything that a fragment reads lies in its tensor; offsets and strides are multiples of 64 bytes. */
+/* Products of 16-bit pairs on a matrix unit. Where the target has one, the sum of flatten_pair.c whose rows, columns
+ * and pairs fill fragments goes through them: blocks of two by two fragments over all of the reduced axes, columns
+ * outside, so that a panel of B serves all rows; sums are stored to the target's buffer, where the tails read them.
+ * Rows are cut into equal fragments whose last starts early enough to end at the last valid row: it repeats sums, never
+ * reads further. Invariant: everything that a fragment reads lies in its tensor; offsets and strides are multiples of
+ * 64 bytes. */
 #include "kernel/flatten.h"
 
 enum { BLOCK = 2, FIRST_A = BLOCK * BLOCK, FIRST_B = FIRST_A + BLOCK, PAIR_BYTES_UNIT = 32 };
@@ -42,6 +43,12 @@ static bool aligned_rest(const frags *x, const fv_expr *offset) {
     }
     return true;
 }
+static int64_t row_fragments(const frags *x) { return (x->row->tile + FV_FRAG_ROWS - 1) / FV_FRAG_ROWS; }
+/* Rows that two fragments share are added to what the buffer holds in one block, or there are none. */
+static bool adds_once(const frags *x) {
+    int64_t n = row_fragments(x);
+    return x->s->write == FV_W_SUM || n <= BLOCK || (x->row->whole && x->row->tile % n == 0);
+}
 static bool find_axes(frags *x, const fv_expr *oa, const fv_expr *ob) {
     const fl_group *g = x->g;
     for (int j = 0; j < g->n_axes; j++) {
@@ -59,7 +66,7 @@ static bool find_axes(frags *x, const fv_expr *oa, const fv_expr *ob) {
         } else if (!in_units(ca) || !in_units(cb)) return false;
         else x->other[x->n_other++] = a;
     }
-    return x->row && x->two && x->row->tile > 1;
+    return x->row && x->two && x->row->tile > 1 && adds_once(x);
 }
 /* The last fragment of B lies in its tensor, for every program. */
 static bool inside(const frags *x) {
@@ -178,10 +185,10 @@ bool fl_fragments(fl *f, const fl_group *g) {
     if (!fits(&x)) return false;
     f->lane = NULL;
     f->valid = NULL;
-    x.n_row = (int)((x.row->tile + FV_FRAG_ROWS - 1) / FV_FRAG_ROWS);
+    x.n_row = (int)row_fragments(&x);
     x.n_col = (int)(x.lane->tile / FV_FRAG_COLS);
-    x.rows = fl_simple(f, fv_op2(f->ctx, FV_X_FLOORDIV, fv_addi(f->ctx, x.row->count, x.n_row - 1),
-                                 fv_int(f->ctx, x.n_row)));
+    x.rows = fl_simple(
+        f, fv_op2(f->ctx, FV_X_FLOORDIV, fv_addi(f->ctx, x.row->count, x.n_row - 1), fv_int(f->ctx, x.n_row)));
     if (!fv_is_int(x.rows, NULL)) x.rows = fl_let(f, "rows", x.rows);
     fv_flat *config = frag(&x, FV_FRAG_CONFIG, FIRST_A);
     config->expr = x.rows;

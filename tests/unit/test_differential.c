@@ -57,7 +57,7 @@ static fv_diff_verdict run_hand(void *user, fv_buf *report) {
         {.driver = {.attend_strategy = "offset"}, .interpret = true, .compile = true},
         {.driver = {.attend_strategy = "offset", .no_row_sharing = true}, .interpret = true, .compile = true},
     };
-    /* The last names an instruction that this processor may lack: the flat interpreter judges it. */
+    /* One names an instruction that this processor may lack: the flat interpreter judges it. */
     static const fv_diff_variant stored[] = {
         {.driver = {.storage = FV_BF16, .storage_small = 1}, .interpret = true, .flat = true, .compile = true},
         {.driver = {.storage = FV_BF16, .storage_small = 1, .target = "avx2"}, .interpret = true, .compile = true},
@@ -67,6 +67,10 @@ static fv_diff_verdict run_hand(void *user, fv_buf *report) {
                     .target = "x86_64-linux-gnu:+avx2,+fma,+f16c,+avx512f,+avx512vl,+avx512bw,+avx512dq,+avx512bf16"},
          .interpret = true,
          .flat = true},
+        {.driver = {.storage = FV_BF16, .storage_small = 1, .target = "amx-simulated"},
+         .interpret = true,
+         .flat = true,
+         .compile = true},
     };
     const hand_run *run = user;
     const hand *h = run->h;
@@ -87,7 +91,7 @@ static fv_diff_verdict run_hand(void *user, fv_buf *report) {
                 all = FV_DIFF_WRONG;
             }
     bool attends = strstr(h->text, "attend") != NULL;
-    for (int i = 0; open && all != FV_DIFF_WRONG && i < (run->sixteen ? 4 : attends ? 5 : 2); i++) {
+    for (int i = 0; open && all != FV_DIFF_WRONG && i < (run->sixteen ? 5 : attends ? 5 : 2); i++) {
         size_t before = d.report.len;
         fv_diff_verdict v = fv_diff_run(&d, &list[i]);
         if (v == FV_DIFF_WRONG || (v == FV_DIFF_REFUSED && !i))
@@ -341,6 +345,18 @@ static const hand pairs[] = {
      "  _12 : f32[b=2 h=5 w=7 c=50] = read _10 { b = b, h = h, w = w, head = c // 10, d = c % 10 }\n"
      "  _13 : f32[b=2 h=5 w=7 c'=17] = contract over [c=50] _12[b, h, w, c]*_11[c', c]\n"
      "  output \"y0\" = _13 stored \"b h w c'\"\n"
+     "}\n",
+     true},
+    {"rows, columns and channels that fill fragments of a matrix unit",
+     "graph \"hand\" {\n"
+     "  _0 : f32[b=2 n=49 c=5] = input \"x0\" stored \"b n c\"\n"
+     "  _1 : f32[c'=96 c=5] = param \"x1\" stored \"c' c\"\n"
+     "  _2 : f32[b=2 n=49 c'=96] = contract over [c=5] _0[b, n, c]*_1[c', c]\n"
+     "  _3 : f32[e=70 c'=96] = param \"x2\" stored \"e c'\"\n"
+     "  _4 : f32[b=2 n=49 e=70] = contract over [c'=96] _2[b, n, c']*_3[e, c']\n"
+     "  _5 : f32[e=70] = param \"x3\" stored \"e\"\n"
+     "  _6 : f32[b=2 n=49 e=70] = map max(_4[b, n, e] + _5[e], 0.0)\n"
+     "  output \"y0\" = _6 stored \"b n e\"\n"
      "}\n",
      true},
     {"one row, one column, two channels",
