@@ -1,0 +1,6 @@
+/* The prelude for Intel's matrix_mad, bf16, against a simulator of its instructions. */
+#define SIM_BF16 1
+#include "frag_sim.h"
+#include "frag_sim_intel.h"
+#define SIM_SUITE opencl_frag_intel_bf16
+#include "frag_sim_run.h"

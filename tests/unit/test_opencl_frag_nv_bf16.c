@@ -1,0 +1,6 @@
+/* The prelude for NVIDIA's mma.sync, bf16, against a simulator of its instructions. */
+#define SIM_BF16 1
+#include "frag_sim.h"
+#include "frag_sim_nv.h"
+#define SIM_SUITE opencl_frag_nv_bf16
+#include "frag_sim_run.h"
