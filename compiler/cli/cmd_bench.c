@@ -105,10 +105,11 @@ static void json(const cli_measured *m) {
 static int run(fv_ctx *ctx, const cli_args *a) {
     if (a->n_words != 1) {
         fv_error(ctx, FV_E_USAGE, (fv_loc){0},
-                 "bench takes one spec, or floors, or backbones; %d words given; see fovea bench --help", a->n_words);
+                 "bench takes one spec, or floors, amx, or backbones; %d words given; see fovea bench --help", a->n_words);
         return CLI_USER;
     }
     if (!strcmp(a->word[0], "floors")) return cli_bench_floors(ctx, a);
+    if (!strcmp(a->word[0], "amx")) return cli_bench_amx(ctx, a);
     if (!strcmp(a->word[0], "backbones")) return cli_bench_backbones(ctx, a);
     static cli_session s;
     const char *format;
@@ -136,5 +137,5 @@ static const cli_option options[] = {
     {"attend", "STRATEGY", "force a strategy of attend: box, offset or expand", CLI_VALUE},
     {"peer", "FILE.json", "backbones: times of other systems to stand beside (bench/peer_torch.py --json)", CLI_LIST},
     {NULL, NULL, NULL, CLI_FLAG}};
-const cli_command cli_bench = {"bench", "bench SPEC|BACKBONE[:VARIANT]|floors|backbones [options]",
+const cli_command cli_bench = {"bench", "bench SPEC|BACKBONE[:VARIANT]|floors|amx|backbones [options]",
                                "time every kernel against the peak of this machine", options, run};
