@@ -73,7 +73,8 @@ int cli_bench_amx(fv_ctx *ctx, const cli_args *a) {
     cli_host_read(&h);
     double fma = cli_peak(NULL), pairs = cli_pair_peak(), tiles = cli_tile_peak();
     if (fma <= 0) {
-        fv_error(ctx, FV_E_BACKEND, (fv_loc){0}, "these are fractions of the cpu's peaks, and this build has no cpu backend");
+        fv_error(ctx, FV_E_BACKEND, (fv_loc){0},
+                 "these are fractions of the cpu's peaks, and this build has no cpu backend");
         return CLI_USER;
     }
     printf("bf16 storage, one thread, useful operations; %s\n", *h.processor ? h.processor : "this processor");

@@ -2,9 +2,11 @@
  * and pairs fill fragments goes through them: blocks of two by two fragments over all of the reduced axes, columns
  * outside, so that a panel of B serves all rows; sums are stored to the target's buffer, where the tails read them.
  * Rows are cut into equal fragments whose last starts early enough to end at the last valid row: it repeats sums, never
- * reads further. Invariant: everything that a fragment reads lies in its tensor; offsets and strides are multiples of
- * 64 bytes. */
-#include "kernel/flatten.h"
+ * reads further.
+ * A condition of the sum (the border of a convolution) may hold for some rows of a fragment only: it then goes through
+ * a copy whose other rows are zero. Invariant: everything that a fragment reads lies in
+ * its tensor; offsets and strides are multiples of 64 bytes. */
+#include "kernel/flatten_nest.h"
 
 enum { BLOCK = 2, FIRST_A = BLOCK * BLOCK, FIRST_B = FIRST_A + BLOCK, PAIR_BYTES_UNIT = 32 };
 
@@ -20,6 +22,7 @@ typedef struct {
     fl_axis *other[FV_MAX_AXES];
     const fv_expr *rows; /* of every fragment of A and C */
     int n_row, n_col;    /* fragments */
+    fv_memory *copy;     /* of one fragment of A; NULL: the sum has no condition */
 } frags;
 
 static int64_t coefficient(fl *f, const fv_expr *offset, const fv_expr *leaf) { /* -1: not affine */
@@ -68,6 +71,29 @@ static bool find_axes(frags *x, const fv_expr *oa, const fv_expr *ob) {
     }
     return x->row && x->two && x->row->tile > 1 && adds_once(x);
 }
+/* Conditions hold no axis of columns or pairs, read nothing, and hold for one run of rows. */
+static bool is_read(const fv_expr *e, void *user) {
+    (void)user;
+    return e->op == FV_X_READ;
+}
+static bool one_run(const frags *x, const fv_expr *e) {
+    const fv_expr *row = fl_symbol(x->f, x->row), *rest;
+    int64_t c;
+    if (!fv_uses(e, row)) return true;
+    if (e->op == FV_X_AND) return one_run(x, e->arg[0]) && one_run(x, e->arg[1]);
+    return (e->op == FV_X_LT || e->op == FV_X_LE) && fv_split_affine(x->f->ctx, e->arg[0], row, &c, &rest) &&
+           fv_split_affine(x->f->ctx, e->arg[1], row, &c, &rest);
+}
+static bool conditions_fit(const frags *x) {
+    const fl_member *m = &x->g->body[0];
+    for (int j = 0; j < m->n_where; j++) {
+        const fv_expr *w = m->where[j];
+        if (fv_visit(w, is_read, NULL) || fv_uses_axis(w, x->lane->name) || fv_uses_axis(w, x->two->name) ||
+            fv_uses_axis(w, x->g->pair->name) || !one_run(x, fl_symbolic_index(x->f, w, NULL)))
+            return false;
+    }
+    return true;
+}
 /* The last fragment of B lies in its tensor, for every program. */
 static bool inside(const frags *x) {
     fl *f = x->f;
@@ -88,16 +114,15 @@ static bool fits(frags *x) {
     fl *f = x->f;
     const fl_group *g = x->g;
     x->s = g->body[0].s;
-    if (!f->t->fragments || !g->pair || g->n_free != 2 || g->body[0].n_where || x->s->otherwise ||
-        x->s->target->type != FV_F32)
-        return false;
+    if (!f->t->fragments || !g->pair || g->n_free != 2 || x->s->otherwise || x->s->target->type != FV_F32) return false;
     x->lane = g->lane;
     const fv_expr *o[2];
     for (int j = 0; j < 2; j++) o[j] = fl_symbolic_offset(f, x->s->expr->arg[j]->ref, x->s->expr->arg[j]->arg, x->lane);
     int b = coefficient(f, o[1], f->lane_leaf) == 2;
     x->a = x->s->expr->arg[!b];
     x->b = x->s->expr->arg[b];
-    if (x->lane->tile % FV_FRAG_COLS || !find_axes(x, o[!b], o[b]) || !aligned_rest(x, o[!b]) || !aligned_rest(x, o[b]))
+    if (x->lane->tile % FV_FRAG_COLS || !find_axes(x, o[!b], o[b]) || !aligned_rest(x, o[!b]) ||
+        !aligned_rest(x, o[b]) || !conditions_fit(x))
         return false;
     x->to = fl_buffer_find(f, x->s->target);
     for (int j = 0; j < x->to->b->obj.rank; j++) {
@@ -127,6 +152,99 @@ static void operand(const frags *x, int reg, const fv_expr *read, int64_t stride
     s->offset = at;
     s->stride = stride;
 }
+/* -- Fragments of A under a condition ---------------------------------------------------------------------------- */
+static fv_memory *copy_of_a(fl *f) {
+    fv_buffer *b = FV_NEW(f->ctx, fv_buffer);
+    b->obj = (fv_obj){.kind = FV_OBJ_BUFFER, .name = fl_fresh(f, "rows"), .type = FV_BF16, .rank = 1};
+    b->extent[0] = FV_FRAG_ROWS * 2 * FV_FRAG_PAIRS;
+    fl_buffer *own = FV_NEW(f->ctx, fl_buffer);
+    own->b = b;
+    own->mem = FV_NEW(f->ctx, fv_memory);
+    own->mem->obj = b->obj;
+    own->mem->space = FV_SPACE_LOCAL;
+    own->mem->lanes = 1;
+    own->mem->count = b->extent[0];
+    fv_push(f->ctx, f->buffer, f->n_buffers, f->cap_buffers, own);
+    return own->mem;
+}
+static void copy_row(const frags *x, const fv_expr *at, const fv_expr *v) {
+    fv_flat *s = fl_emit(x->f, FV_L_STORE);
+    s->memory = x->copy;
+    s->offset = at;
+    s->expr = v;
+}
+static const fv_expr *row_of_a(const frags *x) {
+    const fv_expr *each[FV_MAX_AXES], *at = fl_offset(x->f, x->a->ref, x->a->arg, each);
+    return fv_make(x->f->ctx, FV_X_LOAD, FV_BF16, 2 * FV_FRAG_PAIRS, 0, x->a->ref, &at, 1);
+}
+static const fv_expr *zeros(fv_ctx *c) {
+    const fv_expr *z = fv_float(c, 0);
+    z = fv_make(c, FV_X_CONVERT, FV_BF16, 1, 0, NULL, &z, 1);
+    return fv_make(c, FV_X_SPLAT, FV_BF16, 2 * FV_FRAG_PAIRS, 0, NULL, &z, 1);
+}
+typedef void arm(const frags *x, const void *user);
+static void either(const frags *x, const fv_expr *c, arm *yes, arm *no, const void *user) {
+    fv_flat *l = fl_emit(x->f, FV_L_IF);
+    l->expr = c;
+    for (int side = 0; side < 2; side++) {
+        fv_flats body = {0};
+        fl_mark m = fl_enter(x->f, &body, false);
+        (side ? no : yes)(x, user);
+        fl_leave(x->f, m);
+        *(side ? &l->orelse : &l->body) = body.first;
+    }
+}
+typedef struct {
+    int reg;
+    const fv_expr *start, *row; /* where the fragment starts; the row being copied */
+} part;
+static const fv_expr *condition(const frags *x) { return fl_conjunction(x->f, &x->g->body[0]); }
+static void direct(const frags *x, const void *user) {
+    const part *p = user;
+    x->row->off = p->start;
+    operand(x, p->reg, x->a, x->a_stride);
+}
+static void taken(const frags *x, const void *user) {
+    const part *p = user;
+    copy_row(x, fv_muli(x->f->ctx, p->row, 2 * FV_FRAG_PAIRS), row_of_a(x));
+}
+static void left_out(const frags *x, const void *user) {
+    const part *p = user;
+    copy_row(x, fv_muli(x->f->ctx, p->row, 2 * FV_FRAG_PAIRS), zeros(x->f->ctx));
+}
+static void copied(const frags *x, const void *user) {
+    fl *f = x->f;
+    part p = *(const part *)user;
+    fv_flat *l = fl_emit(f, FV_L_FOR);
+    l->name = fl_fresh(f, "row");
+    l->lo = fv_int(f->ctx, 0);
+    l->hi = x->rows;
+    p.row = fv_var(f->ctx, l->name, FV_I32);
+    fl_fact(f, p.row, 0, FV_FRAG_ROWS - 1);
+    fv_flats body = {0};
+    fl_mark m = fl_enter(f, &body, true);
+    x->row->off = fv_add(f->ctx, p.start, p.row);
+    either(x, condition(x), taken, left_out, &p);
+    fl_leave(f, m);
+    l->body = body.first;
+    fv_flat *s = frag(x, FV_FRAG_LOAD, p.reg);
+    s->memory = x->copy;
+    s->offset = fv_int(f->ctx, 0);
+    s->stride = 2 * FV_FRAG_PAIRS;
+}
+static void load_a(const frags *x, int reg) {
+    part p = {reg, x->row->off, NULL};
+    if (!x->copy) {
+        direct(x, &p);
+        return;
+    }
+    const fv_expr *first = condition(x);
+    x->row->off = fv_addi(x->f->ctx, fv_add(x->f->ctx, p.start, x->rows), -1);
+    const fv_expr *all = fl_simple(x->f, fv_and(x->f->ctx, first, condition(x)));
+    if (fv_is_true(all)) direct(x, &p);
+    else either(x, all, direct, copied, &p);
+}
+
 static void sums(const frags *x, int i0, int j0, int mi, int nj, bool store) {
     for (int i = 0; i < mi; i++)
         for (int j = 0; j < nj; j++) {
@@ -146,7 +264,7 @@ static void products(const frags *x, int i0, int j0, int mi, int nj) {
     for (int i = 0; i < mi; i++) {
         row_at(x, i0 + i);
         col_at(x, j0);
-        operand(x, FIRST_A + i, x->a, x->a_stride);
+        load_a(x, FIRST_A + i);
     }
     for (int j = 0; j < nj; j++) {
         col_at(x, j0 + j);
@@ -190,6 +308,7 @@ bool fl_fragments(fl *f, const fl_group *g) {
     x.rows = fl_simple(
         f, fv_op2(f->ctx, FV_X_FLOORDIV, fv_addi(f->ctx, x.row->count, x.n_row - 1), fv_int(f->ctx, x.n_row)));
     if (!fv_is_int(x.rows, NULL)) x.rows = fl_let(f, "rows", x.rows);
+    if (g->body[0].n_where) x.copy = copy_of_a(f);
     fv_flat *config = frag(&x, FV_FRAG_CONFIG, FIRST_A);
     config->expr = x.rows;
     config->reg[1] = FIRST_B;

@@ -359,6 +359,18 @@ static const hand pairs[] = {
      "  output \"y0\" = _6 stored \"b n e\"\n"
      "}\n",
      true},
+    {"a convolution with a border on fragments",
+     "graph \"hand\" {\n"
+     "  _0 : f32[b=2 h=4 w=19 c=3] = input \"x0\" stored \"b h w c\"\n"
+     "  _1 : f32[c'=32 c=3] = param \"x1\" stored \"c' c\"\n"
+     "  _2 : f32[b=2 h=4 w=19 c'=32] = contract over [c=3] _0[b, h, w, c]*_1[c', c]\n"
+     "  _3 : f32[b=2 h=4 w=19 c=32] = read _2 { b = b, h = h, w = w, c' = c }\n"
+     "  _4 : f32[c'=33 c=32 k.h=3 k.w=3] = param \"x2\" stored \"c' c k.h k.w\"\n"
+     "  _5 : f32[b=2 c=32 h=4 k.h=3 w=19 k.w=3] = read _3 { b = b, h = h + k.h - 1, w = k.w + w - 1, c = c } border 0.0\n"
+     "  _6 : f32[b=2 h=4 w=19 c'=33] = contract over [c=32 k.h=3 k.w=3] _5[b, c, h, k.h, w, k.w]*_4[c', c, k.h, k.w]\n"
+     "  output \"y0\" = _6 stored \"b h w c'\"\n"
+     "}\n",
+     true},
     {"one row, one column, two channels",
      "graph \"hand\" {\n"
      "  _0 : f32[a=1 c=3] = input \"x0\" stored \"a c\"\n"

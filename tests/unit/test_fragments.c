@@ -12,8 +12,8 @@
 enum { PANEL = 64 };
 typedef struct {
     int m, k, n, taps, tile;
-    bool onto;
-} shape; /* taps: rows of X that a row of O sees; onto: += */
+    bool onto, border;
+} shape; /* taps: rows of X that a row of O sees; onto: +=; border: X has as many rows as O, others count as 0 */
 
 static uint32_t state = 12345;
 static int below(int n) {
@@ -34,16 +34,22 @@ static double wide(uint16_t h) {
 }
 static int panels(const shape *s) { return (s->n + PANEL - 1) / PANEL; }
 
+static int rows_of_x(const shape *s) { return s->border ? s->m : s->m + s->taps - 1; }
+static int first_row(const shape *s) { return s->border ? s->taps / 2 : 0; }
+
 static fv_flat_kernel *flatten(fv_ctx *ctx, const shape *s, const fv_target *t) {
-    char text[1200];
+    char text[1200], where[120] = "";
+    if (s->border)
+        snprintf(where, sizeof where, " where 0 <= m + t - %d and m + t - %d < %d", first_row(s), first_row(s), s->m);
     snprintf(text, sizeof text,
              "kernel product {\n"
              "  in X : bf16[m=%d, c=%d] padded\n  in W : bf16[p=%d, t=%d, two=%d, lane=%d, pair=2] padded\n"
              "  out O : f32[m=%d, n=%d]\n  axis t:%d, two:%d, pair:2\n  grid n:%d<%d, m:%d<%d {\n    %s\n"
-             "    mm: acc[m, n] %s X[m + t, 2*two + pair]*W[n//%d, t, two, n %% %d, pair] over t, two, pair\n"
+             "    mm: acc[m, n] %s X[m + t - %d, 2*two + pair]*W[n//%d, t, two, n %% %d, pair] over t, two, pair%s\n"
              "    st: O[m, n] = acc[m, n]*0.5\n  }\n}\n",
-             s->m + s->taps - 1, s->k, panels(s), s->taps, s->k / 2, PANEL, s->m, s->n, s->taps, s->k / 2, PANEL, s->n,
-             s->tile, s->m, s->onto ? "alloc acc[m, n] = 3.0" : "", s->onto ? "+=" : "=sum", PANEL, PANEL);
+             rows_of_x(s), s->k, panels(s), s->taps, s->k / 2, PANEL, s->m, s->n, s->taps, s->k / 2, PANEL, s->n,
+             s->tile, s->m, s->onto ? "alloc acc[m, n] = 3.0" : "", s->onto ? "+=" : "=sum", first_row(s), PANEL, PANEL,
+             where);
     fv_kernel *k = fv_kernel_parse(ctx, "product", text);
     fv_schedule *schedule = fv_schedule_parse(ctx, "product", "contract.block lane=n nest.mm=n~,m/4!,t,two,pair!");
     cr_assert(k && schedule, "%s", fv_error_count(ctx) ? fv_diag_at(ctx, 0)->text : "no text");
@@ -66,7 +72,7 @@ typedef struct {
     double *want, *bound;
 } data;
 static data data_of(const shape *s) {
-    data d = {(int64_t)(s->m + s->taps - 1) * s->k,
+    data d = {(int64_t)rows_of_x(s) * s->k,
               (int64_t)panels(s) * s->taps * s->k * PANEL,
               (int64_t)s->m * s->n,
               NULL,
@@ -82,14 +88,17 @@ static data data_of(const shape *s) {
     for (int i = 0; i < s->m; i++)
         for (int j = 0; j < s->n; j++) {
             double sum = s->onto ? 3 : 0, all = sum;
-            for (int t = 0; t < s->taps; t++)
+            for (int t = 0; t < s->taps; t++) {
+                int row = i + t - first_row(s);
+                if (row < 0 || row >= rows_of_x(s)) continue;
                 for (int k = 0; k < s->k; k++) {
                     int64_t at =
                         ((((int64_t)(j / PANEL) * s->taps + t) * (s->k / 2) + k / 2) * PANEL + j % PANEL) * 2 + k % 2;
-                    double v = wide(d.x[(int64_t)(i + t) * s->k + k]) * wide(d.w[at]);
+                    double v = wide(d.x[(int64_t)row * s->k + k]) * wide(d.w[at]);
                     sum += v;
                     all += fabs(v);
                 }
+            }
             d.want[(int64_t)i * s->n + j] = 0.5 * sum;
             d.bound[(int64_t)i * s->n + j] = 0x1p-23 * (double)(s->k * s->taps) * all + 1e-7;
         }
@@ -135,8 +144,10 @@ static bool execute(const shape *s, fv_flat_kernel *f, const data *d, const char
 }
 
 static const shape shapes[] = {
-    {196, 96, 128, 1, 64, false}, {37, 32, 64, 1, 32, false}, {1, 64, 64, 1, 16, false},  {17, 64, 100, 1, 32, true},
-    {49, 32, 5, 1, 49, false},    {31, 96, 65, 1, 16, true},  {20, 32, 64, 3, 20, false}, {50, 64, 130, 3, 33, true},
+    {196, 96, 128, 1, 64, false, false}, {37, 32, 64, 1, 32, false, false}, {1, 64, 64, 1, 16, false, false},
+    {17, 64, 100, 1, 32, true, false},   {49, 32, 5, 1, 49, false, false},  {31, 96, 65, 1, 16, true, false},
+    {20, 32, 64, 3, 20, false, false},   {50, 64, 130, 3, 33, true, false}, {56, 64, 64, 3, 56, false, true},
+    {20, 32, 40, 5, 20, true, true},
 };
 static void run(const shape *s) {
     fv_ctx *ctx = fv_ctx_new();
@@ -172,7 +183,8 @@ Test(fragments, random_shapes) {
                    .n = 1 + below(150),
                    .taps = 1 + below(3),
                    .tile = 2 + below(60),
-                   .onto = below(2)};
+                   .onto = below(2),
+                   .border = below(2)};
         if (s.tile > s.m) s.tile = s.m;
         run(&s);
     }
@@ -180,7 +192,7 @@ Test(fragments, random_shapes) {
 
 /* -- What does not fit takes the vectors ------------------------------------------------------------------------- */
 Test(fragments, odd_strides_take_pairs_of_vectors) {
-    static const shape odd[] = {{40, 16, 64, 1, 32, false}, {40, 48, 64, 1, 32, false}};
+    static const shape odd[] = {{40, 16, 64, 1, 32, false, false}, {40, 48, 64, 1, 32, false, false}};
     for (size_t i = 0; i < 2; i++) {
         fv_ctx *ctx = fv_ctx_new();
         data d = data_of(&odd[i]);
@@ -194,7 +206,7 @@ Test(fragments, odd_strides_take_pairs_of_vectors) {
 /* Rows without a tail are configured once, before the loop over programs. */
 Test(fragments, one_configuration_serves_all_programs) {
     fv_ctx *ctx = fv_ctx_new();
-    const shape whole = {128, 32, 128, 1, 64, false}, tail = {100, 32, 128, 1, 64, false};
+    const shape whole = {128, 32, 128, 1, 64, false, false}, tail = {100, 32, 128, 1, 64, false, false};
     fv_flat_kernel *f = flatten(ctx, &whole, &fv_target_amx), *g = flatten(ctx, &tail, &fv_target_amx);
     cr_expect(f->body->kind == FV_L_FRAG && f->body->frag == FV_FRAG_CONFIG);
     cr_expect_eq(fragments(f->body, FV_FRAG_CONFIG), 1);
@@ -212,7 +224,7 @@ static int count(const char *text, const char *word) {
 /* Code for the real unit holds just the instructions that the flat text says. */
 Test(fragments, instructions) {
     fv_ctx *ctx = fv_ctx_new();
-    const shape s = {100, 96, 128, 1, 64, false};
+    const shape s = {100, 96, 128, 1, 64, false, false};
     fv_flat_kernel *f = flatten(ctx, &s, &fv_target_amx);
     fv_buf text = {0}, object = {0};
     bool ok = fv_llvm_kernel_text(ctx, f, AMX, "asm", &text) && fv_llvm_kernel_text(ctx, f, AMX, "object", &object);
