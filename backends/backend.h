@@ -39,6 +39,8 @@ typedef struct fv_backend {
     bool (*object)(fv_module *m, fv_buf *out);
     void (*dispose)(fv_module *m);
     fv_compile_stats (*stats)(fv_module *m);
+    /* Why `target` gives NULL, in the context's memory. NULL: no more to say than that. */
+    const char *(*reason)(fv_ctx *ctx, const char *target);
     /* Are products of bf16 pairs (fv_target.dot2) faster than f32 there? NULL: never asked. */
     bool (*pairs_pay)(const char *target, const char *cache_dir);
 } fv_backend;

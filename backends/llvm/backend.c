@@ -34,6 +34,12 @@ static const fv_target *cpu_target(const char *name) {
     return fv_machine_find(name, &m, why, sizeof why) ? m.facts : NULL;
 }
 
+static const char *cpu_reason(fv_ctx *ctx, const char *name) {
+    fv_machine m;
+    char why[256];
+    return fv_machine_find(name, &m, why, sizeof why) ? NULL : fv_strdup(ctx, why);
+}
+
 static void cpu_dispose(fv_module *m) {
     if (!m) return;
     fv_jit_dispose(m->jit);
@@ -140,7 +146,7 @@ const fv_backend fv_backend_cpu = {
     .name = "cpu", .summary = "this processor, by LLVM", .available = cpu_available, .target = cpu_target,
     .compile = cpu_compile, .entry = cpu_entry, .scratch_bytes = cpu_scratch_bytes, .programs = cpu_programs,
     .text = cpu_text, .object = cpu_object, .dispose = cpu_dispose, .stats = cpu_stats,
-    .pairs_pay = fv_llvm_pairs_pay,
+    .reason = cpu_reason, .pairs_pay = fv_llvm_pairs_pay,
 };
 
 const char *fv_llvm_cache_dir(fv_ctx *ctx) {

@@ -92,8 +92,9 @@ bool fv_compile_plan(fv_ctx *ctx, fv_graph *g, fv_str entry, const fv_driver_opt
     }
     out->target = out->backend->target(o->target);
     if (!out->target) {
-        fv_error(ctx, FV_E_BACKEND, (fv_loc){0}, "backend '%s' does not know the target '%s'", name,
-                 o->target ? o->target : "host");
+        const char *why = out->backend->reason ? out->backend->reason(ctx, o->target) : NULL;
+        fv_error(ctx, FV_E_BACKEND, (fv_loc){0}, "backend '%s' does not know the target '%s'%s%s", name,
+                 o->target ? o->target : "host", why ? ": " : "", why ? why : "");
         return false;
     }
     out->lower = (fv_lower_options){.target = out->target,

@@ -19,8 +19,9 @@ code=0
 "$fovea" bench floors --seconds 0.005 >out 2>err || code=$?
 [ $code -le 1 ] || fail "floors: $code"
 [ "$(grep -cE 'holds|SHORT|not judged' out)" -ge 13 ] || { cat out err >&2; fail "thirteen floors"; }
+! grep -q SHORT out || [ $code -eq 1 ] || fail "a short floor gives exit code 1"
 code=0
 "$fovea" bench amx --seconds 0.003 >amx 2>err || code=$?
 [ $code -le 1 ] || fail "amx: $code"
 [ "$(grep -cE 'GF/s.*(holds|SHORT|not judged)' amx)" -eq 14 ] || { cat amx err >&2; fail "fourteen kernels in 16 bit"; }
-! grep -q SHORT out || [ $code -eq 1 ] || fail "a short floor gives exit code 1"
+! grep -q SHORT amx || [ $code -eq 1 ] || fail "a short floor of amx gives exit code 1"

@@ -51,3 +51,7 @@ expect 0 "$fovea" show $spec --pattern -o p.svg
 expect 0 "$fovea" show $spec --pattern -o p.png
 head -c 4 p.png | grep -q PNG || fail "p.png is no PNG"
 grep -q "<svg" p.svg || fail "p.svg is no SVG"
+# A matrix unit that is not here, or not permitted, is refused with the reason.
+code=0
+"$fovea" show $spec --target amx --flat >out 2>err || code=$?
+[ $code -eq 0 ] || { [ $code -eq 1 ] && says err "AMX tiles"; }
