@@ -143,10 +143,20 @@ static fv_compile_stats cpu_stats(fv_module *m) {
 }
 
 const fv_backend fv_backend_cpu = {
-    .name = "cpu", .summary = "this processor, by LLVM", .available = cpu_available, .target = cpu_target,
-    .compile = cpu_compile, .entry = cpu_entry, .scratch_bytes = cpu_scratch_bytes, .programs = cpu_programs,
-    .text = cpu_text, .object = cpu_object, .dispose = cpu_dispose, .stats = cpu_stats,
-    .reason = cpu_reason, .pairs_pay = fv_llvm_pairs_pay,
+    .name = "cpu",
+    .summary = "this processor, by LLVM",
+    .available = cpu_available,
+    .target = cpu_target,
+    .compile = cpu_compile,
+    .entry = cpu_entry,
+    .scratch_bytes = cpu_scratch_bytes,
+    .programs = cpu_programs,
+    .text = cpu_text,
+    .object = cpu_object,
+    .dispose = cpu_dispose,
+    .stats = cpu_stats,
+    .reason = cpu_reason,
+    .pairs_pay = fv_llvm_pairs_pay,
 };
 
 const char *fv_llvm_cache_dir(fv_ctx *ctx) {

@@ -138,7 +138,7 @@ static bool load_cached(fv_built *c, const char *dir) {
 }
 
 bool fv_build_objects(fv_module *m, const fv_compile_options *o) {
-    const char *dir = m->machine.simulated ? NULL : o->cache_dir;  /* simulated: addresses of this process */
+    const char *dir = m->machine.simulated ? NULL : o->cache_dir; /* simulated: addresses of this process */
     int jobs = 0;
     bool ok = true;
     for (int i = 0; i < m->n; i++) {

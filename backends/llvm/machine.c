@@ -175,7 +175,7 @@ static bool triple_machine(const char *name, fv_machine *m) {
 }
 
 static const char *no_tiles(void) {
-    fv_machine host = { 0 };
+    fv_machine host = {0};
     host_machine(&host);
     bool has_them = has(host.features, "amx-tile") && has(host.features, "amx-bf16");
     return !has_them ? "this processor has no AMX tiles with bf16; "
@@ -189,8 +189,8 @@ bool fv_machine_find(const char *name, fv_machine *out, char *why, size_t why_si
     bool ok = !name || !*name ? host_machine(out)
             : strchr(name, ':') ? triple_machine(name, out) : named_machine(name, out);
     if (!ok) {
-        snprintf(why, why_size, "no CPU target is called '%s' here: %savx512, avx2, sse2, neon, or TRIPLE:FEATURES", name,
-                 strncmp(name, "amx", 3) ? "" : no_tiles());
+        snprintf(why, why_size, "no CPU target is called '%s' here: %savx512, avx2, sse2, neon, or TRIPLE:FEATURES",
+                 name, strncmp(name, "amx", 3) ? "" : no_tiles());
         return false;
     }
     LLVMTargetRef t;

@@ -17,10 +17,9 @@ typedef struct {
     char triple[96], cpu[64], features[2048];
 } fv_machine;
 
-/* name: NULL (FOVEA_TARGET of the environment, else the host), "amx", "avx512", "avx2", "sse2", "neon", "amx-simulated" (tests: code of this
- * process only), or "TRIPLE:FEATURES"
- * with LLVM's names ("aarch64-linux-gnu:+neon"). false: unknown, or LLVM was built without that processor; why says
- * which. */
+/* name: NULL (FOVEA_TARGET of the environment, else the host), "amx", "avx512", "avx2", "sse2", "neon", "amx-simulated"
+ * (tests: code of this process only), or "TRIPLE:FEATURES" with LLVM's names ("aarch64-linux-gnu:+neon"). false:
+ * unknown, or LLVM was built without that processor; why says which. */
 bool fv_machine_find(const char *name, fv_machine *out, char *why, size_t why_size);
 
 /* A new code generator (position independent, default optimisation); NULL: why says the reason. The caller disposes

@@ -136,9 +136,10 @@ double fv_llvm_pair_peak(void) {
     return target && target->dot2 ? product_peak(true) : 0;
 }
 double fv_llvm_tile_peak(void) {
-    static const char text[] = "flat peak { programs 1 tensor x out f32 [i 256*1] frag config 16, 4, 6 "
-                               "for k = 0 to 20000 { frag dot 0, 4, 6 frag dot 1, 4, 7 frag dot 2, 5, 6 frag dot 3, 5, 7 } "
-                               "frag store 0, x[0], 16 frag end }";
+    static const char text[] =
+        "flat peak { programs 1 tensor x out f32 [i 256*1] frag config 16, 4, 6 "
+        "for k = 0 to 20000 { frag dot 0, 4, 6 frag dot 1, 4, 7 frag dot 2, 5, 6 frag dot 3, 5, 7 } "
+        "frag store 0, x[0], 16 frag end }";
     const double flops = 20000.0 * 4 * 2 * FV_FRAG_ROWS * FV_FRAG_COLS * 2 * FV_FRAG_PAIRS;
     fv_machine m;
     char why[128];
@@ -147,7 +148,7 @@ double fv_llvm_tile_peak(void) {
     fv_flat_kernel *flat = fv_flat_parse(ctx, "peak", text);
     fv_llvm_kernel *k = flat ? fv_llvm_kernel_new(ctx, flat, NULL, false) : NULL;
     _Alignas(64) float out[256];
-    void *args[1] = { out };
+    void *args[1] = {out};
     double peak = k ? 1e-9 * flops / best_time(k, args, TRIES) : 0;
     fv_llvm_kernel_dispose(k);
     fv_ctx_dispose(ctx);

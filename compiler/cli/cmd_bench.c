@@ -105,7 +105,8 @@ static void json(const cli_measured *m) {
 static int run(fv_ctx *ctx, const cli_args *a) {
     if (a->n_words != 1) {
         fv_error(ctx, FV_E_USAGE, (fv_loc){0},
-                 "bench takes one spec, or floors, amx, or backbones; %d words given; see fovea bench --help", a->n_words);
+                 "bench takes one spec, or floors, amx, or backbones; %d words given; see fovea bench --help",
+                 a->n_words);
         return CLI_USER;
     }
     if (!strcmp(a->word[0], "floors")) return cli_bench_floors(ctx, a);

@@ -11,8 +11,16 @@ const fv_target fv_target_avx512_bf16 = {
     .l1_bytes = 32 << 10, .l2_bytes = 1 << 20,
 };
 const fv_target fv_target_amx = {
-    .name = "amx", .lanes = 16, .registers = 32, .masks = true, .permute = true, .scalef = true, .dot2 = true,
-    .fragments = true, .l1_bytes = 48 << 10, .l2_bytes = 2 << 20,
+    .name = "amx",
+    .lanes = 16,
+    .registers = 32,
+    .masks = true,
+    .permute = true,
+    .scalef = true,
+    .dot2 = true,
+    .fragments = true,
+    .l1_bytes = 48 << 10,
+    .l2_bytes = 2 << 20,
 };
 const fv_target fv_target_avx2 = {
     .name = "avx2", .lanes = 8, .registers = 16, .masks = true, .permute = true, .scalef = false,

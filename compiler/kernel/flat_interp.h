@@ -38,7 +38,11 @@ struct fv_fi_node {
 };
 
 /* The matrix unit: what its registers hold, by row. */
-typedef struct { const fv_flat *config; int rows; float reg[FV_FRAG_REGISTERS][FV_FRAG_ROWS][2 * FV_FRAG_COLS]; } fv_fi_frag;
+typedef struct {
+    const fv_flat *config;
+    int rows;
+    float reg[FV_FRAG_REGISTERS][FV_FRAG_ROWS][2 * FV_FRAG_COLS];
+} fv_fi_frag;
 
 typedef struct {
     fv_ctx *ctx;
@@ -70,7 +74,7 @@ static inline double fv_fi_poison(fv_type t) {
 bool fv_fi_trap(fv_fi *m, const char *format, ...) __attribute__((format(printf, 2, 3)));   /* records once; false */
 void fv_fi_track(fv_fi *m, fv_fi_mem *x);              /* watch who touches its elements */
 fv_fi_node *fv_fi_compile(fv_fi *m, const fv_flat *s);
-bool fv_fi_fragment(fv_fi *m, const fv_fi_node *n);      /* flat_interp_frag.c; its tape is evaluated */
+bool fv_fi_fragment(fv_fi *m, const fv_fi_node *n);     /* flat_interp_frag.c; its tape is evaluated */
 bool fv_fi_eval(fv_fi *m, const fv_fi_tape *t);         /* fills the slots; false after a trap */
 /* The element at `index` of m, for reading or writing by the current item; NULL after a trap. */
 double *fv_fi_element(fv_fi *m, fv_fi_mem *mem, int64_t index, bool write, double *poison);

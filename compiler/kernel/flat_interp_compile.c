@@ -126,7 +126,8 @@ static fv_fi_node *one(fv_fi *m, const fv_flat *s) {
     n->s = s;
     m->at = s;
     if (s->kind == FV_L_ALLOC) n->mem = alloc(m, s->memory);
-    if (s->kind == FV_L_STORE || (s->kind == FV_L_FRAG && s->offset)) n->mem = mem_of(m, s->memory ? &s->memory->obj : &s->tensor->obj);
+    if (s->kind == FV_L_STORE || (s->kind == FV_L_FRAG && s->offset))
+        n->mem = mem_of(m, s->memory ? &s->memory->obj : &s->tensor->obj);
     make_tape(m, n);
     if (s->kind == FV_L_FOR) n->var = var_of(m, fv_var(m->ctx, s->name, FV_I32));
     if (s->kind == FV_L_LET) n->var = var_of(m, fv_var_n(m->ctx, s->name, s->expr->type, s->expr->lanes));

@@ -7,10 +7,10 @@
 #include <string.h>
 
 static const char *const words[] = {
-    "flat", "programs", "scratch", "group", "live", "tensor", "let", "for", "item", "to", "step", "if", "else", "alloc",
-        "store", "barrier", "assert", "frag",
-    "mask", "scatter", "load", "guard", "perm", "gather", "splat", "iota", "convert", "read", "and", "or", "not",
-        "true", "false", "inf", "nan",
+    "flat", "programs", "scratch", "group", "live",  "tensor", "let",     "for",    "item",
+    "to",   "step",     "if",      "else",  "alloc", "store",  "barrier", "assert", "frag",
+    "mask", "scatter",  "load",    "guard", "perm",  "gather", "splat",   "iota",   "convert",
+    "read", "and",      "or",      "not",   "true",  "false",  "inf",     "nan",
 };
 
 bool fv_flat_reserved(const char *name) {
@@ -233,9 +233,12 @@ static bool frag_place(fv_fp *p, fv_flat *s) {
            fv_lex_expect(&p->lx, ",") && fv_lex_int(&p->lx, &s->stride);
 }
 static bool parse_frag(fv_fp *p, fv_flat *s) {
-    static const struct { const char *word; fv_frag_op op; } ops[] = {
-        { "config", FV_FRAG_CONFIG }, { "zero", FV_FRAG_ZERO }, { "load", FV_FRAG_LOAD }, { "dot", FV_FRAG_DOT },
-        { "store", FV_FRAG_STORE }, { "end", FV_FRAG_END },
+    static const struct {
+        const char *word;
+        fv_frag_op op;
+    } ops[] = {
+        {"config", FV_FRAG_CONFIG}, {"zero", FV_FRAG_ZERO},   {"load", FV_FRAG_LOAD},
+        {"dot", FV_FRAG_DOT},       {"store", FV_FRAG_STORE}, {"end", FV_FRAG_END},
     };
     size_t i = 0;
     while (i < 6 && !fv_lex_accept(&p->lx, ops[i].word)) i++;
@@ -251,11 +254,16 @@ static bool parse_frag(fv_fp *p, fv_flat *s) {
 }
 
 static bool statement(fv_fp *p, fv_flats *list) {
-    static const struct { const char *word; fv_flat_kind kind; bool (*fn)(fv_fp *, fv_flat *); } table[] = {
-        { "let", FV_L_LET, parse_let },       { "for", FV_L_FOR, parse_for },       { "if", FV_L_IF, parse_if },
-        { "alloc", FV_L_ALLOC, parse_alloc }, { "store", FV_L_STORE, parse_store },
-            { "barrier", FV_L_BARRIER, parse_barrier },
-        { "assert", FV_L_ASSERT, parse_assert }, { "frag", FV_L_FRAG, parse_frag },
+    static const struct { const char *word; fv_flat_kind kind; bool (*fn)(fv_fp *, fv_flat *);
+    } table[] = {
+        {"let", FV_L_LET, parse_let},
+        {"for", FV_L_FOR, parse_for},
+        {"if", FV_L_IF, parse_if},
+        {"alloc", FV_L_ALLOC, parse_alloc},
+        {"store", FV_L_STORE, parse_store},
+        {"barrier", FV_L_BARRIER, parse_barrier},
+        {"assert", FV_L_ASSERT, parse_assert},
+        {"frag", FV_L_FRAG, parse_frag},
     };
     fv_loc loc = fv_lex_loc(&p->lx);
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {

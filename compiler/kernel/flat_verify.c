@@ -174,19 +174,21 @@ static void check_store(fv_fv *v, const fv_flat *s) {
 
 static void check_config(fv_fv *v, const fv_flat *s) {
     if (v->config) fv_fv_fault(v, "fragments are configured while others are in use");
-    if (!s->expr || s->expr->type != FV_I32 || s->expr->lanes != 1) fv_fv_fault(v, "the rows of fragments are no scalar i32");
+    if (!s->expr || s->expr->type != FV_I32 || s->expr->lanes != 1)
+        fv_fv_fault(v, "the rows of fragments are no scalar i32");
     fv_fv_expr(v, s->expr);
     int64_t rows;
     if (s->expr && fv_is_int(s->expr, &rows) && (rows < 1 || rows > FV_FRAG_ROWS))
         fv_fv_fault(v, "fragments have 1 to %d rows, not %lld", FV_FRAG_ROWS, (long long)rows);
     if (s->reg[0] < 1 || s->reg[1] <= s->reg[0] || s->reg[1] >= FV_FRAG_REGISTERS)
-        fv_fv_fault(v, "fragments of A from %d and of B from %d leave no registers for C, A or B", s->reg[0], s->reg[1]);
+        fv_fv_fault(v, "fragments of A from %d and of B from %d leave no registers for C, A or B", s->reg[0],
+                    s->reg[1]);
     v->config = s;
 }
 /* 0: C, 1: A, 2: B */
 static int role_of(const fv_fv *v, int reg) { return (reg >= v->config->reg[0]) + (reg >= v->config->reg[1]); }
 static void check_fragment(fv_fv *v, int reg, int role) {
-    static const char *const name[] = { "C", "A", "B" };
+    static const char *const name[] = {"C", "A", "B"};
     if (reg < 0 || reg >= FV_FRAG_REGISTERS) fv_fv_fault(v, "fragment %d: there are %d", reg, FV_FRAG_REGISTERS);
     else if (role_of(v, reg) != role)
         fv_fv_fault(v, "fragment %d is one of %s where one of %s belongs", reg, name[role_of(v, reg)], name[role]);
@@ -200,19 +202,22 @@ static void check_rows(fv_fv *v, const fv_flat *s) {
     }
     const char *name = fv_cstr(v->ctx, o->name);
     fv_fv_expr(v, s->offset);
-    if (s->offset->type != FV_I32 || s->offset->lanes != 1) fv_fv_fault(v, "the offset of a fragment in %s is no scalar i32", name);
+    if (s->offset->type != FV_I32 || s->offset->lanes != 1)
+        fv_fv_fault(v, "the offset of a fragment in %s is no scalar i32", name);
     if (s->memory && s->memory->space == FV_SPACE_REG) fv_fv_fault(v, "registers %s hold no fragment", name);
     fv_fv_access(v, o, s->offset, FV_FRAG_COLS, s->frag == FV_FRAG_LOAD ? "loads" : "stores");
     bool c = role_of(v, s->reg[0]) == 0;
     if (o->type != (c ? FV_F32 : FV_BF16))
-        fv_fv_fault(v, "fragment %d is of %s, the elements of %s are %s", s->reg[0], fv_type_name(c ? FV_F32 : FV_BF16), name,
-                    fv_type_name(o->type));
+        fv_fv_fault(v, "fragment %d is of %s, the elements of %s are %s", s->reg[0], fv_type_name(c ? FV_F32 : FV_BF16),
+                    name, fv_type_name(o->type));
     int64_t bytes = fv_type_bytes(o->type), at;
     if (s->stride <= 0 || s->stride * bytes % 64)
-        fv_fv_fault(v, "the rows of a fragment lie %lld elements apart in %s: multiples of 64 bytes", (long long)s->stride, name);
+        fv_fv_fault(v, "the rows of a fragment lie %lld elements apart in %s: multiples of 64 bytes",
+                    (long long)s->stride, name);
     if (fv_is_int(s->offset, &at) && at * bytes % 64)
         fv_fv_fault(v, "a fragment starts at element %lld of %s: multiples of 64 bytes", (long long)at, name);
-    if (s->frag == FV_FRAG_STORE && s->tensor && s->tensor->role == FV_ROLE_IN) fv_fv_fault(v, "%s is an input and is stored to", name);
+    if (s->frag == FV_FRAG_STORE && s->tensor && s->tensor->role == FV_ROLE_IN)
+        fv_fv_fault(v, "%s is an input and is stored to", name);
 }
 static void check_frag(fv_fv *v, const fv_flat *s) {
     if (v->in_item) fv_fv_fault(v, "fragments inside of the item loop");
@@ -232,7 +237,8 @@ static void check_frag(fv_fv *v, const fv_flat *s) {
     case FV_FRAG_END: v->config = NULL; break;
     case FV_FRAG_STORE: check_fragment(v, s->reg[0], 0); /* fallthrough */
     default:
-        if (s->reg[0] < 0 || s->reg[0] >= FV_FRAG_REGISTERS) fv_fv_fault(v, "fragment %d: there are %d", s->reg[0], FV_FRAG_REGISTERS);
+        if (s->reg[0] < 0 || s->reg[0] >= FV_FRAG_REGISTERS)
+            fv_fv_fault(v, "fragment %d: there are %d", s->reg[0], FV_FRAG_REGISTERS);
         else check_rows(v, s);
     }
 }

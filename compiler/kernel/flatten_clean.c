@@ -112,7 +112,8 @@ static void split_statement(hoist *h, fv_flat *s) {
     if (s->expr) s->expr = fv_rewrite(h->f->ctx, s->expr, split_load, h);
     if (s->kind == FV_L_LET && !invariant(h, s->expr) && split(h, s->expr, &same, &moving))
         s->expr = fv_add(h->f->ctx, same, moving);
-    if ((s->kind == FV_L_STORE || s->kind == FV_L_FRAG) && s->offset && s->offset->op != FV_X_INT && split(h, s->offset, &same, &moving))
+    if ((s->kind == FV_L_STORE || s->kind == FV_L_FRAG) && s->offset && s->offset->op != FV_X_INT &&
+        split(h, s->offset, &same, &moving))
         s->offset = fv_add(h->f->ctx, same, moving);
 }
 static void split_list(hoist *h, fv_flat *s) {
