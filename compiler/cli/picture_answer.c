@@ -27,7 +27,8 @@ bool cli_picture_answer_read(fv_ctx *ctx, const cli_session *s, cli_picture_answ
         !fv_json_get_text(ctx, label, j, "answer", false, &out->output))
         return false;
     bool own = !strcmp(fit, "own");
-    if (!own && strcmp(fit, "crop") != 0) return refuse(ctx, "fit is \"crop\" or \"own\"");
+    if (!own && strcmp(fit, "crop") != 0 && strcmp(fit, "squash") != 0)
+        return refuse(ctx, "fit is \"crop\", \"squash\" or \"own\"");
     if (own != (out->output != NULL)) return refuse(ctx, "fit = \"own\" and answer = NAME go together");
     const fv_json *tile = fv_json_get(j, "tile");
     if (!tile) return true;

@@ -18,14 +18,16 @@ bool cli_preprocess_read(fv_ctx *ctx, const cli_session *s, const fovea_array *i
     p->height = (int32_t)input->shape[2];
     p->width = (int32_t)input->shape[3];
     if (!s->spec.preprocess_json) return true;
-    const char *label = "preprocess";
+    const char *label = "preprocess", *fit = "crop";
     const fv_json *j = fv_json_parse(ctx, label, s->spec.preprocess_json, strlen(s->spec.preprocess_json));
     double mean[3] = {p->mean[0], p->mean[1], p->mean[2]}, std[3] = {p->std[0], p->std[1], p->std[2]};
     if (!j || !fv_json_get_real(ctx, label, j, "crop_pct", false, &p->crop_pct) ||
         !fv_json_get_reals(ctx, label, j, "mean", false, 3, mean) ||
         !fv_json_get_reals(ctx, label, j, "std", false, 3, std) ||
-        !fv_json_get_text(ctx, label, j, "interpolation", false, &p->interpolation))
+        !fv_json_get_text(ctx, label, j, "interpolation", false, &p->interpolation) ||
+        !fv_json_get_text(ctx, label, j, "fit", false, &fit))
         return false;
+    p->fit = strcmp(fit, "squash") ? FV_FIT_CROP : FV_FIT_SQUASH;
     for (int i = 0; i < 3; i++) {
         p->mean[i] = (float)mean[i];
         p->std[i] = (float)std[i];
@@ -41,9 +43,7 @@ bool cli_preprocess_apply(fv_ctx *ctx, const cli_preprocess *p, const char *path
         return false;
     }
     if (!fv_picture_read(ctx, path, &in)) return false;
-    bool fine = p->crop_pct >= 1 && in.width == in.height
-                    ? fv_picture_resize(ctx, &in, p->width, p->height, filter, &fit)
-                    : fv_picture_crop_centre(ctx, &in, p->height, p->crop_pct, filter, &fit);
+    bool fine = fv_picture_crop_centre(ctx, &in, p->width, p->height, p->crop_pct, p->fit, filter, &fit);
     if (fine) fv_picture_to_f32(&fit, p->mean, p->std, out);
     fv_picture_dispose(&in);
     fv_picture_dispose(&fit);

@@ -2,6 +2,8 @@
 #ifndef FV_CLI_PICTURES_H
 #define FV_CLI_PICTURES_H
 #include "cli/cli.h"
+#include "io/picture.h"
+
 /* Runs the model on each picture of the session, preprocessed as the spec declares, and prints the best `top` classes
  * with their names. */
 bool cli_run_pictures(fv_ctx *ctx, cli_session *s, fovea_model *m, int top);
@@ -12,6 +14,7 @@ void cli_best(const float *score, int64_t n, int top, int64_t *index, double *sh
 typedef struct {
     int32_t height, width;
     double crop_pct;
+    fv_fit fit;
     float mean[3], std[3];
     const char *interpolation;
 } cli_preprocess;

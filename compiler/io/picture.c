@@ -68,29 +68,28 @@ static int64_t proportional(int32_t shorter, int32_t longer, int64_t to) {
     return (int64_t)((double)(to * longer) / (double)shorter);
 }
 
-bool fv_picture_crop_centre(fv_ctx *ctx, const fv_picture *in, int32_t size, double crop_pct, fv_filter filter,
-                            fv_picture *out) {
+bool fv_picture_crop_centre(fv_ctx *ctx, const fv_picture *in, int32_t width, int32_t height, double crop_pct,
+                            fv_fit fit, fv_filter filter, fv_picture *out) {
     *out = (fv_picture){0};
-    if (size <= 0 || !(crop_pct > 0 && crop_pct <= 1) || size / crop_pct > (double)FV_PICTURE_SIDE_CAP) {
+    int32_t longer = width > height ? width : height;
+    if (width <= 0 || height <= 0 || !(crop_pct > 0 && crop_pct <= 1) ||
+        longer / crop_pct > (double)FV_PICTURE_SIDE_CAP) {
         fv_error(ctx, FV_E_PICTURE, (fv_loc){0},
-                 "a crop to %d with crop_pct %g: size must be positive, crop_pct above 0 and at most 1, "
-                 "size / crop_pct at most %d", size, crop_pct, FV_PICTURE_SIDE_CAP);
+                 "a crop to %d x %d with crop_pct %g: both sides must be positive, crop_pct above 0 and at most 1, "
+                 "the longer side / crop_pct at most %d",
+                 width, height, crop_pct, FV_PICTURE_SIDE_CAP);
         return false;
     }
-    int64_t side = (int64_t)floor(size / crop_pct), width, height;
-    if (in->width <= in->height) {
-        width = side;
-        height = proportional(in->width, in->height, side);
-    } else {
-        height = side;
-        width = proportional(in->height, in->width, side);
-    }
-    if (width > FV_PICTURE_SIDE_CAP || height > FV_PICTURE_SIDE_CAP)
+    int64_t across = (int64_t)floor(width / crop_pct), down = (int64_t)floor(height / crop_pct);
+    if (fit == FV_FIT_CROP && in->width * down <= in->height * across)
+        down = proportional(in->width, in->height, across);
+    else if (fit == FV_FIT_CROP) across = proportional(in->height, in->width, down);
+    if (across > FV_PICTURE_SIDE_CAP || down > FV_PICTURE_SIDE_CAP)
         return fail(ctx, "crop", "a picture as long and thin as this one becomes too large");
     fv_picture resized;
-    if (!fv_picture_resize(ctx, in, (int32_t)width, (int32_t)height, filter, &resized)) return false;
-    int32_t left = (int32_t)rint((double)(width - size) / 2), top = (int32_t)rint((double)(height - size) / 2);
-    bool good = fv_picture_crop(ctx, &resized, left, top, size, size, out);
+    if (!fv_picture_resize(ctx, in, (int32_t)across, (int32_t)down, filter, &resized)) return false;
+    int32_t left = (int32_t)rint((double)(across - width) / 2), top = (int32_t)rint((double)(down - height) / 2);
+    bool good = fv_picture_crop(ctx, &resized, left, top, width, height, out);
     fv_picture_dispose(&resized);
     return good;
 }

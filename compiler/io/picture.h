@@ -36,11 +36,13 @@ bool fv_picture_resize(fv_ctx *ctx, const fv_picture *in, int32_t width, int32_t
 bool fv_picture_crop(fv_ctx *ctx, const fv_picture *in, int32_t left, int32_t top, int32_t width, int32_t height,
                      fv_picture *out);
 
-/* What published image models are fed: the shorter side is resized to floor(size / crop_pct), the longer one to the
- * truncated proportional length, then the middle size x size is cut out (a half pixel rounds to the even corner). 0
- * < crop_pct <= 1. */
-bool fv_picture_crop_centre(fv_ctx *ctx, const fv_picture *in, int32_t size, double crop_pct, fv_filter filter,
-                            fv_picture *out);
+/* What published image models are fed: width x height cut out of the middle (a half pixel rounds to the even corner) of
+ * the resized picture. With box = floor(width / crop_pct) x floor(height / crop_pct), 0 < crop_pct <= 1:
+ * FV_FIT_CROP keeps the picture's proportions: the smallest size that covers the box, its other side truncated;
+ * FV_FIT_SQUASH does not: the picture becomes the box. */
+typedef enum { FV_FIT_CROP, FV_FIT_SQUASH } fv_fit;
+bool fv_picture_crop_centre(fv_ctx *ctx, const fv_picture *in, int32_t width, int32_t height, double crop_pct,
+                            fv_fit fit, fv_filter filter, fv_picture *out);
 
 /* out[c][y][x] = (v / 255 - mean[c]) / std[c], in f32; out has 3 * height * width elements. */
 void fv_picture_to_f32(const fv_picture *p, const float mean[3], const float std[3], float *out);

@@ -16,10 +16,10 @@ local o = settings({
   base_gf   = net(128, gf),
   large_7x7 = net(192, none),
   large_gf  = net(192, gf),
-  large_gf_img384 = net(192, { 0, 0, 24, 12 }, { img_size = 384, crop_pct = 1.0 }),
+  large_gf_img384 = net(192, { 0, 0, 24, 12 }, { img_size = 384, crop_pct = 1.0, fit = "squash" }),
 }, {
   img_size = 224, in_chans = 3, num_classes = 1000, depths = { 2, 3, 18, 2 }, order = { 2, 3, 4, 5 }, kernel_size = 7,
-  s = 1 / 3, mlp_ratio = 4, layer_scale_init_value = 1e-6, eps = 1e-6, crop_pct = 0.875,
+  s = 1 / 3, mlp_ratio = 4, layer_scale_init_value = 1e-6, eps = 1e-6, crop_pct = 0.875, fit = "crop",
 })
 
 local function block(x, name, order, size)
@@ -45,5 +45,5 @@ for i = 1, n do
   end
   for j = 1, o.depths[i] do x = block(x, ("stages.%d.%d"):format(i - 1, j - 1), o.order[i], o.filter[i]) end
 end
-o.preprocess = { crop_pct = o.crop_pct }
+o.preprocess = { crop_pct = o.crop_pct, fit = o.fit }
 classify(input, layer_norm(x:mean"h w", "norm", o.eps), "head", o)

@@ -11,16 +11,20 @@ local v = {
   swin_t = net("swin", { embed_dim = 96, depths = { 2, 2, 6, 2 }, types = "IIIS" }),
   swin_s = net("swin", { embed_dim = 96, depths = { 2, 2, 18, 2 }, types = "IISS" }),
   swin_b = net("swin", { embed_dim = 128, depths = { 2, 2, 18, 2 }, types = "IIMS2" }),
+  swin_b_384 = net("swin", { embed_dim = 128, depths = { 2, 2, 18, 2 }, types = "IIMS2", img_size = 384,
+    window_size = 12, crop_pct = 1.0 }),
   cswin_t = net("cswin", { embed_dim = 64, depths = { 2, 4, 18, 1 }, num_heads = { 2, 4, 8, 16 } }),
   cswin_s = net("cswin", { embed_dim = 64, depths = { 3, 6, 29, 2 }, num_heads = { 2, 4, 8, 16 } }),
   cswin_b = net("cswin", { embed_dim = 96, depths = { 3, 6, 29, 2 }, num_heads = { 4, 8, 16, 32 } }),
+  cswin_b_384 = net("cswin", { embed_dim = 96, depths = { 3, 6, 29, 2 }, num_heads = { 4, 8, 16, 32 }, img_size = 384,
+    window_size = 12, crop_pct = 1.0 }),
 }
 -- types: I injective, S softmax in windows (Swin) or stripes (CSWin), M2 at the end: M is injective in the first two
 -- blocks of its level (Swin); false: IISS
 local o = settings(v, {
   img_size = 224, in_chans = 3, num_classes = 1000, layout = "deit", embed_dim = 64, embed_dims = { 64, 128, 320, 512 },
   depth = 12, depths = { 2, 2, 2, 2 }, num_heads = false, types = false, window_size = 7, mlp_ratio = 4,
-  mlp_ratios = { 8, 8, 4, 4 }, qkv_bias = true, eps = false,
+  mlp_ratios = { 8, 8, 4, 4 }, qkv_bias = true, eps = false, crop_pct = 224 / 256,
 })
 local eps = o.eps or (o.layout == "deit" or o.layout == "pvt") and 1e-6 or 1e-5
 local function settings_of(heads, more)
@@ -90,5 +94,6 @@ end
 
 if not nets[o.layout] then error(("layout is deit, pvt, swin or cswin, not '%s'"):format(o.layout)) end
 o.fixed = o.layout == "deit"
+o.preprocess = { crop_pct = o.crop_pct, fit = "squash" } -- the picture is not resized in proportion
 local input = picture(o)
 classify(input, nets[o.layout](input), "head", o)

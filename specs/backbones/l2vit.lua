@@ -1,17 +1,19 @@
--- L2ViT (Zheng, arXiv:2501.16182), the published parameter names: windows and linear attention in turn. The 384 weights
--- of base have window 12, which no parameter depends on: img_size, window_size.                         maps: b h w c
+-- L2ViT (Zheng, arXiv:2501.16182), the published parameter names: windows and linear attention in turn.  maps: b h w c
 local part = require "parts/l2vit"
-local function net(width, heads, third)
-  return { dims = { width, 2 * width, 4 * width, 8 * width }, depths = { 2, 2, third, 2 },
+local function net(width, heads, third, more)
+  local r = { dims = { width, 2 * width, 4 * width, 8 * width }, depths = { 2, 2, third, 2 },
     num_heads = { heads, 2 * heads, 4 * heads, 8 * heads } }
+  for k, v in pairs(more or {}) do r[k] = v end
+  return r
 end
 local o = settings({
   tiny  = net(96, 3, 6),
   small = net(96, 3, 18),
   base  = net(128, 4, 18),
+  base_384 = net(128, 4, 18, { img_size = 384, window_size = 12, crop_pct = 1.0, fit = "squash" }),
 }, {
   img_size = 224, in_chans = 3, num_classes = 1000, mlp_ratio = { 4, 4, 4, 4 }, window_size = 7, qkv_bias = true,
-  cpe_act = false, clamp_min = 100.0, eps = 1e-5, bn_eps = 1e-5,
+  cpe_act = false, clamp_min = 100.0, eps = 1e-5, bn_eps = 1e-5, crop_pct = 0.875, fit = "crop",
 })
 
 local input, n = picture(o), levels(o, "dims depths num_heads mlp_ratio")
@@ -39,4 +41,5 @@ for i = 1, n do
       bn_eps = o.bn_eps })
   end
 end
+o.preprocess = { crop_pct = o.crop_pct, fit = o.fit }
 classify(input, layer_norm(x, "norm", o.eps):mean"h w", "head", o)

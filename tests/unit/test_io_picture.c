@@ -71,20 +71,29 @@ Test(io_picture, resizes_to_the_last_bit) {
 }
 
 Test(io_picture, crops_as_published) {
-    const struct { int size; double pct; fv_filter filter; uint64_t hash; } cases[] = {
-        {224, 0.875, FV_FILTER_BICUBIC, 0xb002bc2a30df66d7}, {224, 0.9, FV_FILTER_BICUBIC, 0x375cbb41c69c675e},
-        {100, 0.95, FV_FILTER_BILINEAR, 0xaad75f89be938a2f}, {224, 1.0, FV_FILTER_LANCZOS, 0x7e96bbe760a80a7c},
+    static const struct { fv_fit fit; int width, height; double pct; fv_filter filter; uint64_t hash; } cases[] = {
+        /* from tests/oracle/crop.py */
+        {FV_FIT_CROP, 224, 224, 0.875, FV_FILTER_BICUBIC, 0xb002bc2a30df66d7},
+        {FV_FIT_CROP, 224, 224, 0.9, FV_FILTER_BICUBIC, 0x375cbb41c69c675e},
+        {FV_FIT_CROP, 100, 100, 0.95, FV_FILTER_BILINEAR, 0xaad75f89be938a2f},
+        {FV_FIT_CROP, 224, 224, 1.0, FV_FILTER_LANCZOS, 0x7e96bbe760a80a7c},
+        {FV_FIT_SQUASH, 224, 224, 0.875, FV_FILTER_BICUBIC, 0x14b6ab4e891200a9},
+        {FV_FIT_SQUASH, 384, 384, 1.0, FV_FILTER_BICUBIC, 0x252e927cb7d4e9cc},
+        {FV_FIT_SQUASH, 97, 33, 0.9, FV_FILTER_BILINEAR, 0x8e60c3432ac17ea3},
+        {FV_FIT_CROP, 97, 33, 0.9, FV_FILTER_BILINEAR, 0xc4c5a0343d43993c},
+        {FV_FIT_CROP, 33, 97, 0.9, FV_FILTER_BICUBIC, 0xaf8870ebf4a45e68},
     };
     const float mean[3] = {0.485f, 0.456f, 0.406f}, std[3] = {0.229f, 0.224f, 0.225f};
     fv_ctx *ctx = fv_ctx_new();
     fv_picture photo, crop;
     cr_assert(fv_picture_read(ctx, DATA "photo/china.jpg", &photo), "%s", first_error(ctx));
     cr_assert(eq(u64, hash_rgb(&photo), 0x610a8d619700df2b));
-    for (int i = 0; i < 4; i++) {
-        cr_assert(fv_picture_crop_centre(ctx, &photo, cases[i].size, cases[i].pct, cases[i].filter, &crop), "%s",
-                  first_error(ctx));
-        cr_assert(crop.width == cases[i].size && crop.height == cases[i].size);
-        cr_expect(eq(u64, hash_rgb(&crop), cases[i].hash), "case %d", i);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cr_assert(fv_picture_crop_centre(ctx, &photo, cases[i].width, cases[i].height, cases[i].pct, cases[i].fit,
+                                         cases[i].filter, &crop),
+                  "%s", first_error(ctx));
+        cr_assert(crop.width == cases[i].width && crop.height == cases[i].height);
+        cr_expect(eq(u64, hash_rgb(&crop), cases[i].hash), "case %zu", i);
         /* every 16th row and column of the normalised floats */
         if (i == 1) {
             static float all[3 * 224 * 224], some[3 * 14 * 14];
@@ -96,10 +105,10 @@ Test(io_picture, crops_as_published) {
         }
         fv_picture_dispose(&crop);
     }
-    cr_expect(fv_picture_crop_centre(ctx, &photo, 0, 0.9, FV_FILTER_BICUBIC, &crop) == false);
-    cr_expect(fv_picture_crop_centre(ctx, &photo, 224, 0, FV_FILTER_BICUBIC, &crop) == false);
-    cr_expect(fv_picture_crop_centre(ctx, &photo, 224, 1.5, FV_FILTER_BICUBIC, &crop) == false);
-    cr_expect(fv_picture_crop_centre(ctx, &photo, 2000000000, 1e-9, FV_FILTER_BICUBIC, &crop) == false);
+    cr_expect(fv_picture_crop_centre(ctx, &photo, 0, 0, 0.9, FV_FIT_CROP, FV_FILTER_BICUBIC, &crop) == false);
+    cr_expect(fv_picture_crop_centre(ctx, &photo, 224, 224, 0, FV_FIT_CROP, FV_FILTER_BICUBIC, &crop) == false);
+    cr_expect(fv_picture_crop_centre(ctx, &photo, 224, 224, 1.5, FV_FIT_CROP, FV_FILTER_BICUBIC, &crop) == false);
+    cr_expect(fv_picture_crop_centre(ctx, &photo, 2000000000, 2000000000, 1e-9, FV_FIT_CROP, FV_FILTER_BICUBIC, &crop) == false);
     cr_expect(fv_picture_crop(ctx, &photo, 400, 0, 81, 10, &crop) == false);
     cr_expect(fv_picture_crop(ctx, &photo, 2000000000, 0, 2000000000, 10, &crop) == false);
     cr_expect(fv_picture_resize(ctx, &photo, 0, 5, FV_FILTER_BICUBIC, &crop) == false);
