@@ -5,9 +5,9 @@
 #include "cli/live.h"
 #include "cli/pictures.h"
 #include "cli/shapes.h"
-#include "cli/tiles.h"
 #include "io/json.h"
 #include "io/picture.h"
+#include "runtime/procedures/tiles.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -90,8 +90,12 @@ typedef struct {
     const cli_picture_answer *p;
     fv_spec_options given;
     const char *axis[3]; /* of the input: batch, height, width */
-    int32_t height, width, padded_height, padded_width, scale;
+    int32_t height, width, scale;
     float *map, *answer;
+    const fv_driver_options *driver;
+    const fovea_options *run;
+    cli_live *live; /* of the tiles being run */
+    bool recorded;  /* what failed is in the context already */
 } job;
 
 /* The one input and the declared output, and by how much the output is larger. */
@@ -126,8 +130,6 @@ static bool look(job *w) {
             }
     return true;
 }
-static int32_t up(int32_t n, int32_t multiple) { return (n + multiple - 1) / multiple * multiple; }
-
 static bool sizes(job *w, bool png) {
     const char *path = w->s->picture[0];
     int64_t s = w->scale, h = w->height * s, v = w->width * s;
@@ -137,15 +139,9 @@ static bool sizes(job *w, bool png) {
                  (long long)v, (long long)h, FV_PICTURE_SIDE_CAP, FV_PICTURE_PIXEL_CAP / 1000000);
         return false;
     }
-    bool tiles = w->p->size > 0; /* in tiles the border is reflected here, else by the spec */
-    w->padded_height = tiles ? up(w->height, w->p->multiple) : w->height;
-    w->padded_width = tiles ? up(w->width, w->p->multiple) : w->width;
-    if (w->padded_height < 2 * w->height && w->padded_width < 2 * w->width) return true;
-    fv_error(w->ctx, FV_E_INPUT, (fv_loc){0}, "%s: %d x %d is too small to be reflected up to multiples of %d", path,
-             w->width, w->height, w->p->multiple);
-    return false;
+    return true;
 }
-static bool fits_memory(job *w, const cli_live *l, const fovea_options *run, cli_tile y, cli_tile x) {
+static bool fits_memory(job *w, const cli_live *l, const fovea_options *run, int32_t height, int32_t width) {
     fovea_workspace need;
     fovea_error e;
     cli_host host;
@@ -153,68 +149,60 @@ static bool fits_memory(job *w, const cli_live *l, const fovea_options *run, cli
     cli_host_read(&host);
     double bytes = (double)need.total + 12.0 * w->height * w->scale * w->width * w->scale; /* and the answer's */
     if (!host.available_bytes || bytes < 0.9 * (double)host.available_bytes) return true;
-    fv_error(w->ctx, FV_E_RUN, (fv_loc){0}, "%d x %d pixels at once take %.1f GB, and %.1f GB are available%s", x.size,
-             y.size, 1e-9 * bytes, 1e-9 * (double)host.available_bytes,
+    fv_error(w->ctx, FV_E_RUN, (fv_loc){0}, "%d x %d pixels at once take %.1f GB, and %.1f GB are available%s", width,
+             height, 1e-9 * bytes, 1e-9 * (double)host.available_bytes,
              w->p->multiple > 1 ? "; smaller tiles take less (--set tile=N)" : "");
     return false;
 }
-/* Compiles for tiles of these sizes; the model's input and output are those of `look`. */
-static bool make_ready(job *w, const fv_driver_options *o, const fovea_options *run, cli_tile y, cli_tile x,
-                       cli_live *l) {
+/* A fovea_tile_open: compiles for tiles of this size. What is wrong is recorded in the context. */
+static fovea_status open_tile(void *user, int32_t height, int32_t width, fovea_model **out, fovea_error *err) {
+    job *w = user;
     fv_spec_options with = w->given;
-    *l = (cli_live){0};
     cli_shapes_put(w->ctx, &with, w->axis[0], 1);
-    cli_shapes_put(w->ctx, &with, w->axis[1], y.size);
-    cli_shapes_put(w->ctx, &with, w->axis[2], x.size);
-    cli_progress("compiling %s for %d x %d", w->s->name, x.size, y.size);
-    return cli_session_trace(w->ctx, w->s, &with) &&
-           fv_compile(w->ctx, w->s->spec.graph, (fv_str){0}, o, &l->compiled) && fits_memory(w, l, run, y, x) &&
-           cli_live_load(w->ctx, w->s, run, true, l);
+    cli_shapes_put(w->ctx, &with, w->axis[1], height);
+    cli_shapes_put(w->ctx, &with, w->axis[2], width);
+    cli_progress("compiling and running %s for %d x %d", w->s->name, width, height);
+    bool fine = cli_session_trace(w->ctx, w->s, &with) &&
+                fv_compile(w->ctx, w->s->spec.graph, (fv_str){0}, w->driver, &w->live->compiled) &&
+                fits_memory(w, w->live, w->run, height, width) && cli_live_load(w->ctx, w->s, w->run, true, w->live);
+    *out = w->live->model;
+    *err = (fovea_error){.status = fine ? FOVEA_OK : FOVEA_E_STATE};
+    w->recorded = !fine;
+    return err->status;
 }
-static bool run_tile(job *w, cli_live *l, cli_tile y, cli_tile x) {
-    int64_t shape[4] = {1, 3, y.size, x.size};
-    size_t bytes = (size_t)y.size * (size_t)x.size * 3 * sizeof(float);
-    float *in = aligned_alloc(64, (bytes + 127) / 64 * 64);
-    int at = 0;
-    while (at < l->n_out && strcmp(l->output[at]->name, w->p->output) != 0) at++;
-    bool fine = in && at < l->n_out;
-    if (!fine) fv_error(w->ctx, FV_E_RUN, (fv_loc){0}, "not enough memory for a tile");
-    if (fine) {
-        fovea_error e;
-        cli_tile_cut(w->map, 3, w->height, w->width, y, x, in);
-        DLTensor input = fovea_tensor(in, FOVEA_F32, 4, shape);
-        fine = !fovea_model_run(l->model, &input, 1, l->out, l->n_out, &e) || cli_runtime_error(w->ctx, FV_E_RUN, &e);
-    }
-    if (fine) cli_tile_paste(l->out[at].data, 3, w->scale, y, x, w->height, w->width, w->answer);
-    free(in);
+static void close_tile(void *user, fovea_model *model) {
+    (void)model;
+    job *w = user;
+    cli_live_close(w->live);
+    *w->live = (cli_live){0};
+}
+/* Which of the spec's outputs is the answer. */
+static int32_t output_index(const job *w) {
+    const fv_graph *g = w->s->spec.graph;
+    int32_t at = 0;
+    while (at < g->n_outputs && strcmp(fv_cstr(w->ctx, g->output[at].name), w->p->output) != 0) at++;
+    return at;
+}
+static bool run_all(job *w) {
+    fovea_error e;
+    cli_live live = {0};
+    w->live = &live;
+    const fovea_tiles tiles = {.planes = 3,
+                               .height = w->height,
+                               .width = w->width,
+                               .planes_out = 3,
+                               .scale = w->scale,
+                               .size = w->p->size,
+                               .pad = w->p->pad,
+                               .multiple = w->p->multiple,
+                               .output = output_index(w),
+                               .open = open_tile,
+                               .close = close_tile,
+                               .user = w};
+    bool fine = fovea_tiles_run(&tiles, w->map, w->answer, &e) == FOVEA_OK;
+    if (!fine && !w->recorded) cli_runtime_error(w->ctx, FV_E_RUN, &e);
+    cli_live_close(&live);
     return fine;
-}
-/* All tiles of the sizes of tile (i, j), if it is the first of these sizes. */
-static bool run_alike(job *w, const fv_driver_options *o, const fovea_options *run, int32_t i, int32_t j) {
-    static cli_live l;
-    cli_tile first_y, first_x, y, x;
-    cli_tile_at(w->padded_height, w->p->size, w->p->pad, i, &first_y);
-    cli_tile_at(w->padded_width, w->p->size, w->p->pad, j, &first_x);
-    for (int32_t k = 0; k < i && cli_tile_at(w->padded_height, w->p->size, w->p->pad, k, &y); k++)
-        if (y.size == first_y.size) return true;
-    for (int32_t k = 0; k < j && cli_tile_at(w->padded_width, w->p->size, w->p->pad, k, &x); k++)
-        if (x.size == first_x.size) return true;
-    bool fine = make_ready(w, o, run, first_y, first_x, &l);
-    for (int32_t r = i; fine && cli_tile_at(w->padded_height, w->p->size, w->p->pad, r, &y); r++)
-        for (int32_t c = j; fine && cli_tile_at(w->padded_width, w->p->size, w->p->pad, c, &x); c++) {
-            if (y.size != first_y.size || x.size != first_x.size) continue;
-            cli_progress("running %s, row %d, column %d", w->s->name, r, c);
-            fine = run_tile(w, &l, y, x);
-        }
-    cli_live_close(&l);
-    return fine;
-}
-static bool run_all(job *w, const fv_driver_options *o, const fovea_options *run) {
-    cli_tile t;
-    for (int32_t i = 0; cli_tile_at(w->padded_height, w->p->size, w->p->pad, i, &t); i++)
-        for (int32_t j = 0; cli_tile_at(w->padded_width, w->p->size, w->p->pad, j, &t); j++)
-            if (!run_alike(w, o, run, i, j)) return false;
-    return true;
 }
 /* The picture as the model's numbers. */
 static bool take_picture(job *w, bool png) {
@@ -239,13 +227,13 @@ static bool take_picture(job *w, bool png) {
 }
 bool cli_picture_run(fv_ctx *ctx, cli_session *s, const cli_picture_answer *p, bool png, const fv_driver_options *o,
                      const fovea_options *run, fovea_stored *out) {
-    job w = {.ctx = ctx, .s = s, .p = p, .given = s->options};
+    job w = {.ctx = ctx, .s = s, .p = p, .given = s->options, .driver = o, .run = run};
     if (s->n_pictures != 1 || s->n_inputs) {
         fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "the answer is a picture: one picture at a time, %d given",
                  s->n_pictures);
         return false;
     }
-    bool fine = look(&w) && take_picture(&w, png) && run_all(&w, o, run);
+    bool fine = look(&w) && take_picture(&w, png) && run_all(&w);
     free(w.map);
     if (!fine) {
         free(w.answer);
