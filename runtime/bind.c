@@ -28,7 +28,7 @@ static fovea_status list_fail(const name_list *l, int32_t of, fovea_error *err) 
 
 static fovea_status begin(fovea_model *m, fovea_error *err) {
     if (!m) return fovea_fail(err, FOVEA_E_ARGUMENT, "no model");
-    if (m->shared) return fovea_fail(err, FOVEA_E_STATE, "a shared model has the weights of the model that it shares");
+    if (m->shared) return fovea_fail(err, FOVEA_E_STATE, "the weights are those of another model or of an image, and cannot be bound again");
     m->bound = m->ran = false;
     free(m->converted);
     m->converted = NULL;

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "error.h"
 
@@ -123,14 +124,14 @@ static void set_bases(fovea_model *m) {
     }
 }
 
-static fovea_status make(const fovea_program *p, const fovea_options *o, const fovea_model *like, fovea_model **out,
-                         fovea_error *err) {
+fovea_status fovea_model_make(const fovea_program *p, const fovea_options *o, char *prepared, fovea_model **out,
+                              fovea_error *err) {
     fovea_model *m = calloc(1, sizeof *m);
     if (!m) return fovea_fail(err, FOVEA_E_MEMORY, "no memory for a model");
     m->program = p;
     if (o) m->options = *o;
-    m->shared = like != NULL;
-    fovea_status status = measure(p, o, !like, &m->space, err);
+    m->shared = prepared != NULL;
+    fovea_status status = measure(p, o, !prepared, &m->space, err);
     if (status == FOVEA_OK) status = make_lists(m, err);
     if (status == FOVEA_OK) status = make_block(m, err);
     if (status == FOVEA_OK) status = make_threads(m, err);
@@ -138,7 +139,7 @@ static fovea_status make(const fovea_program *p, const fovea_options *o, const f
         fovea_model_dispose(m);
         return status;
     }
-    if (like) m->prepared = like->prepared;
+    if (prepared) m->prepared = prepared;
     set_bases(m);
     *out = m;
     return FOVEA_OK;
@@ -149,7 +150,7 @@ fovea_status fovea_model_load(const fovea_program *program, const fovea_options 
     if (!out) return fovea_fail(err, FOVEA_E_ARGUMENT, "nowhere to write the model");
     *out = NULL;
     fovea_status status = fovea_program_check(program, err);
-    if (status == FOVEA_OK) status = make(program, options, NULL, out, err);
+    if (status == FOVEA_OK) status = fovea_model_make(program, options, NULL, out, err);
     if (status != FOVEA_OK || (*out)->n_params > 0) return status;
     status = fovea_model_bind(*out, NULL, 0, err);
     if (status != FOVEA_OK) {
@@ -164,7 +165,7 @@ fovea_status fovea_model_share(const fovea_model *bound, const fovea_options *op
     if (!bound || !out) return fovea_fail(err, FOVEA_E_ARGUMENT, "no model to share, or nowhere to write the new one");
     *out = NULL;
     if (!bound->bound) return fovea_fail(err, FOVEA_E_STATE, "the model to share has no weights bound");
-    fovea_status status = make(bound->program, options, bound, out, err);
+    fovea_status status = fovea_model_make(bound->program, options, bound->prepared, out, err);
     if (status != FOVEA_OK) return status;
     fovea_model *m = *out;
     for (int32_t i = 0; i < m->n_params; i++) m->base[m->params[i]] = bound->base[m->params[i]];
@@ -176,6 +177,7 @@ void fovea_model_dispose(fovea_model *m) {
     if (!m) return;
     fovea_pool_dispose(m->pool);
     if (!m->options.memory) free(m->block);
+    if (m->map) munmap(m->map, m->map_bytes);
     free(m->converted);
     free(m->base);
     free(m->args);

@@ -26,11 +26,18 @@ struct fovea_model {
     fovea_span *spans[FOVEA_STAGES];   /* per array */
     char *converted;                   /* owned: parameters whose stored dtype is not the model's */
     int64_t *ns;
+    void *map;                         /* owned: the file of its image (image.h) */
+    size_t map_bytes;
     bool bound, shared, ran;
 };
 
 /* A program that contradicts itself is refused here, so that nothing after load has to doubt it. */
 fovea_status fovea_program_check(const fovea_program *program, fovea_error *err);
+
+/* A model that is not bound yet. prepared: a block that holds what prepare makes, in the program's layout, and outlives
+ * the model; then its parameters are not its own (`shared`). NULL: a block of its own, which bind fills. */
+fovea_status fovea_model_make(const fovea_program *p, const fovea_options *o, char *prepared, fovea_model **out,
+                              fovea_error *err);
 
 /* Executes the launches of a stage in order. Every array that they use has a base. */
 fovea_status fovea_stage_run(fovea_model *m, fovea_stage stage, int64_t *ns, fovea_error *err);

@@ -58,19 +58,25 @@ static void example(fv_buf *b, const cli_artefact *a) {
         "#include <string.h>",
         "#include \"@.h\"",
         "",
-        "int main(int argc, char **argv) {                       /* weights.safetensors inputs.safetensors "
+        "?int main(int argc, char **argv) {                      /* inputs.safetensors outputs.safetensors [weights "
+        "of this library] */",
+        "!int main(int argc, char **argv) {                      /* weights.safetensors inputs.safetensors "
         "outputs.safetensors */",
-        "    fovea_error err = {FOVEA_OK, \"three files are needed\"};",
-        "    fovea_safetensors *weights = NULL, *given = NULL;",
+        "?    fovea_error err = {FOVEA_OK, \"two or three files are needed\"};",
+        "?    fovea_safetensors *given = NULL;",
+        "!    fovea_error err = {FOVEA_OK, \"three files are needed\"};",
+        "!    fovea_safetensors *weights = NULL, *given = NULL;",
         "    fovea_model *model = NULL;",
         "    const void *in[$_INPUTS + 1];",
         "    void *out[$_OUTPUTS + 1];",
         "    fovea_stored result[$_OUTPUTS + 1];",
         "    const fovea_array *x;",
         "    memset(result, 0, sizeof result);",
-        "    if (argc != 4 || @_load(NULL, &model, &err) || fovea_safetensors_open(argv[1], &weights, &err) || "
+        "?    if (argc < 3 || @_open(argc > 3 ? argv[3] : NULL, NULL, &model, &err) || fovea_safetensors_open(argv[1], "
+        "&given, &err)) goto failed;",
+        "!    if (argc != 4 || @_load(NULL, &model, &err) || fovea_safetensors_open(argv[1], &weights, &err) || "
         "@_bind(model, weights, &err) ||",
-        "        fovea_safetensors_open(argv[2], &given, &err)) goto failed;",
+        "!        fovea_safetensors_open(argv[2], &given, &err)) goto failed;",
         "    for (int i = 0; (x = fovea_model_input(model, i)); i++) {",
         "        const fovea_stored *t = fovea_safetensors_find(given, x->name);",
         "        void *data = malloc((size_t)x->bytes + 1);",
@@ -85,18 +91,24 @@ static void example(fv_buf *b, const cli_artefact *a) {
         "        memcpy(result[i].shape, x->shape, sizeof x->shape);",
         "        result[i].data = out[i];",
         "    }",
-        "    if (@_run(model, in, out, &err) || fovea_safetensors_write(argv[3], result, $_OUTPUTS, NULL, &err)) goto "
+        "?    if (@_run(model, in, out, &err) || fovea_safetensors_write(argv[2], result, $_OUTPUTS, NULL, &err)) goto "
+        "failed;",
+        "!    if (@_run(model, in, out, &err) || fovea_safetensors_write(argv[3], result, $_OUTPUTS, NULL, &err)) goto "
         "failed;",
         "    return 0;                                            /* the system takes the memory back */",
         "failed:",
         "    fprintf(stderr, \"%s\\n\", err.text);",
         "    return 1;",
         "}"};
-    fv_buf_printf(b,
-                  "\n#if 0  /* An example. Save it as main.c, then: cc -std=c11 main.c %s.o -lpthread -lm -o main */\n",
-                  a->name);
+    fv_buf_printf(
+        b, "\n#if 0  /* An example. Save it as main.c, then: cc -std=c11 main.c %s.%s -lpthread -lm -o main */\n",
+        a->name, a->deployed ? "a" : "o");
+    bool with = a->deployed && a->image;
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
-        for (const char *s = lines[i]; *s; s++) {
+        const char *from = lines[i]; /* "?": of a library with its weights, "!": of one without */
+        if (*from == (with ? '!' : '?')) continue;
+        if (*from == (with ? '?' : '!')) from++;
+        for (const char *s = from; *s; s++) {
             if (*s == '@') fv_buf_puts(b, a->name);
             else if (*s == '$') fv_buf_puts(b, a->upper);
             else fv_buf_putn(b, s, 1);
@@ -127,7 +139,8 @@ static bool workspace(fv_ctx *ctx, const fovea_program *given, int32_t threads, 
     return fovea_workspace_measure(&p, &o, w, &e) ? cli_runtime_error(ctx, FV_E_INTERNAL, &e) : true;
 }
 bool cli_artefact_header(fv_ctx *ctx, const cli_artefact *a, fv_buf *b) {
-    static const char *const headers[] = {"dlpack.h", "program.h", "fovea.h", "safetensors.h"};
+    static const char *const headers[] = {"dlpack.h",      "program.h", "fovea.h",
+                                          "safetensors.h", "image.h",   "tiles.h"};
     const fovea_program *p = &a->compiled->program;
     const char *u = a->upper;
     fovea_workspace one, two, three;
@@ -183,7 +196,9 @@ bool cli_artefact_header(fv_ctx *ctx, const cli_artefact *a, fv_buf *b) {
                   "fovea_safetensors *weights, fovea_error *err);\n"
                   "/* One answer: pointers to the tensors' elements, in the order above. */\nfovea_status "
                   "%s_run(fovea_model *model, const void *const *inputs, void *const *outputs, fovea_error "
-                  "*err);\n#ifdef __cplusplus\n}\n#endif\n#endif\n",
+                  "*err);\n",
                   a->name, a->name, a->name, a->name);
+    if (a->deployed) cli_artefact_deploy_header(a, b);
+    fv_buf_puts(b, "#ifdef __cplusplus\n}\n#endif\n#endif\n");
     return true;
 }

@@ -148,4 +148,5 @@ void cli_artefact_program(const cli_artefact *a, fv_buf *b) {
                   p->n_arrays, p->n_prepare, p->n_run, p->arena_bytes, p->prepared_bytes);
     fits(b, a);
     functions(b, a);
+    if (a->deployed) cli_artefact_deploy_program(a, b);
 }

@@ -7,7 +7,7 @@
 #include "cli/shapes.h"
 #include "io/json.h"
 #include "io/picture.h"
-#include "runtime/procedures/tiles.h"
+#include "runtime/tiles.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -82,7 +82,7 @@ Test(backbones_a, unknown_variants_are_refused) {
         {"halonet", "26t, 50ts, eca_halonext_26ts, h1, sehalonet_33ts"}, {"davit", "base, large, small, tiny"},
         {"convit", "base, small, tiny"}, {"crossvit", "9_224, 9_dagger_224, base_224, small_224, tiny_224"},
         {"shvit", "s1, s2, s3, s4"}, {"dhvt", "tiny_cifar_patch4, tiny_imagenet_patch16"},
-        {"l2vit", "base, small, tiny"}, {"cas-vit", "m, s, t, xs"},
+        {"l2vit", "base, base_384, small, tiny"}, {"cas-vit", "m, s, t, xs"},
         {"lsnet", "b, b_distill, s, s_distill, t, t_distill"},
         {"attnet", "s, t1, t2, t3, t4, xs, xxs"}};
     for (size_t i = 0; i < sizeof families / sizeof *families; i++) {

@@ -109,7 +109,7 @@ Test(backbones_b, unknown_variants_are_refused) {
         {"volo", "d1, d2, d3, d4, d5"}, {"ravlt", "b, l, s, t"}, {"overlock", "b, s, t, xt"},
         {"hat", "l_x2, l_x3, l_x4, s_x2, s_x3, s_x4, x2, x3, x4"}, {"hornet", "base_7x7, base_gf"},
         {"affnet", "small, x_small, xx_small"}, {"ffnet", "1, 1_fused, 2, 2_fused, 3, 3_fused, 4, 4_fused"},
-        {"inline", "cswin_b, cswin_s, cswin_t, deit_b"}};
+        {"inline", "cswin_b, cswin_b_384, cswin_s, cswin_t, deit_b"}};
     for (size_t i = 0; i < sizeof families / sizeof *families; i++)
         refused(families[i].family, "huge", NULL, NULL, FV_E_UNKNOWN, families[i].known);
     refused("biformer", NULL, NULL, NULL, FV_E_CONFIG, "config lacks depth, embed_dim");

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/procedures/tiles.h"
+#include "runtime/tiles.h"
 
 enum { PLANES = 2, SCALE = 2 };
 

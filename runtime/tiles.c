@@ -1,7 +1,7 @@
 /* The procedure of tiles: see tiles.h. */
 #define _POSIX_C_SOURCE 200809L
 #include "tiles.h"
-#include "../error.h"
+#include "error.h"
 
 #include <stdlib.h>
 #include <string.h>

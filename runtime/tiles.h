@@ -3,7 +3,7 @@
  * the tile mode of published restoration networks. */
 #ifndef FOVEA_TILES_H
 #define FOVEA_TILES_H
-#include "../fovea.h"
+#include "fovea.h"
 
 #ifdef __cplusplus
 extern "C" {

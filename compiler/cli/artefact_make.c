@@ -1,0 +1,334 @@
+/* The making of fovea compile (NAME.o, NAME.so, NAME.h) and fovea build (NAME.a, NAME.so, NAME.h, NAME.pc, NAME.json,
+ * NAME.weights). Invariant: all is made in a folder of its own and moved to its place at the end, when everything was
+ * tried: nothing is half-written. */
+#define _XOPEN_SOURCE 700 /* POSIX, and realpath */
+#include "cli/artefact.h"
+#include "io/file.h"
+#include "runtime/image.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define V2 "+sse4.2,+avx,+avx2,+fma,+f16c,+bmi,+bmi2,+lzcnt,+popcnt,+movbe"
+/* Instruction sets by name, as code that every processor with them runs. */
+static const struct {
+    const char *name, *target;
+} levels[] = {
+    {"avx512", "x86_64-linux-gnu:" V2 ",+avx512f,+avx512cd,+avx512vl,+avx512bw,+avx512dq"},
+    {"avx2", "x86_64-linux-gnu:" V2},
+    {"sse2", "x86_64-linux-gnu:+sse2"},
+    {"neon", "aarch64-linux-gnu:+neon"},
+};
+
+typedef struct {
+    fv_ctx *ctx;
+    const char *target, *folder, *out; /* target for the backend; folder: temporary; out: path without suffix */
+    const char *cc, *objcopy, *ar;
+    bool build;
+    cli_artefact a;
+} job;
+
+static const char *in_folder(job *j, const char *tail) {
+    return fv_printf(j->ctx, "%s/%s%s", j->folder, j->a.name, tail);
+}
+static void remove_folder(job *j) {
+    DIR *d = opendir(j->folder);
+    for (struct dirent *e; d && (e = readdir(d));)
+        if (strcmp(e->d_name, ".") && strcmp(e->d_name, "..")) unlink(fv_printf(j->ctx, "%s/%s", j->folder, e->d_name));
+    if (d) closedir(d);
+    rmdir(j->folder);
+}
+
+/* -- What is asked for ---- */
+static bool choose_name(job *j, const cli_args *args, const cli_session *s) {
+    const char *given = cli_value(args, "o");
+    char *name = fv_strdup(j->ctx, given        ? given
+                                   : s->variant ? fv_printf(j->ctx, "%s_%s", s->path, s->variant)
+                                                : s->path);
+    char *slash = strrchr(name, '/'), *base = slash ? slash + 1 : name;
+    if (!given) { /* swin.lua, tiny -> swin_tiny */
+        char *dot = strstr(base, ".lua");
+        if (dot) memmove(dot, dot + 4, strlen(dot + 4) + 1);
+        for (char *c = base; *c; c++)
+            if (!isalnum((unsigned char)*c)) *c = '_';
+    }
+    bool fine = isalpha((unsigned char)*base) || *base == '_';
+    for (char *c = base; *c; c++) fine = fine && (isalnum((unsigned char)*c) || *c == '_');
+    if (!fine || strlen(base) > 64) {
+        fv_error(j->ctx, FV_E_USAGE, (fv_loc){0},
+                 "-o: '%s' has to end in a C identifier of at most 64 letters: it names the functions of the library",
+                 base);
+        return false;
+    }
+    char *upper = fv_strdup(j->ctx, base);
+    for (char *c = upper; *c; c++) *c = (char)toupper((unsigned char)*c);
+    j->a.name = base;
+    j->a.upper = upper;
+    j->out = given ? given : base;
+    return true;
+}
+static bool choose_target(job *j, const cli_args *args) {
+    const char *t = cli_value(args, "target");
+    const fv_backend *cpu = fv_backend_find("cpu");
+    if (!cpu) {
+        fv_error(j->ctx, FV_E_BACKEND, (fv_loc){0}, "compile needs the cpu backend, which this build leaves out");
+        return false;
+    }
+    const fv_target *host = cpu->target(NULL);
+    if (t && !strcmp(t, "cpu")) {
+        j->target = NULL;
+        j->a.target = fv_printf(j->ctx, "the processor it was compiled on (%s)", host->name);
+    } else {
+        const char *name = t ? t : host->name;
+        j->target = name;
+        for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
+            if (!strcmp(levels[i].name, name)) j->target = levels[i].target;
+        j->a.target = name;
+    }
+    const fv_target *facts = cpu->target(j->target);
+    if (!facts) {
+        fv_error(j->ctx, FV_E_BACKEND, (fv_loc){0},
+                 "no target is called '%s': cpu, avx512, avx2, sse2, neon, or TRIPLE:FEATURES", t);
+        return false;
+    }
+    j->a.avx512 = !strcmp(facts->name, "avx512");
+    j->a.avx2 = !strcmp(facts->name, "avx2");
+    j->a.x86 = strcmp(facts->name, "neon") != 0;
+    return true;
+}
+/* $CC and $OBJCOPY, else those of the target's triple, else the system's. */
+static bool find_tools(job *j) {
+    static const char *const names[] = {"gcc", "objcopy", "ar"}, *const variables[] = {"CC", "OBJCOPY", "AR"},
+                             *const plain[] = {"cc", "objcopy", "ar"};
+    const char *found[3];
+#ifdef __x86_64__
+    bool native = j->a.x86;
+#else
+    bool native = !j->a.x86;
+#endif
+    for (int i = 0; i < 2 + j->build; i++) {
+        const char *want = getenv(variables[i]);
+        if (!want || !*want) {
+            const char *colon = j->target ? strchr(j->target, ':') : NULL;
+            want = native || !colon ? plain[i]
+                                    : fv_printf(j->ctx, "%.*s-%s", (int)(colon - j->target), j->target, names[i]);
+        }
+        found[i] = cli_find_program(j->ctx, want);
+        if (found[i]) continue;
+        fv_error(j->ctx, FV_E_FILE, (fv_loc){0},
+                 "'%s' is not on PATH: the kernels are joined with the runtime by the system's C compiler and "
+                 "binutils; %s names another",
+                 want, variables[i]);
+        return false;
+    }
+    j->cc = found[0];
+    j->objcopy = found[1];
+    j->ar = j->build ? found[2] : NULL;
+    return true;
+}
+
+/* -- Making ---- */
+static bool write_parts(job *j, const fv_compiled *c) {
+    fv_buf object = {0}, program = {0}, header = {0};
+    bool fine = c->backend->object && c->backend->object(c->module, &object);
+    if (!fine && !fv_error_count(j->ctx))
+        fv_error(j->ctx, FV_E_BACKEND, (fv_loc){0}, "backend '%s' makes no objects", c->backend->name);
+    if (fine) fine = cli_artefact_header(j->ctx, &j->a, &header);
+    if (fine) cli_artefact_program(&j->a, &program);
+    fine = fine && fv_file_write(j->ctx, in_folder(j, "_kernels.o"), object.text, object.len) &&
+           fv_file_write(j->ctx, in_folder(j, "_program.c"), program.text, program.len) &&
+           fv_file_write(j->ctx, in_folder(j, ".h"), header.text, header.len);
+    fv_buf_dispose(&object);
+    fv_buf_dispose(&program);
+    fv_buf_dispose(&header);
+    return fine;
+}
+static int runtime_sources(job *j, const char **out, int cap) {
+    int n = 0;
+    const char *folder = cli_runtime_folder(j->ctx);
+    DIR *d = opendir(folder);
+    for (struct dirent *e; d && (e = readdir(d)) && n < cap;) {
+        size_t len = strlen(e->d_name);
+        if (len > 2 && !strcmp(e->d_name + len - 2, ".c")) out[n++] = fv_printf(j->ctx, "%s/%s", folder, e->d_name);
+    }
+    if (d) closedir(d);
+    if (!n)
+        fv_error(j->ctx, FV_E_FILE, (fv_loc){0},
+                 "the runtime's sources are not at %s; FOVEA_RUNTIME names their folder", folder);
+    return n;
+}
+static int by_name(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
+/* Tables, runtime and kernels become one object whose only strong symbols are NAME_: several models can be linked into
+ * one program. */
+static bool join(job *j) {
+    const char *source[64], *log = in_folder(j, ".log"), *all = in_folder(j, "_all.o"), *object = in_folder(j, ".o"),
+                            *library = in_folder(j, ".so");
+    int n = runtime_sources(j, source, 64), k = 0;
+    if (!n) return false;
+    qsort(source, (size_t)n, sizeof *source, by_name);
+    const char *compile[96];
+    static const char *const flags[] = {"-std=c11", "-O2", "-fPIC", "-w", "-ffp-contract=off", "-nostdlib", "-r", "-I"};
+    compile[k++] = j->cc;
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) compile[k++] = flags[i];
+    compile[k++] = cli_runtime_folder(j->ctx);
+    compile[k++] = "-o";
+    compile[k++] = all;
+    compile[k++] = in_folder(j, "_program.c");
+    compile[k++] = in_folder(j, "_kernels.o");
+    for (int i = 0; i < n; i++) compile[k++] = source[i];
+    compile[k] = NULL;
+    const char *local[] = {j->objcopy, "--wildcard", "--localize-symbol=fovea_k[0-9]*", "--weaken-symbol=fovea_*", all,
+                           object,     NULL};
+    const char *link[] = {j->cc,
+                          "-shared",
+                          "-Wl,-z,defs",
+                          "-Wl,-z,noexecstack",
+                          "-Wl,-Bsymbolic",
+                          fv_printf(j->ctx, "-Wl,-soname,%s.so", j->a.name),
+                          "-o",
+                          library,
+                          object,
+                          "-lpthread",
+                          "-lm",
+                          NULL};
+    cli_progress("compiling the runtime for %s", j->a.name);
+    if (!cli_run_tool(j->ctx, (char *const *)(uintptr_t)compile, log)) return false;
+    cli_progress("linking %s", j->a.name);
+    return cli_run_tool(j->ctx, (char *const *)(uintptr_t)local, log) &&
+           cli_run_tool(j->ctx, (char *const *)(uintptr_t)link, log);
+}
+/* The archive, the pkg-config file and the manifest. */
+static bool write_deployed(job *j) {
+    const char *log = in_folder(j, ".log"), *slash = strrchr(j->out, '/');
+    const char *folder = slash ? fv_printf(j->ctx, "%.*s", (int)(slash - j->out), j->out) : ".";
+    char *whole = realpath(*folder ? folder : "/", NULL);
+    const char *archive[] = {j->ar, "rcs", in_folder(j, ".a"), in_folder(j, ".o"), NULL};
+    fv_buf pc = {0}, manifest = {0};
+    cli_artefact_pc(&j->a, whole ? whole : folder, &pc);
+    cli_artefact_manifest(&j->a, &manifest);
+    bool fine = cli_run_tool(j->ctx, (char *const *)(uintptr_t)archive, log) &&
+                fv_file_write(j->ctx, in_folder(j, ".pc"), pc.text, pc.len) &&
+                fv_file_write(j->ctx, in_folder(j, ".json"), manifest.text, manifest.len);
+    fv_buf_dispose(&pc);
+    fv_buf_dispose(&manifest);
+    free(whole);
+    return fine;
+}
+/* The example of the header, as a user would compile it, answers what this process answered. */
+static bool try_example(job *j) {
+    static const char begin[] = "#if 0  /* An example", end[] = "#endif  /* end";
+    const char *log = in_folder(j, ".log"), *program = in_folder(j, "_main.c"), *binary = in_folder(j, "_main"),
+               *got = in_folder(j, "_got");
+    fv_bytes header = {0}, want = {0}, have = {0};
+    bool fine = fv_file_read(j->ctx, in_folder(j, ".h"), 1 << 24, &header);
+    char *from = fine ? strstr((char *)header.data, begin) : NULL, *to = from ? strstr(from, end) : NULL;
+    from = from ? strchr(from, '\n') : NULL;
+    const char *compile[] = {j->cc,       "-std=c11", "-I", j->folder, program, in_folder(j, ".a"),
+                             "-lpthread", "-lm",      "-o", binary,    NULL};
+    const char *run[] = {binary, in_folder(j, "_inputs"), got, j->a.embedded ? NULL : j->a.image, NULL};
+    cli_progress("trying the example of %s.h", j->a.name);
+    fine = fine && from && to && fv_file_write(j->ctx, program, from + 1, (size_t)(to - from) - 1) &&
+           cli_run_tool(j->ctx, (char *const *)(uintptr_t)compile, log) &&
+           cli_run_tool(j->ctx, (char *const *)(uintptr_t)run, log) &&
+           fv_file_read(j->ctx, in_folder(j, "_answers"), (size_t)1 << 31, &want) &&
+           fv_file_read(j->ctx, got, (size_t)1 << 31, &have);
+    if (fine && (want.n != have.n || memcmp(want.data, have.data, want.n) != 0)) {
+        fv_error(j->ctx, FV_E_INTERNAL, (fv_loc){0}, "the library %s answers other bits than this process", j->a.name);
+        fine = false;
+    }
+    fv_bytes_dispose(&header);
+    fv_bytes_dispose(&want);
+    fv_bytes_dispose(&have);
+    return fine;
+}
+static bool deliver(job *j) {
+    static const char *const compiled[] = {".o", ".so", ".h", NULL};
+    static const char *const built[] = {".a", ".so", ".h", ".pc", ".json", NULL, NULL};
+    const char *tails[8] = {0};
+    enum { MOST = 8 };
+    fv_bytes part[MOST] = {{0}};
+    int n = 0;
+    for (const char *const *t = j->build ? built : compiled; *t; t++) tails[n++] = *t;
+    if (j->build && j->a.image && !j->a.embedded) tails[n++] = ".weights";
+    bool fine = true;
+    for (int i = 0; i < n && fine; i++) fine = fv_file_read(j->ctx, in_folder(j, tails[i]), (size_t)1 << 33, &part[i]);
+    int written = 0;
+    for (; written < n && fine; written++)
+        fine = fv_file_write(j->ctx, fv_printf(j->ctx, "%s%s", j->out, tails[written]), part[written].data,
+                             part[written].n);
+    if (!fine) /* what came before the one that failed */
+        for (int i = 0; i + 1 < written; i++) unlink(fv_printf(j->ctx, "%s%s", j->out, tails[i]));
+    cli_progress_done();
+    for (int i = 0; i < n && fine; i++) printf("%s%s  %.1f kB\n", j->out, tails[i], 1e-3 * (double)part[i].n);
+    for (int i = 0; i < n; i++) fv_bytes_dispose(&part[i]);
+    return fine;
+}
+/* Code for a level that was named cannot run in this process; the same plan for this processor prepares the same bytes.
+ * Whether it is the same plan is asked of both programs. */
+static bool run_here(job *j, cli_session *s, fv_compiled *c, const char *image) {
+    fv_compiled here;
+    fv_driver_options o = {.cache_dir = cli_cache_dir(j->ctx), .storage = s->storage};
+    if (!fv_compile(j->ctx, s->spec.graph, (fv_str){0}, &o, &here)) return false;
+    bool fine = fovea_program_hash(&here.program) == fovea_program_hash(&c->program);
+    if (fine)
+        fine = cli_artefact_image(j->ctx, s, &here, j->a.level, image, in_folder(j, "_inputs"),
+                                  in_folder(j, "_answers"), &j->a.image_bytes);
+    else
+        fv_error(j->ctx, FV_E_BACKEND, (fv_loc){0},
+                 "this processor packs weights otherwise than %s does: build there, or without --weights, and bind the "
+                 "checkpoint when the program starts",
+                 j->a.target);
+    fv_compiled_dispose(&here);
+    return fine;
+}
+static bool make_image(job *j, cli_session *s, fv_compiled *c) {
+    if (!j->build) return true;
+    const char *image = in_folder(j, ".weights");
+    j->a.deployed = true;
+    j->a.preprocess = s->spec.preprocess_json;
+    j->a.level = fv_hash(j->a.target, strlen(j->a.target), FV_HASH_SEED);
+    if (!s->weights && !j->a.embedded) return true;
+    if (!run_here(j, s, c, image)) return false;
+    j->a.image = image;
+    return true;
+}
+static bool make(job *j, cli_session *s) {
+    fv_compiled c;
+    fv_driver_options o = {.target = j->target, .cache_dir = cli_cache_dir(j->ctx), .storage = s->storage};
+    cli_progress("compiling %s", s->name);
+    bool fine = fv_compile(j->ctx, s->spec.graph, (fv_str){0}, &o, &c);
+    j->a.compiled = &c;
+    j->a.model = s->name;
+    const char *tmp = getenv("TMPDIR");
+    char *folder = fv_printf(j->ctx, "%s/fovea-compile-XXXXXX", tmp && *tmp ? tmp : "/tmp");
+    if (fine && !mkdtemp(folder)) {
+        fv_error(j->ctx, FV_E_FILE, (fv_loc){0}, "cannot make a folder like %s", folder);
+        fine = false;
+    }
+    j->folder = folder;
+    if (fine) {
+        fine = make_image(j, s, &c) && write_parts(j, &c) && join(j) && (!j->build || write_deployed(j)) &&
+               (!j->a.image || try_example(j)) && deliver(j);
+        remove_folder(j);
+    }
+    fv_compiled_dispose(&c);
+    return fine;
+}
+
+int cli_artefact_make(fv_ctx *ctx, const cli_args *a, bool build) {
+    static cli_session s;
+    job j = {.ctx = ctx, .build = build};
+    if (a->n_words != 1) {
+        fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "%s takes one spec, %d given; see fovea %s --help",
+                 build ? "build" : "compile", a->n_words, build ? "build" : "compile");
+        return CLI_USER;
+    }
+    j.a.embedded = build && cli_flag(a, "embed");
+    bool fine = choose_target(&j, a) && find_tools(&j) && cli_session_open(ctx, a, a->word[0], &s) &&
+                choose_name(&j, a, &s) && make(&j, &s);
+    cli_session_close(&s);
+    return fine ? CLI_OK : CLI_USER;
+}

@@ -1,0 +1,113 @@
+# build: a library with its weights. A program that knows nothing but the header classifies digits with it; weights that
+# are cut, damaged or another model's are refused.
+. "$(dirname "$0")/kit.sh"
+cc=${CC:-cc}
+command -v "$cc" >/dev/null && command -v objcopy >/dev/null && command -v ar >/dev/null || { echo "SKIPPED: no C compiler here"; exit 0; }
+digits=$root/tests/data/digits
+
+cat >classify.c <<'C'
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "digits.h"
+int main(int argc, char **argv) { /* inputs and logits, [weights] */
+    fovea_error e;
+    fovea_model *m = NULL, *other = NULL;
+    fovea_safetensors *f = NULL;
+    fovea_options o = {.threads = 2};
+    o.memory_bytes = DIGITS_OPEN_BYTES(2);
+    if (DIGITS_INTERFACE != 1 || digits_workspace_bytes(2) != o.memory_bytes) return 2;
+    o.memory = aligned_alloc(64, (size_t)o.memory_bytes);
+    if (digits_open(argc > 2 ? argv[2] : NULL, &o, &m, &e)) return fprintf(stderr, "%d %s\n", e.status, e.text), 1;
+    if (fovea_safetensors_open(argv[1], &f, &e)) return 2;
+    const fovea_stored *x = fovea_safetensors_find(f, "input"), *y = fovea_safetensors_find(f, "logits");
+    if (!x || !y || fovea_model_share(m, NULL, &other, &e)) return 2;
+    static float in[DIGITS_INPUT_0_BYTES / 4], out[2][DIGITS_OUTPUT_0_BYTES / 4], want[8 * 10];
+    memcpy(want, y->data, sizeof want);
+    for (int i = 0; i < 8; i++) {
+        const void *ins[] = {in};
+        void *outs[] = {out[0]}, *others[] = {out[1]};
+        int best = 0;
+        memcpy(in, (const char *)x->data + i * sizeof in, sizeof in);
+        if (digits_run(m, ins, outs, &e) || digits_run(other, ins, others, &e)) return 2;
+        if (memcmp(out[0], out[1], sizeof out[0])) return 3;
+        for (int k = 0; k < 10; k++) {
+            float d = out[0][k] - want[10 * i + k];
+            if (d > 1e-3f || d < -1e-3f) return 4;
+            if (out[0][k] > out[0][best]) best = k;
+        }
+        printf("%d", best);
+    }
+    printf("\n");
+    fovea_model_dispose(other);
+    fovea_model_dispose(m);
+    fovea_safetensors_close(f);
+    free(o.memory);
+    return 0;
+}
+C
+model="dinat --config $digits/config.json --weights $digits/dinat_digits.safetensors"
+expect 0 "$fovea" build $model -o digits
+for tail in a so h pc json weights; do [ -s digits.$tail ] || fail "digits.$tail is missing"; done
+expect 0 $cc -std=c11 -Wall -Wextra -Werror classify.c digits.a -lpthread -lm -o classify
+expect 0 ./classify "$digits/expect.safetensors" digits.weights
+labels=$(ls "$digits/held-out" | head -8 | sed 's/.*_\(.\)\.png/\1/' | tr -d '\n')
+says out "$labels"
+expect 0 $cc -std=c11 classify.c ./digits.so -lpthread -lm -o classify_shared
+LD_LIBRARY_PATH=. expect 0 ./classify_shared "$digits/expect.safetensors" digits.weights
+size=$(wc -c <digits.so)
+[ "$size" -lt 300000 ] || fail "digits.so has $size bytes without weights"
+
+# Weights that cannot be: each is said, none is used.
+weights() {
+    expect 1 ./classify "$digits/expect.safetensors" "$1"
+    says err "$2"
+}
+head -c 100000 digits.weights >cut.weights
+weights cut.weights "it is cut"
+head -c 20 digits.weights >short.weights
+weights short.weights "not an image of weights"
+weights nowhere "cannot be opened"
+weights classify.c "not an image of weights"
+{ head -c 300000 digits.weights; printf x; tail -c +300002 digits.weights; } >bad.weights
+cmp -s bad.weights digits.weights && fail "the byte was x already"
+weights bad.weights "damaged"
+cat >net.lua <<'L'
+output("y", gelu(linear(input("x", "n c"), "fc", "c=24")), "n c")
+L
+expect 0 "$fovea" run net.lua --shape n=7,c=12 --write-used net.safetensors
+expect 0 "$fovea" build net.lua --shape n=7,c=12 --weights net.safetensors -o net
+weights net.weights "weights of another model"
+expect 1 ./classify "$digits/expect.safetensors"
+says err "built without weights inside"
+
+# Weights inside; weights not at all.
+expect 0 "$fovea" build $model --embed -o digits
+rm digits.weights
+expect 0 $cc -std=c11 classify.c digits.a -lpthread -lm -o classify
+expect 0 ./classify "$digits/expect.safetensors"
+says out "$labels"
+expect 0 "$fovea" build net.lua --shape n=7,c=12 -o bare
+[ ! -e bare.weights ] || fail "weights were made up"
+grep -q "bare_bind" bare.h || fail "bare.h has no bind"
+
+# docs/deploy.md, word for word: its program and its commands.
+sed -n '/^    #include <stdio.h>/,/^    }$/p' "$root/docs/deploy.md" | sed 's/^    //' >main.c
+mkdir word && cp main.c word/ && cd word
+ln -s "$root/tests" tests
+sed -n 's/^    \(fovea build .*\)/\1/p; s/^    \(cc -std.*\)/\1/p; s/^    \(\.\/main .*\)/\1/p' "$root/docs/deploy.md" >commands
+[ "$(wc -l <commands)" -eq 3 ] || fail "docs/deploy.md has other commands: $(cat commands)"
+while read -r first rest; do
+    [ "$first" != fovea ] || first=$fovea
+    expect 0 $first $rest
+done <commands
+grep -q '^-\{0,1\}[0-9]' "$work/out" || fail "the program of docs/deploy.md printed nothing"
+cd ..
+
+# Failure leaves nothing.
+expect 1 "$fovea" build $model -o nowhere/digits
+AR=/nonexistent/ar expect 1 "$fovea" build $model -o lost
+says err "AR names another"
+expect 1 "$fovea" build net.lua --shape n=7,c=13 --weights net.safetensors -o lost
+expect 1 "$fovea" build net.lua net.lua -o lost
+for f in lost.*; do [ ! -e "$f" ] || fail "$f was written"; done
