@@ -56,14 +56,14 @@ void fv_cl_cpu_share(fv_cl *p, const fv_expr *const *root, int n) {
     for (int i = 0; i < p->n_nodes && !p->failed; i++) { /* arguments stand before what they are used in */
         fv_cl_node *a = &p->node[i];
         if (a->uses < 2 || !worth_a_name(a->e) || fv_cl_cpu_is_register(a->e)) continue;
-        char name[24];
-        snprintf(name, sizeof name, "v%d_", p->shared++);
+        /* no text has a name with this character */
+        const char *name = fv_cl_name_of(p, fv_internf(p->ctx, "\1%d", p->shared++), false);
         put(p, "const ");
         fv_cl_cpu_type(p, a->e->type, a->e->lanes);
         fv_buf_printf(p->out, " %s = ", name);
         expr(p, a->e);
         fv_buf_printf(p->out, ";\n%*s", 4 * p->indent, "");
-        p->node[i].text = fv_strdup(p->ctx, name);
+        p->node[i].text = name;
     }
 }
 
