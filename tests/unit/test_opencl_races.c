@@ -64,6 +64,7 @@ static void dropped(fv_ctx *ctx, fv_kernel *k, const char *file) { run(ctx, k, f
 Test(opencl_races, child, .timeout = 500) {
     const char *role = getenv("FOVEA_RACES");
     if (!role) cr_skip_test("runs under oclgrind only");
+    if (getenv("LD_PRELOAD")) setenv("FOVEA_OPENCL_LIBRARY", getenv("LD_PRELOAD"), 1); /* oclgrind comes as one */
     kit_shapes(!strcmp(role, "kept") ? kept : dropped);
 }
 
