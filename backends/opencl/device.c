@@ -119,7 +119,7 @@ static void learn(fv_opencl *d) {
     cl_uint width = 0;
     d->target = fv_target_opencl;
     if (clGetDeviceInfo(d->device, CL_DEVICE_TYPE, sizeof type, &type, NULL) == CL_SUCCESS
-        && (type & (CL_DEVICE_TYPE_CPU | CL_DEVICE_TYPE_GPU)) == CL_DEVICE_TYPE_CPU) {  /* simulators say both */
+        && (type & CL_DEVICE_TYPE_CPU) != 0) {
         clGetDeviceInfo(d->device, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT, sizeof width, &width, NULL);
         d->native_width = width > 0 && width < 1024 ? (int)width : 1;
     }
