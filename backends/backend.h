@@ -12,6 +12,7 @@ typedef struct fv_module fv_module; /* compiled kernels of one plan; owned by th
 typedef struct {
     const char *target;    /* NULL: the host; else a name of fv_backend.targets or a triple with :features */
     const char *cache_dir; /* NULL: no cache */
+    const char *device;    /* of backends with devices: a number or a part of a name; NULL: their choice */
     int threads;           /* compile threads; 0: as many as cores */
     bool keep_text;        /* keep IR and assembly text for `show` */
 } fv_compile_options;
@@ -27,6 +28,8 @@ typedef struct fv_backend {
     const char *summary;
     bool (*available)(fv_buf *why);               /* is there a device; what and why in words */
     const fv_target *(*target)(const char *name); /* facts of the target named (NULL: the host's); NULL: unknown */
+    /* The same for a device of the backend (NULL: none was named); NULL: the target does not depend on it. */
+    const fv_target *(*device_target)(const char *name, const char *device);
     /* Compiles every distinct kernel of the plan. Returns NULL after recording errors. */
     fv_module *(*compile)(fv_ctx *ctx, const fv_plan *plan, const fv_compile_options *o);
     /* The entry of launch i of plan `which`; NULL for backends that do not run in this process's address space. */
@@ -43,8 +46,14 @@ typedef struct fv_backend {
     const char *(*reason)(fv_ctx *ctx, const char *target);
     /* Are products of bf16 pairs (fv_target.dot2) faster than f32 there? NULL: never asked. */
     bool (*pairs_pay)(const char *target, const char *cache_dir);
+    /* Backends whose kernels run elsewhere: what runs them, its options (they live as long as the module), and the
+     * source of a launch. NULL for others. */
+    const struct fovea_executor *executor;
+    const void *(*executor_user)(fv_module *m);
+    const struct fovea_device_code *(*code)(fv_module *m, int which, int i);
 } fv_backend;
 
 extern const fv_backend *const fv_backends[];        /* NULL-terminated */
 const fv_backend *fv_backend_find(const char *name); /* NULL: none of that name */
+const fv_backend *fv_backend_default(void);          /* the first; NULL: this build has none */
 #endif

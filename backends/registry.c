@@ -20,6 +20,7 @@ const fv_backend *const fv_backends[] = {
     NULL,
 };
 
+const fv_backend *fv_backend_default(void) { return fv_backends[0]; }
 const fv_backend *fv_backend_find(const char *name) {
     for (int i = 0; fv_backends[i]; i++)
         if (strcmp(fv_backends[i]->name, name) == 0) return fv_backends[i];

@@ -48,7 +48,8 @@ typedef enum {
     FOVEA_E_FORMAT,    /* a file is not what it claims to be */
     FOVEA_E_STATE,     /* the model has not been bound */
     FOVEA_E_GUARD,     /* a kernel wrote outside its array (found when options.check is set) */
-    FOVEA_E_THREAD     /* threads cannot be started */
+    FOVEA_E_THREAD,    /* threads cannot be started */
+    FOVEA_E_DEVICE     /* a device is absent, refuses a kernel, or was lost; the next call takes it again */
 } fovea_status;
 
 enum { FOVEA_ERROR_TEXT = 1024 };

@@ -127,6 +127,7 @@ fovea_status fovea_guards_verify(const fovea_model *m, fovea_stage stage, int32_
 
 void fovea_guards_keep(fovea_model *m) {
     const fovea_program *p = m->program;
+    if (p->executor) return;
     for (int32_t a = 0; a < p->n_arrays; a++)
         if (p->arrays[a].place == FOVEA_PREPARED && m->spans[FOVEA_STAGE_RUN][a].first >= 0)
             memset((char *)m->base[a] + p->arrays[a].bytes, PATTERN, FOVEA_GUARD_BYTES);
@@ -142,6 +143,7 @@ fovea_status fovea_model_check_guards(const fovea_model *m, fovea_error *err) {
     if (!m) return fovea_fail(err, FOVEA_E_ARGUMENT, "no model");
     if (!m->bound) return fovea_fail(err, FOVEA_E_STATE, "the model has no weights bound");
     const fovea_program *p = m->program;
+    if (p->executor) return FOVEA_OK; /* its memory is not seen from here */
     for (int32_t a = 0; a < p->n_arrays; a++) {
         bool kept = p->arrays[a].place == FOVEA_PREPARED && m->spans[FOVEA_STAGE_RUN][a].first >= 0;
         if (kept && !guard_intact((char *)m->base[a] + p->arrays[a].bytes))

@@ -84,6 +84,7 @@ static fovea_status make_lists(fovea_model *m, fovea_error *err) {
 static fovea_status make_block(fovea_model *m, fovea_error *err) {
     const fovea_options *o = &m->options;
     int64_t total = m->space.total;
+    if (m->program->executor) return FOVEA_OK;
     if (o->memory) {
         if ((uintptr_t)o->memory % FOVEA_ALIGN != 0)
             return fovea_fail(err, FOVEA_E_MEMORY, "the block given is not aligned to %d bytes", FOVEA_ALIGN);
@@ -105,7 +106,7 @@ static fovea_status make_block(fovea_model *m, fovea_error *err) {
 static fovea_status make_threads(fovea_model *m, fovea_error *err) {
     m->parallel = m->options.parallel;
     m->parallel_user = m->options.parallel_user;
-    if (m->parallel || m->space.threads == 1) return FOVEA_OK;
+    if (m->parallel || m->space.threads == 1 || m->program->executor) return FOVEA_OK;
     fovea_status status = fovea_pool_new(m->space.threads, &m->pool, err);
     m->parallel = fovea_pool_parallel;
     m->parallel_user = m->pool;
@@ -119,6 +120,7 @@ static void set_bases(fovea_model *m) {
     for (int32_t i = 0; i < m->program->n_arrays; i++) {
         const fovea_array *a = &m->program->arrays[i];
         if (a->place == FOVEA_CONST) m->base[i] = without_const(a->data);
+        if (m->program->executor) continue;
         if (a->place == FOVEA_PREPARED) m->base[i] = m->prepared + a->offset;
         if (a->place == FOVEA_ARENA) m->base[i] = m->arena + a->offset;
     }
@@ -141,8 +143,10 @@ fovea_status fovea_model_make(const fovea_program *p, const fovea_options *o, ch
     }
     if (prepared) m->prepared = prepared;
     set_bases(m);
-    *out = m;
-    return FOVEA_OK;
+    if (p->executor) status = p->executor->open(p, &m->options, &m->device, err);
+    if (status == FOVEA_OK) *out = m;
+    else fovea_model_dispose(m);
+    return status;
 }
 
 fovea_status fovea_model_load(const fovea_program *program, const fovea_options *options, fovea_model **out,
@@ -169,12 +173,18 @@ fovea_status fovea_model_share(const fovea_model *bound, const fovea_options *op
     if (status != FOVEA_OK) return status;
     fovea_model *m = *out;
     for (int32_t i = 0; i < m->n_params; i++) m->base[m->params[i]] = bound->base[m->params[i]];
-    m->bound = true;
-    return FOVEA_OK;
+    if (m->program->executor) status = fovea_stage_run(m, FOVEA_STAGE_PREPARE, NULL, err); /* its own copy */
+    m->bound = status == FOVEA_OK;
+    if (!m->bound) {
+        fovea_model_dispose(m);
+        *out = NULL;
+    }
+    return status;
 }
 
 void fovea_model_dispose(fovea_model *m) {
     if (!m) return;
+    if (m->device) m->program->executor->close(m->device);
     fovea_pool_dispose(m->pool);
     if (!m->options.memory) free(m->block);
     if (m->map) munmap(m->map, m->map_bytes);

@@ -1,6 +1,7 @@
 /* Inside a model: shared by model.c, bind.c, run.c, guard.c. */
 #ifndef FOVEA_MODEL_H
 #define FOVEA_MODEL_H
+#include "executor.h"
 #include "fovea.h"
 #include "pool.h"
 
@@ -28,6 +29,7 @@ struct fovea_model {
     int64_t *ns;
     void *map;                         /* owned: the file of its image (image.h) */
     size_t map_bytes;
+    void *device;                      /* of the program's executor; then there is no block and no pool */
     bool bound, shared, ran;
 };
 

@@ -67,7 +67,8 @@ static fovea_status check_array(const fovea_program *p, int32_t i, fovea_error *
 
 static fovea_status check_launch(const fovea_program *p, fovea_stage stage, const fovea_launch *l, fovea_error *err) {
     const char *label = l->label ? l->label : "?", *where = l->where ? l->where : "?";
-    if (!l->kernel || l->programs < 0 || l->scratch_bytes < 0 || l->n_args < 0 || (l->n_args > 0 && !l->args))
+    bool code = l->kernel || (p->executor && l->code);
+    if (!code || l->programs < 0 || l->scratch_bytes < 0 || l->n_args < 0 || (l->n_args > 0 && !l->args))
         return fovea_fail(err, FOVEA_E_PROGRAM, "kernel %s (%s): no code, or a negative size", label, where);
     for (int32_t k = 0; k < l->n_args; k++) {
         int32_t a = l->args[k];

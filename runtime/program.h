@@ -42,6 +42,7 @@ typedef struct {
     const char *label;     /* the kernel's name, for profiles */
     const char *where;     /* "file:line" of the node it came from */
     double flops, bytes;   /* useful operations and compulsory traffic, for reports */
+    const struct fovea_device_code *code; /* for an executor (executor.h), which needs no kernel; else NULL */
 } fovea_launch;
 
 typedef struct {
@@ -51,5 +52,7 @@ typedef struct {
     const fovea_launch *prepare, *run; /* in order */
     int32_t n_prepare, n_run;
     int64_t arena_bytes, prepared_bytes;
+    const struct fovea_executor *executor; /* NULL: this processor; else what runs the launches (executor.h) */
+    const void *executor_user;             /* its options */
 } fovea_program;
 #endif

@@ -49,6 +49,7 @@ static int64_t now_ns(void) {
 fovea_status fovea_stage_run(fovea_model *m, fovea_stage stage, int64_t *ns, fovea_error *err) {
     int32_t n;
     const fovea_launch *launches = fovea_stage_launches(m->program, stage, &n);
+    if (m->program->executor) return m->program->executor->run(m->device, (int32_t)stage, m->base, ns, err);
     bool guards = m->options.check;
     for (int32_t i = 0; i < n; i++) {
         if (guards) fovea_guards_open(m, stage, i);

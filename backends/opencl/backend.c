@@ -1,48 +1,66 @@
 /* backend: OpenCL as a backend. Kernels do not run in this process's address space, so there are no entries: texts are
- * made here, plans run by fv_opencl_run. Invariant: launches of one kernel under one schedule share one flat kernel and
- * one text. */
-#include "backends/opencl/opencl.h"
+ * made here, and run by the executor of runtime/opencl. Invariant: launches of one kernel under one schedule share one
+ * flat kernel and one text. */
+#include "backends/opencl/shape.h"
+#include "runtime/opencl/opencl.h"
 
 #include <string.h>
 #include <time.h>
 
-typedef struct { const fv_kernel *kernel; const fv_schedule *schedule; fv_flat_kernel *flat; fv_buf text; } code;
+typedef struct {
+    const fv_kernel *kernel;
+    const fv_schedule *schedule;
+    fv_flat_kernel *flat;
+    fv_buf text, entry;
+    fovea_device_code device;
+} code;
 struct fv_module {
     fv_ctx *ctx;
-    int *of[2], n[2];                                   /* code of each launch */
-    code *code;
+    int *of[2], n[2]; /* code of each launch */
+    code **code;
     int n_codes, cap_codes;
+    fovea_opencl_options options;
     fv_compile_stats stats;
 };
 
+static void dispose_code(code *c) {
+    fv_buf_dispose(&c->text);
+    fv_buf_dispose(&c->entry);
+}
 static int code_of(fv_module *m, const fv_launch *l, const fv_target *t) {
     for (int i = 0; i < m->n_codes; i++)
-        if (m->code[i].kernel == l->kernel && m->code[i].schedule == l->schedule) return i;
-    code c = { .kernel = l->kernel, .schedule = l->schedule, .flat = fv_flatten_opencl(l->kernel, l->schedule, t) };
-    if (!c.flat || fv_flat_verify(c.flat) || !fv_opencl_print(c.flat, false, &c.text)) {
-        fv_buf_dispose(&c.text);
+        if (m->code[i]->kernel == l->kernel && m->code[i]->schedule == l->schedule) return i;
+    code *c = FV_NEW(m->ctx, code);
+    *c = (code){.kernel = l->kernel, .schedule = l->schedule, .flat = fv_opencl_flatten_for(l->kernel, l->schedule, t)};
+    if (!c->flat || fv_flat_verify(c->flat) || !fv_opencl_print(c->flat, true, &c->text)) {
+        dispose_code(c);
         return -1;
     }
+    fv_opencl_entry(c->flat, &c->entry);
+    fv_opencl_facts(c->flat, &c->device);
+    c->device.entry = c->entry.text;
+    c->device.source = c->text.text;
     m->stats.compiled++;
-    m->stats.code_bytes += (int64_t)c.text.len;
+    m->stats.code_bytes += (int64_t)c->text.len;
     fv_push(m->ctx, m->code, m->n_codes, m->cap_codes, c);
     return m->n_codes - 1;
 }
 static void dispose(fv_module *m) {
-    for (int i = 0; m && i < m->n_codes; i++) fv_buf_dispose(&m->code[i].text);
+    for (int i = 0; m && i < m->n_codes; i++) dispose_code(m->code[i]);
 }
-static const fv_target *target(const char *name) { return !name || !strcmp(name, "opencl") ? &fv_target_opencl : NULL; }
+static const fv_target *target(const char *name) { return fv_opencl_shape(name, NULL); }
 
 static fv_module *compile(fv_ctx *ctx, const fv_plan *plan, const fv_compile_options *o) {
     struct timespec a, b;
-    const fv_target *t = target(o ? o->target : NULL);
+    const fv_target *t = fv_opencl_shape(o->target, o->device);
     if (!t) {
-        fv_error(ctx, FV_E_BACKEND, (fv_loc){ { 0 }, 0 }, "no OpenCL target '%s': the one there is is called opencl",
-                 o->target);
+        fv_error(ctx, FV_E_BACKEND, (fv_loc){0}, "no OpenCL target '%s'", o->target ? o->target : "");
         return NULL;
     }
     fv_module *m = FV_NEW(ctx, fv_module);
     m->ctx = ctx;
+    m->options = (fovea_opencl_options){.device = o->device ? fv_strdup(ctx, o->device) : NULL,
+                                        .cache_dir = o->cache_dir ? fv_strdup(ctx, o->cache_dir) : NULL};
     timespec_get(&a, TIME_UTC);
     for (int which = 0; which < 2; which++) {
         m->n[which] = plan->n_launches[which];
@@ -58,15 +76,15 @@ static fv_module *compile(fv_ctx *ctx, const fv_plan *plan, const fv_compile_opt
     return m;
 }
 static const code *find(const fv_module *m, int which, int i) {
-    return which < 0 || which > 1 || i < 0 || i >= m->n[which] ? NULL : &m->code[m->of[which][i]];
+    return which < 0 || which > 1 || i < 0 || i >= m->n[which] ? NULL : m->code[m->of[which][i]];
 }
 static fovea_kernel *entry(fv_module *m, int which, int i) {
     (void)m, (void)which, (void)i;
     return NULL;
 }
-static int64_t scratch_bytes(fv_module *m, int which, int i) {
-    const code *c = find(m, which, i);
-    return c ? c->flat->scratch_bytes : 0;
+static int64_t scratch_bytes(fv_module *m, int which, int i) { /* of this process's memory */
+    (void)m, (void)which, (void)i;
+    return 0;
 }
 static int64_t programs(fv_module *m, int which, int i) {
     const code *c = find(m, which, i);
@@ -85,10 +103,27 @@ static bool object(fv_module *m, fv_buf *out) {
     return false;
 }
 static fv_compile_stats stats(fv_module *m) { return m->stats; }
+static const void *executor_user(fv_module *m) { return &m->options; }
+static const fovea_device_code *device_code(fv_module *m, int which, int i) {
+    const code *c = find(m, which, i);
+    return c ? &c->device : NULL;
+}
 
 const fv_backend fv_backend_opencl = {
-    .name = "opencl", .summary = "OpenCL C 1.2 for GPUs and other devices", .available = fv_opencl_available,
-        .target = target, .compile = compile,
-    .entry = entry, .scratch_bytes = scratch_bytes, .programs = programs, .text = text, .object = object,
-        .dispose = dispose, .stats = stats,
+    .name = "opencl",
+    .summary = "OpenCL C 1.2 for GPUs and other devices",
+    .available = fv_opencl_available,
+    .target = target,
+    .device_target = fv_opencl_shape,
+    .compile = compile,
+    .entry = entry,
+    .scratch_bytes = scratch_bytes,
+    .programs = programs,
+    .text = text,
+    .object = object,
+    .dispose = dispose,
+    .stats = stats,
+    .executor = &fovea_opencl_executor,
+    .executor_user = executor_user,
+    .code = device_code,
 };

@@ -80,14 +80,6 @@ static bool place(fv_opencl *d, fv_ctx *ctx, const fv_plan *p, double **data, in
     }
     return true;
 }
-fv_flat_kernel *fv_opencl_flatten(const fv_kernel *k, fv_schedule *io_schedule, int native_width,
-                                  const fv_target *items) {
-    if (!native_width) return fv_flatten_opencl(k, io_schedule, items);
-    const fv_target *t = fv_opencl_cpu_target(native_width);
-    fv_flat_kernel *f = fv_flatten_chosen(k, io_schedule, t);
-    if (f) fv_flat_expand_math(f, t);
-    return f;
-}
 static bool launch_all(fv_opencl *d, const fv_plan *p, int which, const int *memory) {
     for (int i = 0; i < p->n_launches[which]; i++) {
         const fv_launch *l = p->launch[which][i];

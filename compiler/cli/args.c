@@ -117,3 +117,8 @@ bool cli_dtype(fv_ctx *ctx, const cli_args *a, fv_type *out) {
     return true;
 }
 const char *const cli_strategies[] = {"box", "offset", "expand", NULL};
+const char *cli_target(const cli_args *a, const char *backend) {
+    const fv_backend *first = fv_backend_default();
+    if (!backend && first) backend = first->name;
+    return cli_value(a, backend && !strcmp(backend, "opencl") ? "opencl-shape" : "target");
+}

@@ -1,10 +1,7 @@
-/* Executing a plan by interpreters or on a device: see check_levels.h. Invariant: every tensor has memory of its own,
+/* Executing a plan by interpreters: see check_levels.h. Invariant: every tensor has memory of its own,
  * poisoned where the plan writes it. */
 #include "cli/check_levels.h"
 #include "kernel/flat.h"
-#ifdef FOVEA_HAVE_OPENCL
-#include "backends/opencl/opencl.h"
-#endif
 
 #include <math.h>
 #include <stdlib.h>
@@ -53,15 +50,7 @@ static bool launch(const fv_compiled *c, const fv_launch *l, double **memory, bo
     free(data);
     return fine;
 }
-static bool execute(fv_ctx *ctx, const fv_compiled *c, double **memory, cli_executor by) {
-    if (by == CLI_BY_OPENCL) {
-#ifdef FOVEA_HAVE_OPENCL
-        return fv_opencl_run(ctx, c->plan, memory);
-#else
-        fv_error(ctx, FV_E_BACKEND, (fv_loc){0}, "this build has no OpenCL");
-        return false;
-#endif
-    }
+static bool execute(const fv_compiled *c, double **memory, cli_executor by) {
     for (int w = 0; w < 2; w++)
         for (int i = 0; i < c->plan->n_launches[w]; i++)
             if (!launch(c, c->plan->launch[w][i], memory, by == CLI_BY_FLAT)) return false;
@@ -92,7 +81,7 @@ bool cli_plan_outputs(fv_ctx *ctx, cli_session *s, const fv_compiled *c, cli_exe
         memory[t] = malloc(sizeof **memory * (size_t)(fv_plan_tensor_elements(p->tensor[t]) + FOVEA_GUARD_BYTES));
         fine = memory[t] && fill(ctx, s, p->tensor[t], memory[t]);
     }
-    fine = fine && execute(ctx, c, memory, by) && take_outputs(ctx, s->spec.graph, p, memory, out);
+    fine = fine && execute(c, memory, by) && take_outputs(ctx, s->spec.graph, p, memory, out);
     for (int t = 0; memory && t < p->n_tensors; t++) free(memory[t]);
     free(memory);
     for (int o = 0; o < s->spec.graph->n_outputs && !fine; o++) {

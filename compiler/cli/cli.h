@@ -91,6 +91,14 @@ extern const cli_option cli_session_options[];
         "seed", "S", "seed of the numbers made where no weights or inputs are given (default 1)", CLI_VALUE            \
     }
 
+/* Options of commands that run or print kernels of a device. */
+#define CLI_DEVICE_OPTIONS                                                                                             \
+    {"device", "D", "OpenCL: the device, a number or a part of its name (see fovea devices)", CLI_VALUE}, {            \
+        "opencl-shape", "S", "OpenCL: how kernels are cut: scalar, or another of docs/backends.md", CLI_VALUE          \
+    }
+/* The target for a backend (NULL: the default): --opencl-shape for opencl, --target for the others. */
+const char *cli_target(const cli_args *a, const char *backend);
+
 /* Finds the spec, reads weights and inputs, traces the graph. false after recording errors. Dispose it in any case. */
 bool cli_session_open(fv_ctx *ctx, const cli_args *a, const char *name, cli_session *s);
 /* The same, with options as words of a command line. */

@@ -33,8 +33,12 @@ static rates rates_of(const cli_measured *m, const cli_timed *t) {
                    m->total.min > 0 ? t->min / m->total.min : 0};
 }
 void cli_measured_table(const cli_measured *m) {
-    printf("%s on %s, %d thread%s, %d runs; peak %.1f GFLOP/s per thread (best of %d taken between the runs)\n\n",
-           m->name, m->target, m->threads, m->threads == 1 ? "" : "s", m->runs, m->peak, m->peaks);
+    if (m->has_peak)
+        printf("%s on %s, %d thread%s, %d runs; peak %.1f GFLOP/s per thread (best of %d taken between the runs)\n\n",
+               m->name, m->target, m->threads, m->threads == 1 ? "" : "s", m->runs, m->peak, m->peaks);
+    else
+        printf("%s on a device (%s), %d runs; kernels by the device's clock, the total with copies and waiting\n\n",
+               m->name, m->target, m->runs);
     printf("| %3s | %-18s | %9s | %9s | %8s | %6s | %9s | %6s | %s |\n", "#", "kernel", "min us", "median", "GFLOP/s",
            "peak", "MB", "share", "from");
     printf("|----:|:-------------------|----------:|----------:|---------:|-------:|----------:|-------:|:-----|\n");
@@ -115,8 +119,11 @@ static int run(fv_ctx *ctx, const cli_args *a) {
     static cli_session s;
     const char *format;
     int64_t threads = 0;
-    cli_measure_options o = {
-        .backend = cli_value(a, "backend"), .target = cli_value(a, "target"), .seconds = 1, .compile_times = true};
+    cli_measure_options o = {.backend = cli_value(a, "backend"),
+                             .target = cli_target(a, cli_value(a, "backend")),
+                             .device = cli_value(a, "device"),
+                             .seconds = 1,
+                             .compile_times = true};
     cli_measured m;
     bool fine = cli_choice(ctx, a, "attend", cli_strategies, &o.attend) && cli_bench_format(ctx, a, &format) &&
                 cli_bench_seconds(ctx, a, &o.seconds) && cli_int(ctx, a, "threads", 1, &threads) &&
@@ -135,6 +142,7 @@ static const cli_option options[] = {
     {"json", NULL, "the same as -o json", CLI_FLAG},
     {"backend", "NAME", "cpu (default) or another of fovea devices", CLI_VALUE},
     {"target", "NAME", "code for another processor than this one's best: avx2, sse2 …", CLI_VALUE},
+    CLI_DEVICE_OPTIONS,
     {"attend", "STRATEGY", "force a strategy of attend: box, offset or expand", CLI_VALUE},
     {"peer", "FILE.json", "backbones: times of other systems to stand beside (bench/peer_torch.py --json)", CLI_LIST},
     {NULL, NULL, NULL, CLI_FLAG}};

@@ -82,9 +82,7 @@ static bool refused(fv_ctx *ctx) {
     }
     return n > 0;
 }
-static const char *target_of(const check *k, const fv_backend *b) {
-    return strcmp(b->name, "cpu") ? NULL : cli_value(k->args, "target");
-}
+static const char *target_of(const check *k, const fv_backend *b) { return cli_target(k->args, b->name); }
 static void prepare(check *k, const fv_backend *b, const char *strategy) {
     if (k->n == (int)(sizeof k->v / sizeof *k->v)) return;
     variant *v = &k->v[k->n++];
@@ -96,6 +94,7 @@ static void prepare(check *k, const fv_backend *b, const char *strategy) {
     fv_driver_options o = {.backend = b->name,
                            .target = target_of(k, b),
                            .cache_dir = cli_cache_dir(k->ctx),
+                           .device = cli_value(k->args, "device"),
                            .attend_strategy = strategy,
                            .storage = k->s.storage,
                            .verify = true};
@@ -107,7 +106,8 @@ static void prepare(check *k, const fv_backend *b, const char *strategy) {
     fv_diag_clear(k->ctx);
 }
 static void mark_chosen(check *k, const fv_backend *b) {
-    fv_driver_options o = {.backend = b->name, .target = target_of(k, b), .storage = k->s.storage};
+    fv_driver_options o = {
+        .backend = b->name, .target = target_of(k, b), .device = cli_value(k->args, "device"), .storage = k->s.storage};
     fv_compiled c;
     if (fv_compile_plan(k->ctx, k->s.spec.graph, (fv_str){0}, &o, &c))
         for (int i = 0; i < c.lower.n_considered; i++)
@@ -132,10 +132,6 @@ static void prepare_all(check *k) {
 }
 
 /* -- One pass over all of them ---- */
-/* Element i of an output: of the model's memory, or of numbers read back. */
-static double element(const variant *v, int32_t at, const double *numbers, int64_t i) {
-    return numbers ? numbers[i] : cli_element(v->live.out[at].data, v->live.output[at]->dtype, i);
-}
 /* In 16-bit storage: at most SIXTEEN of the largest element, however long the path. */
 static double allowed(const check *k, int output, double most) {
     const cli_bound *b = &k->bound[output];
@@ -143,9 +139,9 @@ static double allowed(const check *k, int output, double most) {
     return k->s.storage == FV_F32 ? f32 : fmax(f32, fmin(t, SIXTEEN * most));
 }
 /* The worst element of one output in this pass. */
-static worst worst_of(const check *k, const variant *v, int output, const double *numbers, bool *finite) {
+static worst worst_of(const check *k, const variant *v, int output, bool *finite) {
     const fv_output *o = &k->s.spec.graph->output[output];
-    int32_t at = numbers ? 0 : fovea_model_output_index(v->live.model, fv_cstr(k->ctx, o->name));
+    int32_t at = fovea_model_output_index(v->live.model, fv_cstr(k->ctx, o->name));
     int64_t shape[FV_MAX_AXES], n = cli_output_shape(o, shape);
     const double *want = k->want[output];
     bool real = fv_type_is_float(o->value->obj.type),
@@ -160,7 +156,7 @@ static worst worst_of(const check *k, const variant *v, int output, const double
     double tolerance = real && !exact ? allowed(k, output, most) : 0;
     worst w = {.seed = -1};
     for (int64_t i = 0; at >= 0 && i < n; i++) {
-        double got = element(v, at, numbers, i), error = fabs(got - want[i]);
+        double got = cli_element(v->live.out[at].data, v->live.output[at]->dtype, i), error = fabs(got - want[i]);
         if (got == want[i] || (isnan(got) && isnan(want[i]))) error = 0;
         else if (isnan(error)) error = INFINITY;
         double ratio = error == 0 ? 0 : tolerance > 0 ? error / tolerance : INFINITY;
@@ -180,9 +176,9 @@ static const char *excuse(check *k, const worst *w) {
     k->judged = true;
     return cli_judge_excuse(k->ctx, &k->judge, w->output, b, k->s.storage, w->error, w->tolerance);
 }
-static void compare(check *k, variant *v, int output, const double *numbers) {
+static void compare(check *k, variant *v, int output) {
     bool finite;
-    worst w = worst_of(k, v, output, numbers, &finite);
+    worst w = worst_of(k, v, output, &finite);
     const char *why = finite ? excuse(k, &w) : "the reference's answer has no finite number";
     if (why) {
         v->excuse = why;
@@ -192,23 +188,13 @@ static void compare(check *k, variant *v, int output, const double *numbers) {
     if (w.ratio > 1) v->differs = true;
     if (w.seed >= 0 && (w.ratio > v->worst.ratio || v->worst.seed < 0)) v->worst = w;
 }
-static bool run_on_device(check *k, variant *v) {
-    int n = k->s.spec.graph->n_outputs;
-    double **got = FV_NEWN(k->ctx, double *, n + 1);
-    if (!cli_plan_outputs(k->ctx, &k->s, &v->live.compiled, CLI_BY_OPENCL, got)) return false;
-    for (int o = 0; o < n; o++) {
-        compare(k, v, o, got[o]);
-        free(got[o]);
-    }
-    return true;
-}
-/* With one thread, poisoned memory and guards; then with two threads, whose bits must be the same. */
+/* With one thread, poisoned memory and guards; then with two threads, whose bits must be the same. Devices: once with
+ * poisoned memory, once without. */
 static bool run_variant(check *k, variant *v) {
     cli_live *l = &v->live;
-    if (!strcmp(v->backend->name, "opencl")) return run_on_device(k, v);
     fovea_options one = {.threads = 1, .check = true}, two = {.threads = 2};
     if (!cli_live_load(k->ctx, &k->s, &one, false, l) || !cli_live_run(k->ctx, l)) return false;
-    for (int o = 0; o < k->s.spec.graph->n_outputs; o++) compare(k, v, o, NULL);
+    for (int o = 0; o < k->s.spec.graph->n_outputs; o++) compare(k, v, o);
     void *first[CLI_MAX_OUTPUTS];
     int n = l->n_out;
     for (int i = 0; i < n; i++) {
@@ -401,6 +387,7 @@ static const cli_option options[] = {
     {"backend", "NAME", "check this one alone: cpu, opencl (default: every backend)", CLI_VALUE},
     {"rounds", "N", "passes with random numbers, of seeds S, S + 1 … (default 2)", CLI_VALUE},
     {"target", "NAME", "code for another processor than this one's best: avx2, sse2 …", CLI_VALUE},
+    CLI_DEVICE_OPTIONS,
     {NULL, NULL, NULL, CLI_FLAG}};
 const cli_command cli_check = {"check", "check SPEC|BACKBONE[:VARIANT] [options]",
                                "compare every backend and strategy with the exact reference", options, run};

@@ -1,5 +1,5 @@
 /* fovea run: a spec or backbone on inputs or pictures, with weights or seeded numbers. */
-#include "cli/check_levels.h"
+#include "cli/live.h"
 #include "cli/picture_answer.h"
 #include "cli/pictures.h"
 #include "io/npy.h"
@@ -39,21 +39,11 @@ static bool run_reference(fv_ctx *ctx, cli_session *s, answers *out) {
     double **results = FV_NEWN(ctx, double *, s->spec.graph->n_outputs + 1);
     return cli_reference(ctx, s, results) && take_numbers(ctx, s->spec.graph, results, out);
 }
-static bool run_opencl(fv_ctx *ctx, const cli_args *a, cli_session *s, cli_live *l, answers *out) {
-    double **results = FV_NEWN(ctx, double *, s->spec.graph->n_outputs + 1);
-    fv_driver_options o = {.backend = "opencl",
-                           .attend_strategy = cli_value(a, "attend"),
-                           .storage = s->storage,
-                           .verify = cli_flag(a, "verify")};
-    cli_progress("compiling %s", s->name);
-    return fv_compile(ctx, s->spec.graph, (fv_str){0}, &o, &l->compiled) &&
-           cli_plan_outputs(ctx, s, &l->compiled, CLI_BY_OPENCL, results) &&
-           take_numbers(ctx, s->spec.graph, results, out);
-}
 static bool run_compiled(fv_ctx *ctx, const cli_args *a, cli_session *s, cli_live *l, answers *out, int top,
                          const cli_picture_answer *picture) {
     fv_driver_options o = {.backend = cli_value(a, "backend"),
-                           .target = cli_value(a, "target"),
+                           .target = cli_target(a, cli_value(a, "backend")),
+                           .device = cli_value(a, "device"),
                            .cache_dir = cli_cache_dir(ctx),
                            .attend_strategy = cli_value(a, "attend"),
                            .storage = s->storage,
@@ -144,8 +134,7 @@ static void say(const answers *out) {
 static bool pictures_fit(fv_ctx *ctx, const cli_session *s, const cli_picture_answer *picture, bool other_backend,
                          const char *output) {
     if (!s->n_pictures) return true;
-    if (other_backend)
-        fv_error(ctx, FV_E_BACKEND, (fv_loc){0}, "pictures are run by the cpu backend; give the others tensors");
+    if (other_backend) fv_error(ctx, FV_E_BACKEND, (fv_loc){0}, "the reference takes tensors, not pictures");
     else if (output && !picture->output)
         fv_error(ctx, FV_E_USAGE, (fv_loc){0},
                  "--output %s: the classes of pictures are printed; give tensors to have outputs written", output);
@@ -165,16 +154,12 @@ static int run(fv_ctx *ctx, const cli_args *a) {
     bool fine = cli_choice(ctx, a, "attend", cli_strategies, &strategy) && cli_int(ctx, a, "topk", 1, &top) &&
                 cli_session_open(ctx, a, a->word[0], &s);
     const char *backend = cli_value(a, "backend"), *output = cli_value(a, "output"), *used = cli_value(a, "write-used");
-    bool reference = backend && !strcmp(backend, "reference"),
-         opencl = backend && !strcmp(backend, "opencl") && fv_backend_find("opencl");
+    bool reference = backend && !strcmp(backend, "reference");
     cli_picture_answer picture = {0};
     fine = fine && cli_picture_answer_read(ctx, &s, &picture) &&
-           (!output || cli_output_suffix(ctx, output, &picture)) &&
-           pictures_fit(ctx, &s, &picture, reference || opencl, output);
+           (!output || cli_output_suffix(ctx, output, &picture)) && pictures_fit(ctx, &s, &picture, reference, output);
     if (fine)
-        fine = reference ? run_reference(ctx, &s, &out)
-               : opencl  ? run_opencl(ctx, a, &s, &live, &out)
-                         : run_compiled(ctx, a, &s, &live, &out, (int)top, &picture);
+        fine = reference ? run_reference(ctx, &s, &out) : run_compiled(ctx, a, &s, &live, &out, (int)top, &picture);
     cli_progress_done();
     if (fine && used) fine = write_used(ctx, used, &s);
     if (fine && output && out.n) fine = write_answers(ctx, output, &out, &picture);
@@ -190,6 +175,7 @@ static const cli_option options[] = {
     {"write-used", "FILE", "write the inputs and parameters that were used to a safetensors file", CLI_VALUE},
     {"backend", "NAME", "cpu (default), reference, or another of fovea devices", CLI_VALUE},
     {"target", "NAME", "code for another processor than this one: avx2, sse2 …", CLI_VALUE},
+    CLI_DEVICE_OPTIONS,
     {"threads", "N", "threads; default: what affinity and quota allow", CLI_VALUE},
     {"topk", "K", "classes shown per picture (default 5)", CLI_VALUE},
     {"attend", "STRATEGY", "force a strategy of attend: box, offset or expand", CLI_VALUE},

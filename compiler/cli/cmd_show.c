@@ -124,7 +124,8 @@ static bool show_levels(show *x) {
     const char *backend = cli_value(a, "backend");
     if (!backend && cli_flag(a, "opencl")) backend = "opencl";
     fv_driver_options o = {.backend = backend,
-                           .target = cli_value(a, "target"),
+                           .target = cli_target(a, backend),
+                           .device = cli_value(a, "device"),
                            .attend_strategy = cli_value(a, "attend"),
                            .storage = x->s->storage,
                            .keep_text = true};
@@ -188,6 +189,7 @@ static const cli_option options[] = {
     {"o", "X.png|X.svg", "--pattern: write a picture", CLI_VALUE},
     {"backend", "NAME", "cpu (default) or another of fovea devices", CLI_VALUE},
     {"target", "NAME", "code for another processor: avx2, sse2, neon, TRIPLE:FEATURES", CLI_VALUE},
+    CLI_DEVICE_OPTIONS,
     {"attend", "STRATEGY", "force a strategy of attend: box, offset or expand", CLI_VALUE},
     {NULL, NULL, NULL, CLI_FLAG}};
 const cli_command cli_show = {"show", "show SPEC|BACKBONE[:VARIANT] [--graph|--plan|--kernel|…] [options]",

@@ -35,7 +35,7 @@ static bool add_outputs(fv_ctx *ctx, cli_live *l) {
 bool cli_live_load(fv_ctx *ctx, cli_session *s, const fovea_options *run, bool pictures, cli_live *l) {
     fovea_error e;
     for (int i = 0; i < l->compiled.program.n_run; i++)
-        if (!l->compiled.program.run[i].kernel) {
+        if (!l->compiled.program.executor && !l->compiled.program.run[i].kernel) {
             fv_error(ctx, FV_E_BACKEND, (fv_loc){0}, "code of backend '%s' for '%s' cannot run in this process",
                      l->compiled.backend->name, l->compiled.target->name);
             return false;

@@ -19,6 +19,7 @@ static void summarise(double *t, int n, cli_timed *out) {
     out->median = t[n / 2];
 }
 static void take_peak(const cli_measure_options *o, cli_measured *m) {
+    if (!m->has_peak) return;
     double p = cli_peak(o->target);
     m->peaks++;
     if (p > m->peak) m->peak = p;
@@ -104,19 +105,23 @@ static void describe(fv_ctx *ctx, const cli_live *l, cli_measured *m) {
     m->prepared = p->prepared_bytes;
     m->code = l->compiled.stats.code_bytes;
     m->target = l->compiled.target->name;
-    m->threads = fovea_model_threads(l->model);
+    m->threads = l->compiled.program.executor ? 1 : fovea_model_threads(l->model);
     m->prepare = l->prepare_seconds;
 }
 bool cli_measure(fv_ctx *ctx, cli_session *s, const cli_measure_options *o, cli_measured *m) {
     *m = (cli_measured){.name = s->name, .trace = s->trace_seconds};
-    fv_driver_options d = {
-        .backend = o->backend, .target = o->target, .cache_dir = cli_cache_dir(ctx), .attend_strategy = o->attend,
-        .storage = s->storage};
+    fv_driver_options d = {.backend = o->backend,
+                           .target = o->target,
+                           .cache_dir = cli_cache_dir(ctx),
+                           .device = o->device,
+                           .attend_strategy = o->attend,
+                           .storage = s->storage};
     fovea_options run = {.threads = (int32_t)o->threads};
     cli_live l;
     if (o->compile_times && !compile_times(ctx, s, d, m)) return false;
     bool fine = cli_live_open(ctx, s, &d, &run, false, &l);
     if (fine) {
+        m->has_peak = l.compiled.program.executor == NULL; /* that of a device is not known */
         describe(ctx, &l, m);
         cli_progress("timing %s", s->name);
         fine = time_runs(ctx, o, &l, m);

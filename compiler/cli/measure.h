@@ -14,6 +14,7 @@ typedef struct {
     cli_timed *kernel; /* launches of a run, in order */
     cli_timed total;
     double peak; /* GFLOP/s of f32 multiply-adds of ONE thread: the best of those taken between the runs; 0: unknown */
+    bool has_peak;
     int peaks, runs;
     double trace, cold, cached,
         prepare; /* seconds; cold and cached: lowering and code generation, without and with a full cache */
@@ -22,7 +23,7 @@ typedef struct {
 } cli_measured;
 
 typedef struct {
-    const char *backend, *target, *attend;
+    const char *backend, *target, *device, *attend;
     int threads;    /* 0: as many as a model takes by default */
     double seconds; /* of timed runs */
     bool compile_times;

@@ -76,6 +76,7 @@ static fovea_launch *fill_launches(fv_ctx *ctx, fv_compiled *c, int which) {
                                  .scratch_bytes = c->backend->scratch_bytes(c->module, which, i),
                                  .label = fv_cstr(ctx, l->kernel->name),
                                  .where = where,
+                                 .code = c->backend->code ? c->backend->code(c->module, which, i) : NULL,
                                  .flops = l->flops,
                                  .bytes = l->bytes};
     }
@@ -84,13 +85,15 @@ static fovea_launch *fill_launches(fv_ctx *ctx, fv_compiled *c, int which) {
 
 bool fv_compile_plan(fv_ctx *ctx, fv_graph *g, fv_str entry, const fv_driver_options *o, fv_compiled *out) {
     *out = (fv_compiled){0};
-    const char *name = o->backend ? o->backend : "cpu";
+    const fv_backend *first = fv_backend_default();
+    const char *name = o->backend ? o->backend : first ? first->name : "cpu";
     out->backend = fv_backend_find(name);
     if (!out->backend) {
         fv_error(ctx, FV_E_BACKEND, (fv_loc){0}, "there is no backend '%s' in this build", name);
         return false;
     }
-    out->target = out->backend->target(o->target);
+    out->target = out->backend->device_target ? out->backend->device_target(o->target, o->device)
+                                              : out->backend->target(o->target);
     if (!out->target) {
         const char *why = out->backend->reason ? out->backend->reason(ctx, o->target) : NULL;
         fv_error(ctx, FV_E_BACKEND, (fv_loc){0}, "backend '%s' does not know the target '%s'%s%s", name,
@@ -117,7 +120,8 @@ bool fv_compile_plan(fv_ctx *ctx, fv_graph *g, fv_str entry, const fv_driver_opt
 }
 bool fv_compile(fv_ctx *ctx, fv_graph *g, fv_str entry, const fv_driver_options *o, fv_compiled *out) {
     if (!fv_compile_plan(ctx, g, entry, o, out)) return false;
-    fv_compile_options co = {.target = o->target, .cache_dir = o->cache_dir, .keep_text = o->keep_text};
+    fv_compile_options co = {
+        .target = o->target, .cache_dir = o->cache_dir, .device = o->device, .keep_text = o->keep_text};
     double begin = fv_now();
     out->module = out->backend->compile(ctx, out->plan, &co);
     out->compile_seconds = fv_now() - begin;
@@ -133,7 +137,9 @@ bool fv_compile(fv_ctx *ctx, fv_graph *g, fv_str entry, const fv_driver_options 
                                    .n_prepare = out->plan->n_launches[0],
                                    .n_run = out->plan->n_launches[1],
                                    .arena_bytes = out->plan->arena_bytes,
-                                   .prepared_bytes = out->plan->prepared_bytes};
+                                   .prepared_bytes = out->plan->prepared_bytes,
+                                   .executor = out->backend->executor};
+    if (out->backend->executor_user) out->program.executor_user = out->backend->executor_user(out->module);
     return true;
 }
 void fv_compiled_dispose(fv_compiled *c) {

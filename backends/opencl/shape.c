@@ -1,0 +1,47 @@
+/* shape: see shape.h. The one place that knows which lowering makes the kernels of which shape. */
+#include "backends/opencl/shape.h"
+
+#include "runtime/opencl/device.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const char *const fv_opencl_shapes[] = {"scalar", "cpu", "cpu16", "cpu8", "cpu4", NULL};
+
+/* Lanes of a shape's vectors; 0: it is of items; -1: there is none of that name. */
+static int lanes_of(const char *name, int native) {
+    if (!strcmp(name, "scalar") || !strcmp(name, fv_target_opencl.name)) return 0;
+    if (strncmp(name, "cpu", 3)) return -1;
+    if (!name[3]) return native ? native : 4;
+    for (int i = 4; i <= 16; i *= 2)
+        if (atoi(name + 3) == i) return i;
+    return -1;
+}
+const fv_target *fv_opencl_shape(const char *name, const char *device) {
+    if (!name) name = getenv("FOVEA_OPENCL_SHAPE");
+    bool named = name && *name;
+    fovea_cl_device v;
+    bool asks = !named || !strcmp(name, "cpu"); /* finding a driver is not free */
+    int native = asks && fovea_cl_find(device, &v, NULL) ? fovea_cl_width(&v) : 0;
+    for (int i = 4; named && i <= 16; i *= 2) /* a target's own name */
+        if (!strcmp(name, fv_opencl_cpu_target(i)->name)) return fv_opencl_cpu_target(i);
+    int lanes = named ? lanes_of(name, native) : native;
+    return lanes < 0 ? NULL : lanes ? fv_opencl_cpu_target(lanes) : &fv_target_opencl;
+}
+fv_flat_kernel *fv_opencl_flatten(const fv_kernel *k, fv_schedule *io_schedule, int native_width,
+                                  const fv_target *items) {
+    if (!native_width) return fv_flatten_opencl(k, io_schedule, items);
+    const fv_target *t = fv_opencl_cpu_target(native_width);
+    fv_flat_kernel *f = fv_flatten_chosen(k, io_schedule, t);
+    if (f) fv_flat_expand_math(f, t);
+    return f;
+}
+fv_flat_kernel *fv_opencl_flatten_for(const fv_kernel *k, fv_schedule *io_schedule, const fv_target *t) {
+    return fv_opencl_flatten(k, io_schedule, t->lanes > 1 ? t->lanes : 0, t);
+}
+void fv_opencl_facts(const fv_flat_kernel *k, fovea_device_code *out) {
+    bool cpu = fv_opencl_cpu_shaped(k);
+    out->groups = k->programs;
+    out->items = cpu ? 1 : k->group_size;
+    out->local_bytes = cpu ? fv_opencl_cpu_local(k) : k->scratch_bytes;
+}

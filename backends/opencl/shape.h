@@ -1,0 +1,17 @@
+/* Shapes of OpenCL text: how a kernel is cut into groups and items. A shape is named, and has its own target facts. */
+#ifndef FV_OPENCL_SHAPE_H
+#define FV_OPENCL_SHAPE_H
+#include "backends/opencl/opencl.h"
+#include "runtime/executor.h"
+
+/* The target of a shape: "scalar" (one point per item) or "cpu" (one item per group, vectors; "cpu16", "cpu8", "cpu4"
+ * fix their lanes). NULL: that of FOVEA_OPENCL_SHAPE, else what suits the device that would be taken (`device` as in
+ * fv_compile_options): cpu for processors, scalar for others. NULL: there is no such shape. */
+const fv_target *fv_opencl_shape(const char *name, const char *device);
+extern const char *const fv_opencl_shapes[]; /* NULL-terminated */
+
+/* A tile kernel for the target of a shape; NULL after recording errors. */
+fv_flat_kernel *fv_opencl_flatten_for(const fv_kernel *k, fv_schedule *io_schedule, const fv_target *t);
+/* Groups, items and local memory of a flat kernel; entry and source are left alone. */
+void fv_opencl_facts(const fv_flat_kernel *k, fovea_device_code *out);
+#endif

@@ -1,0 +1,24 @@
+/* An executor runs the launches of a program somewhere else than on this processor. A model whose program names one
+ * keeps no block of memory of its own: arrays live where the executor puts them; inputs, outputs and parameters are
+ * given by address and copied. Plain C11. */
+#ifndef FOVEA_EXECUTOR_H
+#define FOVEA_EXECUTOR_H
+#include "fovea.h"
+
+/* Source of the one kernel of a launch. Arguments: the arrays of the launch in order, nothing else. */
+typedef struct fovea_device_code {
+    const char *entry, *source; /* kept by reference; equal sources are built once */
+    int64_t groups, items;      /* groups to start, items of each */
+    int64_t local_bytes;        /* of a group */
+} fovea_device_code;
+
+typedef struct fovea_executor {
+    /* Makes everything ready that needs no weights: device, memory, kernels. *out is kept by the model. */
+    fovea_status (*open)(const fovea_program *program, const fovea_options *options, void **out, fovea_error *err);
+    /* base: per array, its host address (inputs, outputs, params and consts; others NULL). Stage 0 takes the
+     * parameters and prepares; stage 1 is one run. ns: NULL, or nanoseconds per launch. A device that was lost is
+     * taken again by the next call. */
+    fovea_status (*run)(void *state, int32_t stage, void *const *base, int64_t *ns, fovea_error *err);
+    void (*close)(void *state); /* NULL is fine */
+} fovea_executor;
+#endif
