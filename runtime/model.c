@@ -172,6 +172,7 @@ fovea_status fovea_model_share(const fovea_model *bound, const fovea_options *op
     fovea_status status = fovea_model_make(bound->program, options, bound->prepared, out, err);
     if (status != FOVEA_OK) return status;
     fovea_model *m = *out;
+    m->shared = true;
     for (int32_t i = 0; i < m->n_params; i++) m->base[m->params[i]] = bound->base[m->params[i]];
     if (m->program->executor) status = fovea_stage_run(m, FOVEA_STAGE_PREPARE, NULL, err); /* its own copy */
     m->bound = status == FOVEA_OK;

@@ -120,5 +120,8 @@ const char *const cli_strategies[] = {"box", "offset", "expand", NULL};
 const char *cli_target(const cli_args *a, const char *backend) {
     const fv_backend *first = fv_backend_default();
     if (!backend && first) backend = first->name;
-    return cli_value(a, backend && !strcmp(backend, "opencl") ? "opencl-shape" : "target");
+#ifdef FOVEA_HAVE_OPENCL
+    if (backend && !strcmp(backend, "opencl")) return cli_value(a, "opencl-shape");
+#endif
+    return cli_value(a, "target");
 }

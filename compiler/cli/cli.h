@@ -92,10 +92,14 @@ extern const cli_option cli_session_options[];
     }
 
 /* Options of commands that run or print kernels of a device. */
+#ifdef FOVEA_HAVE_OPENCL
 #define CLI_DEVICE_OPTIONS                                                                                             \
     {"device", "D", "OpenCL: the device, a number or a part of its name (see fovea devices)", CLI_VALUE}, {            \
         "opencl-shape", "S", "OpenCL: how kernels are cut: scalar, or another of docs/backends.md", CLI_VALUE          \
     }
+#else
+#define CLI_DEVICE_OPTIONS {"device", "D", "the device of a backend that has several", CLI_VALUE}
+#endif
 /* The target for a backend (NULL: the default): --opencl-shape for opencl, --target for the others. */
 const char *cli_target(const cli_args *a, const char *backend);
 

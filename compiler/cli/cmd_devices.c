@@ -2,6 +2,9 @@
  * be used. */
 #include "cli/artefact.h"
 #include "cli/host.h"
+#ifdef FOVEA_HAVE_OPENCL
+#include "cli/device_report.h"
+#endif
 
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +34,16 @@ static int devices(fv_ctx *ctx, const cli_args *a) {
         fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "devices takes no argument");
         return CLI_USER;
     }
+#ifdef FOVEA_HAVE_OPENCL
+    int64_t seconds = 30;
+    const char *probe = cli_value(a, "probe");
+    if (probe) return cli_probe_child(ctx, probe);
+    if (!cli_int(ctx, a, "limit", 1, &seconds)) return CLI_USER;
     say_backends();
+    cli_device_report(ctx, !cli_flag(a, "no-probes"), (double)seconds);
+#else
+    say_backends();
+#endif
     return CLI_OK;
 }
 
@@ -106,7 +118,16 @@ static int doctor(fv_ctx *ctx, const cli_args *a) {
     return CLI_OK;
 }
 static const cli_option options[] = {{NULL, NULL, NULL, CLI_FLAG}};
-const cli_command cli_devices = {"devices", "devices", "the backends of this build and what they find here", options,
-                                 devices};
+#ifdef FOVEA_HAVE_OPENCL
+static const cli_option device_options[] = {
+    {"no-probes", NULL, "do not ask devices what they can do", CLI_FLAG},
+    {"limit", "S", "seconds that a question may take; each is asked in a process of its own (default 30)", CLI_VALUE},
+    {"probe", "D:NAME", "ask device D one question in this process", CLI_VALUE},
+    {NULL, NULL, NULL, CLI_FLAG}};
+#else
+#define device_options options
+#endif
+const cli_command cli_devices = {"devices", "devices", "the backends of this build, devices and what they can do",
+                                 device_options, devices};
 const cli_command cli_doctor = {
     "doctor", "doctor", "what this machine is, what it does at best, what will be used and why", options, doctor};

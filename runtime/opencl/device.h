@@ -11,11 +11,11 @@ typedef struct {
     cl_device_type type;
     char name[256], vendor[128], driver[128], version[128], platform_name[128], platform_version[128];
     cl_uint vendor_id, units, clock_mhz, width; /* width: f32 of a native vector */
-    int64_t memory, max_alloc, local_memory; /* bytes */
-    int64_t max_group;                       /* items */
-    int64_t alignment;                       /* bytes: of the begin of a part of a buffer */
-    cl_uint compute_major, compute_minor;    /* NVIDIA: compute capability; 0: not said */
-    bool compiler, fp64, fp16, exact_divide; /* exact_divide: correctly rounded / and sqrt can be asked for */
+    int64_t memory, max_alloc, local_memory;    /* bytes */
+    int64_t max_group;                          /* items */
+    int64_t alignment;                          /* bytes: of the begin of a part of a buffer */
+    cl_uint compute_major, compute_minor;       /* NVIDIA: compute capability; 0: not said */
+    bool compiler, fp64, fp16, exact_divide;    /* exact_divide: correctly rounded / and sqrt can be asked for */
     char extensions[4096];
 } fovea_cl_device;
 
@@ -61,6 +61,9 @@ fovea_status fovea_cl_fail(const fovea_cl_device *d, cl_int code, fovea_error *e
  * device is closed. */
 fovea_status fovea_cl_kernel(fovea_cl_open *d, const struct fovea_device_code *code, const char *label, cl_kernel *out,
                              fovea_error *err);
+/* The same without the comparison: for probes, which ask what the limits really are. */
+fovea_status fovea_cl_kernel_any(fovea_cl_open *d, const struct fovea_device_code *code, const char *label,
+                                 cl_kernel *out, fovea_error *err);
 /* The build log of a program, malloc'ed; NULL if there is none. */
 char *fovea_cl_log(const fovea_cl_open *d, cl_program program);
 #endif

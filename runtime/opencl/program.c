@@ -217,8 +217,8 @@ static fovea_status check_limits(const fovea_cl_open *d, const fovea_device_code
                           v->name, v->local_memory);
     return FOVEA_OK;
 }
-fovea_status fovea_cl_kernel(fovea_cl_open *d, const fovea_device_code *c, const char *label, cl_kernel *out,
-                             fovea_error *err) {
+fovea_status fovea_cl_kernel_any(fovea_cl_open *d, const fovea_device_code *c, const char *label, cl_kernel *out,
+                                 fovea_error *err) {
     cl_program program = NULL;
     cl_int code = CL_SUCCESS;
     *out = NULL;
@@ -226,8 +226,16 @@ fovea_status fovea_cl_kernel(fovea_cl_open *d, const fovea_device_code *c, const
     if (status != FOVEA_OK) return status;
     cl_kernel kernel = d->cl->clCreateKernel(program, c->entry, &code);
     if (code != CL_SUCCESS || !kernel) return fovea_cl_fail(&d->device, code, err, "finding kernel %s", c->entry);
-    status = check_limits(d, c, kernel, label, err);
-    if (status == FOVEA_OK) *out = kernel;
-    else d->cl->clReleaseKernel(kernel);
+    *out = kernel;
+    return FOVEA_OK;
+}
+fovea_status fovea_cl_kernel(fovea_cl_open *d, const fovea_device_code *c, const char *label, cl_kernel *out,
+                             fovea_error *err) {
+    fovea_status status = fovea_cl_kernel_any(d, c, label, out, err);
+    if (status == FOVEA_OK) status = check_limits(d, c, *out, label, err);
+    if (status != FOVEA_OK && *out) {
+        d->cl->clReleaseKernel(*out);
+        *out = NULL;
+    }
     return status;
 }
