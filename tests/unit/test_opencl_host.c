@@ -1,5 +1,6 @@
 /* The launcher and the loader against a driver that fails on demand (fake_driver.c): every failure is one error that
  * names the kernel, the launch and the device; the context is dropped and made again; the process lives. */
+#define _GNU_SOURCE
 #include "runtime/opencl/device.h"
 #include "runtime/opencl/layout.h"
 #include "runtime/opencl/opencl.h"
