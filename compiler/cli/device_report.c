@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { ANSWER = 900 };
+enum { ANSWER = 900, SHOWN = 240 };
 
 static const fovea_cl_device *devices_of(fv_ctx *ctx, int *n, const char **why) {
     fovea_cl_device *list = FV_NEWN(ctx, fovea_cl_device, FOVEA_CL_MOST_DEVICES);
@@ -123,7 +123,7 @@ static void say_probes(fv_ctx *ctx, const fovea_cl_device *d, int number, double
             cli_progress_done();
             remember(path, answer);
         }
-        printf("     %-16s %-34s %s\n", p->name, p->what, answer);
+        printf("     %-16s %-34s %.*s%s\n", p->name, p->what, SHOWN, answer, strlen(answer) > SHOWN ? " …" : "");
     }
 }
 static const char *kind(const fovea_cl_device *d) {

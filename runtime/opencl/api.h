@@ -4,7 +4,7 @@
 #define FOVEA_OPENCL_API_H
 #define CL_TARGET_OPENCL_VERSION 120
 #define CL_USE_DEPRECATED_OPENCL_1_1_APIS
-#include "../fovea.h"
+#include "runtime/fovea.h"
 
 #include <CL/cl_icd.h>
 

@@ -2,7 +2,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "device.h"
 
-#include "../error.h"
+#include "runtime/error.h"
 
 #include <ctype.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /* launch: a program on a device. Kernels are built and their arguments set once; a run writes the inputs, enqueues the
  * launches in order and reads the outputs; nothing is copied between kernels. Invariant: after any failure of the
  * device everything on it is given back; the next call takes the device again, uploads and prepares. */
-#include "../error.h"
+#include "runtime/error.h"
 #include "device.h"
 #include "layout.h"
 #include "opencl.h"

@@ -1,7 +1,7 @@
 /* Where the arrays of a program lie in the memory of a device: three blocks, each one buffer. */
 #ifndef FOVEA_OPENCL_LAYOUT_H
 #define FOVEA_OPENCL_LAYOUT_H
-#include "../fovea.h"
+#include "runtime/fovea.h"
 
 typedef enum {
     FOVEA_CL_WEIGHTS, /* parameters, constants, prepared arrays: filled once per weights */

@@ -2,7 +2,7 @@
  * OpenCL header here, and no library of it to start. */
 #ifndef FOVEA_OPENCL_H
 #define FOVEA_OPENCL_H
-#include "../executor.h"
+#include "runtime/executor.h"
 
 typedef struct {
     const char *device;    /* a number, or a part of a name; NULL: FOVEA_OPENCL_DEVICE, else the first GPU, else any */

@@ -1,8 +1,8 @@
 /* probe: see probe.h. Every kernel writes 1 for each item that saw the right answer; the buffer holds 0 before. */
 #include "probe.h"
 
-#include "../error.h"
-#include "../executor.h"
+#include "runtime/error.h"
+#include "runtime/executor.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -3,8 +3,8 @@
  * one hash are told apart. Invariant: a file that cannot be read, has another key or does not build is as good as none.
  */
 #define _POSIX_C_SOURCE 200809L
-#include "../error.h"
-#include "../executor.h"
+#include "runtime/error.h"
+#include "runtime/executor.h"
 #include "device.h"
 
 #include <inttypes.h>
