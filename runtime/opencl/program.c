@@ -139,6 +139,16 @@ static fovea_status build_failed(const fovea_cl_open *d, cl_program program, cl_
     free(log);
     return status;
 }
+/* FOVEA_OPENCL_LOG=FILE: what compilers say of programs that build (registers, spills) is appended to it. */
+static void keep_log(const fovea_cl_open *d, cl_program program, const char *label) {
+    const char *path = getenv("FOVEA_OPENCL_LOG");
+    FILE *f = path && *path ? fopen(path, "a") : NULL;
+    if (!f) return;
+    char *log = fovea_cl_log(d, program);
+    fprintf(f, "kernel %s on %s: %s\n", label, d->device.name, log ? log : "(empty log)");
+    free(log);
+    fclose(f);
+}
 static fovea_status from_source(const fovea_cl_open *d, const char *source, const char *options, const char *label,
                                 cl_program *out, fovea_error *err) {
     cl_int code = CL_SUCCESS;
@@ -146,6 +156,7 @@ static fovea_status from_source(const fovea_cl_open *d, const char *source, cons
     if (code != CL_SUCCESS || !p) return fovea_cl_fail(&d->device, code, err, "making a program of kernel %s", label);
     code = d->cl->clBuildProgram(p, 1, &d->device.id, options, NULL, NULL);
     if (code == CL_SUCCESS) {
+        keep_log(d, p, label);
         *out = p;
         return FOVEA_OK;
     }
