@@ -166,7 +166,8 @@ void cli_bounds(const fv_graph *g, cli_bound *out) {
     for (int i = 0; i < g->n_nodes; i++) {
         const fv_node *n = g->node[i];
         w.length = 1;
-        w.stored = w.peak = 0;
+        w.peak = 0;
+        w.stored = 1; /* a leaf, a view or a concat that is stored: rounding it again changes nothing */
         fv_node_operands(n, longest, &w);
         entry e = entry_of(&w, n);
         for (int r = 0; r < n->n_results; r++) w.of[n->result[r]->id] = e;
