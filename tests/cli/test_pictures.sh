@@ -55,7 +55,7 @@ refused E0110 "multiples of 16" hat:s_x2 $tiny --input p.png --set tile=20
 refused E0110 "multiples of 4" grow.lua --input a.png --set tile=8 --set tile_pad=3
 refused E0110 "go together" grow.lua --input a.png --set fit=crop
 refused E0110 'fit is "crop", "squash" or "own"' grow.lua --input a.png --set fit=none
-refused E0604 "cpu backend" grow.lua --input a.png --backend reference
+refused E0604 "takes tensors" grow.lua --input a.png --backend reference
 refused E0601 "does not answer with a picture" neighborhood $small
 expect 1 "$fovea" run grow.lua --input a.png --output no.gif
 says err "has to end with .npy"
