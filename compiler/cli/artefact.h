@@ -5,10 +5,10 @@
 #include "cli/cli.h"
 
 typedef struct {
-    const char *name, *upper; /* a C identifier, and in capitals */
-    const char *model;        /* the spec as given */
-    const char *target;       /* in words */
-    bool x86, avx512, avx2;   /* what the code needs of the processor */
+    const char *name, *upper;    /* a C identifier, and in capitals */
+    const char *model;           /* the spec as given */
+    const char *target;          /* in words */
+    bool x86, amx, avx512, avx2; /* what the code needs of the processor */
     const fv_compiled *compiled;
     /* build only: weights after prepare (runtime/image.h) */
     bool deployed, embedded;

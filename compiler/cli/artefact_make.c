@@ -13,11 +13,13 @@
 #include <unistd.h>
 
 #define V2 "+sse4.2,+avx,+avx2,+fma,+f16c,+bmi,+bmi2,+lzcnt,+popcnt,+movbe"
+#define V4 ",+avx512f,+avx512cd,+avx512vl,+avx512bw,+avx512dq"
 /* Instruction sets by name, as code that every processor with them runs. */
 static const struct {
     const char *name, *target;
 } levels[] = {
-    {"avx512", "x86_64-linux-gnu:" V2 ",+avx512f,+avx512cd,+avx512vl,+avx512bw,+avx512dq"},
+    {"amx", "x86_64-linux-gnu:" V2 V4 ",+avx512bf16,+amx-tile,+amx-bf16"},
+    {"avx512", "x86_64-linux-gnu:" V2 V4},
     {"avx2", "x86_64-linux-gnu:" V2},
     {"sse2", "x86_64-linux-gnu:+sse2"},
     {"neon", "aarch64-linux-gnu:+neon"},
@@ -91,10 +93,11 @@ static bool choose_target(job *j, const cli_args *args) {
     const fv_target *facts = cpu->target(j->target);
     if (!facts) {
         fv_error(j->ctx, FV_E_BACKEND, (fv_loc){0},
-                 "no target is called '%s': cpu, avx512, avx2, sse2, neon, or TRIPLE:FEATURES", t);
+                 "no target is called '%s': cpu, amx, avx512, avx2, sse2, neon, or TRIPLE:FEATURES", t);
         return false;
     }
-    j->a.avx512 = !strcmp(facts->name, "avx512");
+    j->a.amx = !strcmp(facts->name, "amx");
+    j->a.avx512 = j->a.amx || !strcmp(facts->name, "avx512");
     j->a.avx2 = !strcmp(facts->name, "avx2");
     j->a.x86 = strcmp(facts->name, "neon") != 0;
     return true;

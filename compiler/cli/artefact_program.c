@@ -85,6 +85,7 @@ static void kernels(fv_buf *b, const cli_artefact *a) {
 static void fits(fv_buf *b, const cli_artefact *a) {
     static const char *const wide[] = {"avx512f", "avx512vl", "avx512bw", "avx512dq"}, *const narrow[] = {"avx2",
                                                                                                           "fma"};
+    if (a->amx) fv_buf_puts(b, "extern long syscall(long number, ...);\n");
     fv_buf_puts(b, "static const char *lacks(void) {\n");
     if (a->x86 && (a->avx512 || a->avx2)) {
         fv_buf_puts(b, "    __builtin_cpu_init();\n");
@@ -93,6 +94,11 @@ static void fits(fv_buf *b, const cli_artefact *a) {
         for (int i = 0; a->avx512 && i < 4; i++)
             fv_buf_printf(b, "    if (!__builtin_cpu_supports(\"%s\")) return \"%s\";\n", wide[i], wide[i]);
     }
+    if (a->amx)
+        fv_buf_puts(b, "    if (!__builtin_cpu_supports(\"avx512bf16\") || !__builtin_cpu_supports(\"amx-tile\") ||\n"
+                       "        !__builtin_cpu_supports(\"amx-bf16\")) return \"AMX tiles with bf16\";\n"
+                       "    if (syscall(158, 0x1023, 18)) return \"the permission to use AMX tiles\";  /* arch_prctl, "
+                       "ARCH_REQ_XCOMP_PERM, XTILEDATA */\n");
     fv_buf_puts(b, "    return 0;\n}\n");
 }
 static void functions(fv_buf *b, const cli_artefact *a) {

@@ -3,7 +3,7 @@
 
 #define TARGET_OPTION                                                                                                  \
     {"target", "NAME",                                                                                                 \
-     "avx512, avx2, sse2, neon, TRIPLE:FEATURES, or cpu: exactly this one (default: this one's instruction set)",      \
+     "amx, avx512, avx2, sse2, neon, TRIPLE:FEATURES, or cpu: exactly this one (default: this one's instruction set)", \
      CLI_VALUE}
 
 static int compile(fv_ctx *ctx, const cli_args *a) { return cli_artefact_make(ctx, a, false); }

@@ -66,6 +66,22 @@ expect 0 "$fovea" run sixteen.lua --shape n=50,c=12 --dtype bf16 --write-used us
 expect 0 ./sixteen_static used5.safetensors used5.safetensors got5.safetensors
 expect 0 cmp want5.safetensors got5.safetensors
 
+# A library for AMX tiles asks the processor and the system before any of it runs.
+cat >tiles.lua <<'L'
+output("y", linear(gelu(linear(input("x", "n c"), "fc", "c=96")), "fd", "c=64"), "n c")
+L
+if [ "$(uname -m)" = x86_64 ]; then
+    expect 0 "$fovea" compile tiles.lua --shape n=50,c=64 --dtype bf16 --target amx -o tiles
+    example tiles
+    expect 0 "$fovea" run tiles.lua --shape n=50,c=64 --dtype bf16 --write-used used6.safetensors --output want6.safetensors
+    if grep -q amx_bf16 /proc/cpuinfo; then
+        expect 0 ./tiles_static used6.safetensors used6.safetensors got6.safetensors
+    else
+        expect 1 ./tiles_static used6.safetensors used6.safetensors got6.safetensors
+        says err "this processor lacks"
+    fi
+fi
+
 # Names of a spec cannot end a comment or a string.
 cat >odd.lua <<'L'
 output('a*/b', input('x??/*/ int', "n") * 2.0, "n")
