@@ -107,6 +107,7 @@ static bool run_model(golden_case *c, fv_compiled *code, fv_buf *report) {
     return fine && compare(c, m, &t, report); /* memory: the process ends here */
 }
 
+static const char *backend, *shape; /* NULL: the first backend; its own choice */
 typedef struct {
     const char *folder, *spec, *variant;
     bool net;
@@ -126,7 +127,7 @@ static fv_diff_verdict one_case(void *user, fv_buf *report) {
                          .spec_dir = FOVEA_SPEC_DIR};
     fv_spec spec;
     fv_compiled code = {0};
-    fv_driver_options d = {.verify = !j->net};
+    fv_driver_options d = {.backend = backend, .target = shape, .verify = !j->net};
     bool loaded = fv_spec_load(ctx, j->spec, j->variant, &o, &spec);
     if (loaded && fv_compile(ctx, spec.graph, (fv_str){0}, &d, &code))
         return run_model(&c, &code, report) ? FV_DIFF_AGREES : FV_DIFF_WRONG;
@@ -187,6 +188,29 @@ Test(goldens, operators_on_cpu, .timeout = 600) {
     cr_expect(ran >= 170, "only %d cases were found", ran);
     cr_expect(refused <= ran / 4, "%d of %d cases are refused", refused, ran);
 }
+
+/* A part of them on an OpenCL device, in every shape. The driver is looked for in a child, as it is used in children:
+ * drivers do not survive fork. */
+static fv_diff_verdict device_here(void *user, fv_buf *report) {
+    const fv_backend *b = fv_backend_find("opencl");
+    (void)user;
+    return b && b->available(report) ? FV_DIFF_AGREES : FV_DIFF_REFUSED;
+}
+static void on_opencl(const char *as) {
+    static const char *const systems[] = {"attention-basics"};
+    fv_buf why = {0};
+    if (fv_diff_isolated(device_here, NULL, 60, &why) != FV_DIFF_AGREES) {
+        fprintf(stderr, "SKIPPED: %s\n", why.text ? why.text : "no OpenCL in this build");
+        cr_skip_test("no OpenCL device");
+    }
+    fv_buf_dispose(&why);
+    backend = "opencl";
+    shape = as;
+    for (size_t i = 0; i < sizeof systems / sizeof *systems; i++) system_cases(systems[i], NULL);
+    cr_expect(ran > 0 && refused <= ran / 4, "%d of %d cases are refused", refused, ran);
+}
+Test(goldens, operators_on_opencl_items, .timeout = 600) { on_opencl("scalar"); }
+Test(goldens, operators_on_opencl_vectors, .timeout = 600) { on_opencl("cpu"); }
 
 static const struct {
     const char *family, *variant, *folder;
