@@ -34,6 +34,7 @@ bool cli_artefact_image(fv_ctx *ctx, cli_session *s, fv_compiled *compiled, uint
 /* Makes and writes all of it, as the command line says. An exit code. */
 int cli_artefact_make(fv_ctx *ctx, const cli_args *args, bool build);
 
+void cli_quote(fv_buf *b, const char *s); /* as a C string, quotes around it; NULL: "" */
 /* Text as it can stand in a C comment: no end of it, no line break. */
 const char *cli_comment(fv_ctx *ctx, const char *text);
 const char *cli_runtime_folder(fv_ctx *ctx); /* the runtime's sources */

@@ -3,11 +3,11 @@
 #include "cli/artefact.h"
 #include "cli/live.h"
 #include "io/file.h"
+#include "io/json.h"
 #include "runtime/image.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum { INTERFACE = 1 }; /* of the functions NAME_…: grows when one is added */
 
@@ -15,11 +15,7 @@ enum { INTERFACE = 1 }; /* of the functions NAME_…: grows when one is added */
 static bool write_tensors(fv_ctx *ctx, const char *path, const fovea_array *const *of, const DLTensor *t, int n) {
     fovea_stored *list = FV_NEWN(ctx, fovea_stored, n + 1);
     fovea_error e;
-    for (int i = 0; i < n; i++) {
-        list[i] = (fovea_stored){
-            .name = of[i]->name, .storage = fovea_storage_of(of[i]->dtype), .rank = of[i]->rank, .data = t[i].data};
-        memcpy(list[i].shape, of[i]->shape, sizeof list[i].shape);
-    }
+    for (int i = 0; i < n; i++) list[i] = cli_stored(of[i], t[i].data);
     return fovea_safetensors_write(path, list, n, NULL, &e) ? cli_runtime_error(ctx, FV_E_FILE, &e) : true;
 }
 bool cli_artefact_image(fv_ctx *ctx, cli_session *s, fv_compiled *compiled, uint64_t level, const char *image,
@@ -40,13 +36,6 @@ bool cli_artefact_image(fv_ctx *ctx, cli_session *s, fv_compiled *compiled, uint
 }
 
 /* -- Texts ---- */
-static void escaped(fv_buf *b, const char *s) {
-    for (; s && *s; s++) {
-        if ((unsigned char)*s < 32) fv_buf_printf(b, "\\u%04x", (unsigned)*s);
-        else if (*s == '"' || *s == '\\') fv_buf_printf(b, "\\%c", *s);
-        else fv_buf_putn(b, s, 1);
-    }
-}
 void cli_artefact_deploy_header(const cli_artefact *a, fv_buf *b) {
     const char *u = a->upper, *n = a->name;
     fv_buf_printf(b,
@@ -57,11 +46,9 @@ void cli_artefact_deploy_header(const cli_artefact *a, fv_buf *b) {
                   "#define %s_OPEN_BYTES(threads) (%s_WORKSPACE_BYTES(threads) - %s_PREPARED_BYTES)\n",
                   n, u, INTERFACE, u, a->image ? a->image_bytes : 0, u, a->embedded, n, u, u, u);
     if (a->preprocess) {
-        fv_buf_printf(b, "/* How pictures become the input (JSON): */\n#define %s_PREPROCESS \"", u);
-        for (const char *s = a->preprocess; *s; s++)
-            if (*s == '"' || *s == '\\') fv_buf_printf(b, "\\%c", *s);
-            else fv_buf_putn(b, (unsigned char)*s < 32 ? " " : s, 1);
-        fv_buf_puts(b, "\"\n");
+        fv_buf_printf(b, "/* How pictures become the input (JSON): */\n#define %s_PREPROCESS ", u);
+        cli_quote(b, a->preprocess);
+        fv_buf_puts(b, "\n");
     }
     fv_buf_printf(
         b,
@@ -119,9 +106,9 @@ static void arrays(const cli_artefact *a, fovea_place place, const char *key, fv
     for (int32_t i = 0; i < p->n_arrays; i++) {
         const fovea_array *x = &p->arrays[i];
         if (x->place != place) continue;
-        fv_buf_puts(b, n++ ? ",\n    {\"name\": \"" : "\n    {\"name\": \"");
-        escaped(b, x->name);
-        fv_buf_printf(b, "\", \"dtype\": \"%s\", \"shape\": [", fovea_dtype_name(x->dtype));
+        fv_buf_puts(b, n++ ? ",\n    {\"name\": " : "\n    {\"name\": ");
+        fv_json_quote(b, x->name);
+        fv_buf_printf(b, ", \"dtype\": \"%s\", \"shape\": [", fovea_dtype_name(x->dtype));
         for (int32_t d = 0; d < x->rank; d++) fv_buf_printf(b, "%s%" PRId64, d ? ", " : "", x->shape[d]);
         fv_buf_printf(b, "], \"bytes\": %" PRId64 "}", x->bytes);
     }
@@ -134,9 +121,9 @@ void cli_artefact_manifest(const cli_artefact *a, fv_buf *b) {
     } texts[] = {{"name", a->name}, {"model", a->model}, {"target", a->target}, {"fovea", FOVEA_VERSION}};
     fv_buf_puts(b, "{\n");
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-        fv_buf_printf(b, "  \"%s\": \"", texts[i].key);
-        escaped(b, texts[i].value);
-        fv_buf_puts(b, "\",\n");
+        fv_buf_printf(b, "  \"%s\": ", texts[i].key);
+        fv_json_quote(b, texts[i].value);
+        fv_buf_puts(b, ",\n");
     }
     fv_buf_printf(b, "  \"interface\": %d,\n", INTERFACE);
     arrays(a, FOVEA_INPUT, "inputs", b);

@@ -139,8 +139,7 @@ static bool workspace(fv_ctx *ctx, const fovea_program *given, int32_t threads, 
     return fovea_workspace_measure(&p, &o, w, &e) ? cli_runtime_error(ctx, FV_E_INTERNAL, &e) : true;
 }
 bool cli_artefact_header(fv_ctx *ctx, const cli_artefact *a, fv_buf *b) {
-    static const char *const headers[] = {"dlpack.h",      "program.h", "fovea.h",
-                                          "safetensors.h", "image.h",   "tiles.h"};
+    static const char *const headers[] = {"dlpack.h", "program.h", "fovea.h", "safetensors.h", "image.h", "tiles.h"};
     const fovea_program *p = &a->compiled->program;
     const char *u = a->upper;
     fovea_workspace one, two, three;

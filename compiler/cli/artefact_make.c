@@ -249,9 +249,9 @@ static bool try_example(job *j) {
 }
 static bool deliver(job *j) {
     static const char *const compiled[] = {".o", ".so", ".h", NULL};
-    static const char *const built[] = {".a", ".so", ".h", ".pc", ".json", NULL, NULL};
-    const char *tails[8] = {0};
-    enum { MOST = 8 };
+    static const char *const built[] = {".a", ".so", ".h", ".pc", ".json", NULL};
+    enum { MOST = 6 };
+    const char *tails[MOST];
     fv_bytes part[MOST] = {{0}};
     int n = 0;
     for (const char *const *t = j->build ? built : compiled; *t; t++) tails[n++] = *t;
@@ -272,13 +272,13 @@ static bool deliver(job *j) {
 /* Code for a level that was named cannot run in this process; the same plan for this processor prepares the same bytes.
  * Whether it is the same plan is asked of both programs. */
 static bool run_here(job *j, cli_session *s, fv_compiled *c, const char *image) {
-    fv_compiled here;
+    fv_compiled here = {0}, *by = j->target ? &here : c;
     fv_driver_options o = {.cache_dir = cli_cache_dir(j->ctx), .storage = s->storage};
-    if (!fv_compile(j->ctx, s->spec.graph, (fv_str){0}, &o, &here)) return false;
-    bool fine = fovea_program_hash(&here.program) == fovea_program_hash(&c->program);
+    if (by != c && !fv_compile(j->ctx, s->spec.graph, (fv_str){0}, &o, &here)) return false;
+    bool fine = by == c || fovea_program_hash(&here.program) == fovea_program_hash(&c->program);
     if (fine)
-        fine = cli_artefact_image(j->ctx, s, &here, j->a.level, image, in_folder(j, "_inputs"),
-                                  in_folder(j, "_answers"), &j->a.image_bytes);
+        fine = cli_artefact_image(j->ctx, s, by, j->a.level, image, in_folder(j, "_inputs"), in_folder(j, "_answers"),
+                                  &j->a.image_bytes);
     else
         fv_error(j->ctx, FV_E_BACKEND, (fv_loc){0},
                  "this processor packs weights otherwise than %s does: build there, or without --weights, and bind the "

@@ -5,11 +5,12 @@
 #include <inttypes.h>
 #include <string.h>
 
-static void quote(fv_buf *b, const char *s) {
+void cli_quote(fv_buf *b, const char *s) {
     fv_buf_puts(b, "\"");
     for (; s && *s; s++) {
         unsigned char c = (unsigned char)*s;
-        if (c < 32 || c > 126 || c == '"' || c == '\\' || c == '?') fv_buf_printf(b, "\\%03o", c);
+        if (c == '"' || c == '\\') fv_buf_printf(b, "\\%c", c);
+        else if (c < 32 || c > 126 || c == '?') fv_buf_printf(b, "\\%03o", c);
         else fv_buf_putn(b, s, 1);
     }
     fv_buf_puts(b, "\"");
@@ -34,7 +35,7 @@ static void arrays(fv_buf *b, const fovea_program *p) {
     for (int32_t i = 0; i < p->n_arrays; i++) {
         const fovea_array *a = &p->arrays[i];
         fv_buf_puts(b, "    {.name = ");
-        quote(b, a->name);
+        cli_quote(b, a->name);
         fv_buf_printf(b, ", .dtype = %s, .place = %s, .rank = %d, .shape = {", types[a->dtype], places[a->place],
                       a->rank);
         for (int d = 0; d < a->rank; d++) fv_buf_printf(b, "%s%" PRId64, d ? ", " : "", a->shape[d]);
@@ -64,9 +65,9 @@ static void launches(fv_buf *b, const cli_artefact *a, int which) {
                       ", .flops = %.17g, .bytes = %.17g, .label = ",
                       a->compiled->plan->launch[which][i]->code, l->programs, name, i, l->n_args, l->scratch_bytes,
                       l->flops, l->bytes);
-        quote(b, l->label);
+        cli_quote(b, l->label);
         fv_buf_puts(b, ", .where = ");
-        quote(b, l->where);
+        cli_quote(b, l->where);
         fv_buf_puts(b, "},\n");
     }
     fv_buf_puts(b, n ? "};\n" : "    {0}};\n");
@@ -105,7 +106,7 @@ static void functions(fv_buf *b, const cli_artefact *a) {
     const fovea_program *p = &a->compiled->program;
     const char *n = a->name;
     fv_buf_puts(b, "static const char target[] = ");
-    quote(b, a->target);
+    cli_quote(b, a->target);
     fv_buf_puts(b, ";\n");
     fv_buf_printf(b, "const fovea_program *%s_program(void) { return &program; }\n", n);
     fv_buf_printf(
@@ -147,7 +148,7 @@ void cli_artefact_program(const cli_artefact *a, fv_buf *b) {
     launches(b, a, 0);
     launches(b, a, 1);
     fv_buf_puts(b, "static const fovea_program program = {.name = ");
-    quote(b, p->name);
+    cli_quote(b, p->name);
     fv_buf_printf(b,
                   ", .arrays = arrays, .n_arrays = %d, .prepare = prepare, .run = run, .n_prepare = %d, .n_run = %d, "
                   ".arena_bytes = %" PRId64 ", .prepared_bytes = %" PRId64 "};\n",

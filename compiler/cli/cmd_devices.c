@@ -39,10 +39,10 @@ static int devices(fv_ctx *ctx, const cli_args *a) {
     const char *probe = cli_value(a, "probe");
     if (probe) return cli_probe_child(ctx, probe);
     if (!cli_int(ctx, a, "limit", 1, &seconds)) return CLI_USER;
+#endif
     say_backends();
+#ifdef FOVEA_HAVE_OPENCL
     cli_device_report(ctx, !cli_flag(a, "no-probes"), (double)seconds);
-#else
-    say_backends();
 #endif
     return CLI_OK;
 }

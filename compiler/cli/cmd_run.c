@@ -62,19 +62,7 @@ static bool run_compiled(fv_ctx *ctx, const cli_args *a, cli_session *s, cli_liv
     if (s->n_pictures) return cli_run_pictures(ctx, s, l->model, top);
     cli_progress("running %s", s->name);
     if (!cli_live_run(ctx, l)) return false;
-    for (int i = 0; i < l->n_out; i++) {
-        const fovea_array *x = l->output[i];
-        fovea_stored *t = &out->tensor[out->n++];
-        *t = (fovea_stored){.name = x->name,
-                            .storage = fovea_storage_of(x->dtype),
-                            .rank = x->rank,
-                            .count = 1,
-                            .data = l->out[i].data};
-        for (int d = 0; d < x->rank; d++) {
-            t->shape[d] = x->shape[d];
-            t->count *= x->shape[d];
-        }
-    }
+    for (int i = 0; i < l->n_out; i++) out->tensor[out->n++] = cli_stored(l->output[i], l->out[i].data);
     return true;
 }
 

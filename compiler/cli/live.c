@@ -58,6 +58,15 @@ bool cli_live_run(fv_ctx *ctx, cli_live *l) {
     return fovea_model_run(l->model, l->in, l->n_in, l->out, l->n_out, &e) ? cli_runtime_error(ctx, FV_E_RUN, &e)
                                                                            : true;
 }
+fovea_stored cli_stored(const fovea_array *a, const void *data) {
+    fovea_stored t = {
+        .name = a->name, .storage = fovea_storage_of(a->dtype), .rank = a->rank, .count = 1, .data = data};
+    for (int d = 0; d < a->rank; d++) {
+        t.shape[d] = a->shape[d];
+        t.count *= a->shape[d];
+    }
+    return t;
+}
 void cli_live_unload(cli_live *l) {
     fovea_model_dispose(l->model);
     for (int i = 0; i < l->n_out; i++) free(l->out[i].data);
