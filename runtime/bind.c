@@ -28,7 +28,9 @@ static fovea_status list_fail(const name_list *l, int32_t of, fovea_error *err) 
 
 static fovea_status begin(fovea_model *m, fovea_error *err) {
     if (!m) return fovea_fail(err, FOVEA_E_ARGUMENT, "no model");
-    if (m->shared) return fovea_fail(err, FOVEA_E_STATE, "the weights are those of another model or of an image, and cannot be bound again");
+    if (m->shared)
+        return fovea_fail(err, FOVEA_E_STATE,
+                          "the weights are those of another model or of an image, and cannot be bound again");
     m->bound = m->ran = false;
     free(m->converted);
     m->converted = NULL;
@@ -77,8 +79,6 @@ static bool needs_copy(const fovea_stored *t, const fovea_array *a) {
     return t->storage != fovea_storage_of(a->dtype) || (uintptr_t)t->data % (uintptr_t)fovea_dtype_size(a->dtype) != 0;
 }
 
-static int64_t padded(int64_t bytes) { return (bytes + FOVEA_ALIGN - 1) / FOVEA_ALIGN * FOVEA_ALIGN; }
-
 /* Shapes of all, and the bytes that conversions need. */
 static fovea_status check_stored(const fovea_model *m, const fovea_safetensors *file, int64_t *bytes,
                                  fovea_error *err) {
@@ -93,7 +93,7 @@ static fovea_status check_stored(const fovea_model *m, const fovea_safetensors *
             return fovea_fail(err, FOVEA_E_WEIGHTS, "parameter \"%s\": must have shape %s, is stored with %s", a->name,
                               fovea_shape_text(want, sizeof want, a->shape, a->rank),
                                   fovea_shape_text(got, sizeof got, t->shape, t->rank));
-        } else if (needs_copy(t, a) && __builtin_add_overflow(*bytes, padded(a->bytes), bytes)) {
+        } else if (needs_copy(t, a) && __builtin_add_overflow(*bytes, fovea_aligned(a->bytes), bytes)) {
             return fovea_fail(err, FOVEA_E_MEMORY, "the parameters do not fit an address");
         }
     }
@@ -130,7 +130,7 @@ fovea_status fovea_model_bind_file(fovea_model *m, const fovea_safetensors *file
         m->base[m->params[i]] = next;
         status = convert_one(t, a, next, err);
         if (status != FOVEA_OK) return status;
-        next += padded(a->bytes);
+        next += fovea_aligned(a->bytes);
     }
     return finish(m, err);
 }

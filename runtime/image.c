@@ -17,7 +17,7 @@
 
 static const char magic[8] = {'F', 'O', 'V', 'E', 'A', 'I', 'M', 'G'};
 
-/* -- Hashes: FNV-1a over 64-bit words; the content in four lanes, so that memory is the limit ---- */
+/* -- Hashes: FNV-1a over 64-bit words; the content in eight lanes, so that memory is the limit ---- */
 static const uint64_t seed = 0xCBF29CE484222325u, prime = 0x100000001B3u;
 static uint64_t mix(uint64_t h, uint64_t v) {
     h = (h ^ v) * prime;
@@ -58,7 +58,6 @@ uint64_t fovea_program_hash(const fovea_program *p) {
 }
 
 /* -- Making ---- */
-static int64_t rounded(int64_t n) { return (n + FOVEA_ALIGN - 1) / FOVEA_ALIGN * FOVEA_ALIGN; }
 static bool run_reads(const fovea_model *m, int32_t array) { return m->spans[FOVEA_STAGE_RUN][array].first >= 0; }
 
 fovea_status fovea_image_make(const fovea_model *m, uint64_t level, void **out, int64_t *bytes, fovea_error *err) {
@@ -66,26 +65,26 @@ fovea_status fovea_image_make(const fovea_model *m, uint64_t level, void **out, 
     *out = NULL;
     if (!m->bound) return fovea_fail(err, FOVEA_E_STATE, "the model has no weights bound");
     const fovea_program *p = m->program;
-    int64_t table = rounded((int64_t)sizeof(fovea_image_header));
-    int64_t at = table + rounded(8 * (int64_t)m->n_params), prepared;
+    int64_t table = fovea_aligned((int64_t)sizeof(fovea_image_header));
+    int64_t at = table + fovea_aligned(8 * (int64_t)m->n_params), prepared;
     for (int32_t i = 0; i < m->n_params; i++)
-        if (run_reads(m, m->params[i])) at += rounded(p->arrays[m->params[i]].bytes);
+        if (run_reads(m, m->params[i])) at += fovea_aligned(p->arrays[m->params[i]].bytes);
     prepared = at;
-    at += rounded(p->prepared_bytes);
+    at += fovea_aligned(p->prepared_bytes);
     if (posix_memalign(out, FOVEA_ALIGN, (size_t)at)) {
         *out = NULL;
         return fovea_fail(err, FOVEA_E_MEMORY, "no memory for an image of %" PRId64 " bytes", at);
     }
     char *image = *out;
     memset(image, 0, (size_t)at);
-    int64_t next = table + rounded(8 * (int64_t)m->n_params);
+    int64_t next = table + fovea_aligned(8 * (int64_t)m->n_params);
     for (int32_t i = 0; i < m->n_params; i++) {
         const fovea_array *a = &p->arrays[m->params[i]];
         int64_t place = run_reads(m, m->params[i]) ? next : -1;
         memcpy(image + table + 8 * (int64_t)i, &place, sizeof place);
         if (place < 0) continue;
         memcpy(image + next, m->base[m->params[i]], (size_t)a->bytes);
-        next += rounded(a->bytes);
+        next += fovea_aligned(a->bytes);
     }
     for (int32_t i = 0; i < p->n_arrays; i++) { /* only what runs read: the rest of the block is not defined */
         const fovea_array *a = &p->arrays[i];
@@ -109,7 +108,7 @@ fovea_status fovea_image_make(const fovea_model *m, uint64_t level, void **out, 
 /* -- Using ---- */
 static fovea_status check(const fovea_program *p, uint64_t level, const void *image, int64_t bytes, const char *label,
                           fovea_image_header *h, fovea_error *err) {
-    int64_t table = rounded((int64_t)sizeof *h);
+    int64_t table = fovea_aligned((int64_t)sizeof *h);
     if (bytes < table || memcmp(image, magic, sizeof magic) != 0)
         return fovea_fail(err, FOVEA_E_FORMAT, "%s: not an image of weights", label);
     memcpy(h, image, sizeof *h);
@@ -126,7 +125,7 @@ static fovea_status check(const fovea_program *p, uint64_t level, const void *im
                           p->name ? p->name : "?");
     if (h->level != level)
         return fovea_fail(err, FOVEA_E_WEIGHTS, "%s: weights packed for another level of processor", label);
-    int64_t end = bytes - rounded(p->prepared_bytes);
+    int64_t end = bytes - fovea_aligned(p->prepared_bytes);
     if (h->prepared_bytes != p->prepared_bytes || h->prepared != end || end < table + 8 * (int64_t)h->n_params ||
         content_hash((const char *)image + table, bytes - table) != h->content)
         return fovea_fail(err, FOVEA_E_FORMAT, "%s: damaged: its bytes are not those that were written", label);
@@ -135,7 +134,7 @@ static fovea_status check(const fovea_program *p, uint64_t level, const void *im
 static fovea_status take(fovea_model *m, char *image, const fovea_image_header *h, const char *label,
                          fovea_error *err) {
     const fovea_program *p = m->program;
-    char *table = image + rounded((int64_t)sizeof *h);
+    char *table = image + fovea_aligned((int64_t)sizeof *h);
     if ((int32_t)h->n_params != m->n_params)
         return fovea_fail(err, FOVEA_E_WEIGHTS, "%s: %" PRIu32 " parameters where %d belong", label, h->n_params,
                           m->n_params);

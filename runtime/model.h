@@ -6,6 +6,7 @@
 #include "pool.h"
 
 enum { FOVEA_ALIGN = 64 };
+static inline int64_t fovea_aligned(int64_t bytes) { return (bytes + FOVEA_ALIGN - 1) / FOVEA_ALIGN * FOVEA_ALIGN; }
 typedef enum { FOVEA_STAGE_PREPARE, FOVEA_STAGE_RUN, FOVEA_STAGES } fovea_stage;
 
 /* The launches of a stage between which an array holds something; first is -1 for an array that the stage does not

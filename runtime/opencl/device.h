@@ -64,6 +64,9 @@ fovea_status fovea_cl_kernel(fovea_cl_open *d, const struct fovea_device_code *c
 /* The same without the comparison: for probes, which ask what the limits really are. */
 fovea_status fovea_cl_kernel_any(fovea_cl_open *d, const struct fovea_device_code *code, const char *label,
                                  cl_kernel *out, fovea_error *err);
+/* FNV-1a of n bytes, on from `seed`. */
+uint64_t fovea_cl_hash(const void *data, size_t n, uint64_t seed);
+#define FOVEA_CL_HASH_SEED UINT64_C(0xcbf29ce484222325)
 /* The build log of a program, malloc'ed; NULL if there is none. */
 char *fovea_cl_log(const fovea_cl_open *d, cl_program program);
 #endif

@@ -125,11 +125,7 @@ fovea_status fovea_cl_probe_run(const fovea_cl_probe *p, const fovea_cl_device *
 }
 void fovea_cl_probe_key(const fovea_cl_probe *p, const fovea_cl_device *d, char *out, size_t cap) {
     const char *part[] = {p->source, p->options, d->name, d->driver, d->version, d->platform_name, d->platform_version};
-    uint64_t h = 0xcbf29ce484222325u;
-    for (size_t i = 0; i < sizeof part / sizeof *part; i++)
-        for (const char *s = part[i];; s++) {
-            h = (h ^ (unsigned char)*s) * 0x100000001b3u;
-            if (!*s) break;
-        }
+    uint64_t h = FOVEA_CL_HASH_SEED;
+    for (size_t i = 0; i < sizeof part / sizeof *part; i++) h = fovea_cl_hash(part[i], strlen(part[i]) + 1, h);
     snprintf(out, cap, "cl-probe-%s-%016" PRIx64, p->name, h);
 }

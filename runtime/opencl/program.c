@@ -17,7 +17,7 @@
 enum { LOG_SHOWN = 600 };
 static const char magic[] = "fovea-opencl-1";
 
-static uint64_t hash(const void *data, size_t n, uint64_t h) {
+uint64_t fovea_cl_hash(const void *data, size_t n, uint64_t h) {
     const unsigned char *p = data;
     for (size_t i = 0; i < n; i++) h = (h ^ p[i]) * 0x100000001b3u;
     return h;
@@ -43,9 +43,9 @@ static bool key_of(const fovea_cl_open *d, const char *source, const char *optio
     int n = snprintf(k->text, cap, "%s\n%s\n%s\n%s\n%s\n%s\n%s\n%s\n", magic, v->name, v->vendor, v->driver, v->version,
                      v->platform_name, v->platform_version, options);
     k->n = n > 0 && (size_t)n < cap ? (size_t)n : cap - 1;
-    uint64_t h = hash(source, strlen(source), hash(k->text, k->n, 0xcbf29ce484222325u));
+    uint64_t h = fovea_cl_hash(source, strlen(source), fovea_cl_hash(k->text, k->n, FOVEA_CL_HASH_SEED));
     int m = snprintf(k->path, sizeof k->path, "%s/cl-%016" PRIx64 "%016" PRIx64 ".bin", d->cache_dir, h,
-                     hash(source, strlen(source), ~h));
+                     fovea_cl_hash(source, strlen(source), ~h));
     return m > 0 && (size_t)m < sizeof k->path;
 }
 /* A file: key, source and a 0 byte, binary. Returns the binary inside *all, which the caller frees. */
@@ -192,7 +192,7 @@ static bool room(fovea_cl_open *d) {
 }
 static fovea_status find_program(fovea_cl_open *d, const char *source, const char *label, cl_program *out,
                                  fovea_error *err) {
-    uint64_t h = hash(source, strlen(source), 0xcbf29ce484222325u);
+    uint64_t h = fovea_cl_hash(source, strlen(source), FOVEA_CL_HASH_SEED);
     for (int i = 0; i < d->n_built; i++)
         if (d->built[i].hash == h && !strcmp(d->built[i].source, source)) {
             *out = d->built[i].program;
