@@ -13,15 +13,16 @@ static const char prelude[] =
     "static inline int fv_abs(int a) { return a < 0 ? -a : a; }\n"
     "static inline float fv_ffloordiv(float a, float b) { return floor(a / b); }\n"
     "static inline float fv_fmod(float a, float b) { return a - floor(a / b) * b; }\n"
+    "static inline int fv_floor(float x) { return x != x ? 0 : convert_int_sat(floor(x)); }\n"
+    "static inline float fv_scalef(float a, float n) { return ldexp(a, convert_int_sat(clamp(n, -1000.0f, "
+    "1000.0f))); }\n";
+const char fv_cl_prelude_f32[] =
     "static inline float fv_min(float a, float b) { return a < b || a != a ? a : b; }\n"
     "static inline float fv_max(float a, float b) { return a > b || a != a ? a : b; }\n"
     "static inline float fv_safe(float m) { return m == -INFINITY ? 0.0f : m; }\n"
-    "static inline int fv_floor(float x) { return x != x ? 0 : convert_int_sat(floor(x)); }\n"
-    "static inline float fv_scalef(float a, float n) { return ldexp(a, convert_int_sat(clamp(n, -1000.0f, "
-    "1000.0f))); }\n"
     "static inline float fv_mantissa(float x) { return as_float((as_uint(x) & 0x7fffffu) | 0x3f800000u); }\n"
     "static inline float fv_exponent(float x) { return (float)((int)(as_uint(x) >> 23) - 127); }\n";
-static const char prelude_16[] =
+const char fv_cl_prelude_16[] =
     "static inline float fv_half(ushort h) { return vload_half(0, (const __private half *)&h); }\n"
     "static inline ushort fv_to_half(float x) { ushort h; vstore_half_rte(x, 0, (__private half *)&h); return h; }\n"
     "static inline float fv_bfloat(ushort h) { return as_float((uint)h << 16); }\n"
@@ -90,7 +91,7 @@ void fv_cl_line(fv_cl *p, const fv_flat *s) {
     }
     fv_buf_printf(p->out, "%*s", 4 * p->indent, "");
 }
-static void end(fv_cl *p, const fv_flat *s) {
+void fv_cl_end(fv_cl *p, const fv_flat *s) {
     if (s->label.i && !p->lines) fv_buf_printf(p->out, "  /* %s */", fv_cstr(p->ctx, s->label));
     put(p, "\n");
 }
@@ -102,8 +103,9 @@ static void block(fv_cl *p, const fv_flat *body) {
     p->indent--;
     fv_buf_printf(p->out, "%*s}", 4 * p->indent, "");
 }
-static void know(fv_cl *p, fv_str name, fv_range r) {
-    fv_facts_add(p->ctx, &p->facts, fv_var(p->ctx, name, FV_I32), r.lo, r.hi); }
+void fv_cl_know(fv_cl *p, fv_str name, fv_range r) {
+    fv_facts_add(p->ctx, &p->facts, fv_var(p->ctx, name, FV_I32), r.lo, r.hi);
+}
 
 /* Loops over groups and items are the launch itself. */
 static void launch_loop(fv_cl *p, const fv_flat *s) {
@@ -116,27 +118,30 @@ static void launch_loop(fv_cl *p, const fv_flat *s) {
     fv_cl_line(p, s);
     fv_buf_printf(p->out, "const int %s = (int)get_%s_id(0);\n", fv_cl_name_of(p, s->name, false),
                   s->loop == FV_LOOP_GROUP ? "group" : "local");
-    know(p, s->name, (fv_range){ 0, hi - 1 });
+    fv_cl_know(p, s->name, (fv_range){ 0, hi - 1 });
     list(p, s->body);
 }
-static void put_for(fv_cl *p, const fv_flat *s) {
+void fv_cl_for_head(fv_cl *p, const fv_flat *s, const char *type, void (*expr)(fv_cl *, const fv_expr *)) {
     const char *v = fv_cl_name_of(p, s->name, false);
-    int facts = p->facts.n;
-    fv_cl_line(p, s);
-    fv_buf_printf(p->out, "for (int %s = ", v);
-    fv_cl_expr(p, s->lo);
+    fv_buf_printf(p->out, "for (%s %s = ", type, v);
+    expr(p, s->lo);
     if (s->hi->op == FV_X_INT || s->hi->op == FV_X_VAR) {
         fv_buf_printf(p->out, "; %s < ", v);
-        fv_cl_expr(p, s->hi);
+        expr(p, s->hi);
     } else {
         fv_buf_printf(p->out, ", %s_end = ", v);
-        fv_cl_expr(p, s->hi);
+        expr(p, s->hi);
         fv_buf_printf(p->out, "; %s < %s_end", v, v);
     }
     if (s->step == 1) fv_buf_printf(p->out, "; %s++) {", v);
     else fv_buf_printf(p->out, "; %s += %lld) {", v, (long long)s->step);
-    end(p, s);
-    know(p, s->name, (fv_range){ fv_range_of(&p->facts, s->lo).lo, fv_range_of(&p->facts, s->hi).hi - 1 });
+    fv_cl_end(p, s);
+    fv_cl_know(p, s->name, (fv_range){fv_range_of(&p->facts, s->lo).lo, fv_range_of(&p->facts, s->hi).hi - 1});
+}
+static void put_for(fv_cl *p, const fv_flat *s) {
+    int facts = p->facts.n;
+    fv_cl_line(p, s);
+    fv_cl_for_head(p, s, "int", fv_cl_expr);
     block(p, s->body);
     p->facts.n = facts;
     put(p, "\n");
@@ -146,7 +151,7 @@ static void put_if(fv_cl *p, const fv_flat *s) {
     put(p, "if (");
     fv_cl_expr(p, s->expr);
     put(p, ") {");
-    end(p, s);
+    fv_cl_end(p, s);
     block(p, s->body);
     if (s->orelse) {
         put(p, " else {\n");
@@ -159,8 +164,8 @@ static void put_let(fv_cl *p, const fv_flat *s) {
     fv_buf_printf(p->out, "const %s %s = ", fv_cl_type(s->expr->type), fv_cl_name_of(p, s->name, false));
     fv_cl_expr(p, s->expr);
     put(p, ";");
-    end(p, s);
-    if (s->expr->type == FV_I32 && s->expr->lanes == 1) know(p, s->name, fv_range_of(&p->facts, s->expr));
+    fv_cl_end(p, s);
+    if (s->expr->type == FV_I32 && s->expr->lanes == 1) fv_cl_know(p, s->name, fv_range_of(&p->facts, s->expr));
 }
 static void put_alloc(fv_cl *p, const fv_flat *s) {
     const fv_memory *m = s->memory;
@@ -176,7 +181,7 @@ static void put_alloc(fv_cl *p, const fv_flat *s) {
         put(p, ";");
     } else fv_buf_printf(p->out, "%s%s %s[%lld];", m->space == FV_SPACE_LOCAL ? "__local " : "",
                          fv_cl_storage(m->obj.type), name, (long long)m->count);
-    end(p, s);
+    fv_cl_end(p, s);
 }
 static void put_store(fv_cl *p, const fv_flat *s) {
     const fv_obj *to = s->memory ? &s->memory->obj : &s->tensor->obj;
@@ -191,7 +196,7 @@ static void put_store(fv_cl *p, const fv_flat *s) {
     put(p, " = ");
     fv_cl_expr(p, s->expr);
     put(p, ";");
-    end(p, s);
+    fv_cl_end(p, s);
 }
 static bool has_inout(const fv_flat_kernel *k) {
     for (int i = 0; i < k->n_tensors; i++)
@@ -234,29 +239,34 @@ static bool uses(const fv_flat_kernel *k, fv_type a, fv_type b) {
         if (k->tensor[i]->obj.type == a || k->tensor[i]->obj.type == b) return true;
     return type_used(k->body, a, b);
 }
-static void signature(fv_cl *p) {
+void fv_cl_parameters(fv_cl *p) {
     const fv_flat_kernel *k = p->k;
-    fv_buf_printf(p->out, "\n__kernel __attribute__((reqd_work_group_size(%lld, 1, 1)))\nvoid ",
-                  (long long)k->group_size);
     fv_opencl_entry(k, p->out);
     put(p, "(");
     for (int i = 0; i < k->n_tensors; i++) {
         const fv_tensor *t = k->tensor[i];
-        if (fv_tensor_elements(t) > INT32_MAX)
-            fv_cl_fail(p, "%s has more than 2^31 elements", fv_cstr(p->ctx, t->obj.name));
         fv_buf_printf(p->out, "%s\n    __global %s%s *%s", i ? "," : "", t->role == FV_ROLE_IN ? "const " : "",
-                      fv_cl_storage(t->obj.type),
-                      fv_cl_name_of(p, t->obj.name, true));
+                      fv_cl_storage(t->obj.type), fv_cl_name_of(p, t->obj.name, true));
     }
     put(p, ")\n{\n");
+}
+static void signature(fv_cl *p) {
+    const fv_flat_kernel *k = p->k;
+    for (int i = 0; i < k->n_tensors; i++)
+        if (fv_tensor_elements(k->tensor[i]) > INT32_MAX)
+            fv_cl_fail(p, "%s has more than 2^31 elements", fv_cstr(p->ctx, k->tensor[i]->obj.name));
+    fv_buf_printf(p->out, "\n__kernel __attribute__((reqd_work_group_size(%lld, 1, 1)))\nvoid ",
+                  (long long)k->group_size);
+    fv_cl_parameters(p);
 }
 bool fv_opencl_print(const fv_flat_kernel *k, bool lines, fv_buf *out) {
     fv_cl p = { .ctx = k->ctx, .k = k, .out = out, .lines = lines, .indent = 1 };
     p.facts = fv_facts_copy(k->ctx, NULL);
     if (fv_opencl_cpu_shaped(k)) return fv_opencl_print_cpu(k, lines, out);
     if (uses(k, FV_F64, FV_F64)) put(&p, "#pragma OPENCL EXTENSION cl_khr_fp64 : enable\n");
+    put(&p, fv_cl_prelude_f32);
     put(&p, prelude);
-    if (uses(k, FV_F16, FV_BF16)) put(&p, prelude_16);
+    if (uses(k, FV_F16, FV_BF16)) put(&p, fv_cl_prelude_16);
     signature(&p);
     list(&p, k->body);
     put(&p, "}\n");

@@ -43,13 +43,6 @@ static void bind(fv_cl *p, fv_str name) {
     fv_cl_level l = {name, p->loops};
     fv_push(p->ctx, p->level, p->n_levels, p->cap_levels, l);
 }
-static void know(fv_cl *p, fv_str name, fv_range r) {
-    fv_facts_add(p->ctx, &p->facts, fv_var(p->ctx, name, FV_I32), r.lo, r.hi);
-}
-static void end(fv_cl *p, const fv_flat *s) {
-    if (s->label.i && !p->lines) fv_buf_printf(p->out, "  /* %s */", fv_cstr(p->ctx, s->label));
-    put(p, "\n");
-}
 static void block(fv_cl *p, const fv_flat *body) {
     int levels = p->n_levels;
     p->indent++;
@@ -64,33 +57,18 @@ static void put_programs(fv_cl *p, const fv_flat *s) {
     const char *v = fv_cl_name_of(p, s->name, false);
     fv_cl_line(p, s);
     fv_buf_printf(p->out, "{\n%*sconst long %s = get_group_id(0);\n", 4 * (p->indent + 1), "", v);
-    know(p, s->name, (fv_range){0, p->k->programs - 1});
+    fv_cl_know(p, s->name, (fv_range){0, p->k->programs - 1});
     bind(p, s->name);
     block(p, s->body);
     put(p, "\n");
 }
 static void put_for(fv_cl *p, const fv_flat *s) {
-    const char *v = fv_cl_name_of(p, s->name, false);
     const fv_expr *root[] = {s->lo, s->hi};
-    int facts = p->facts.n;
+    int facts = p->facts.n, levels = p->n_levels;
     fv_cl_line(p, s);
     fv_cl_cpu_share(p, root, 2);
-    fv_buf_printf(p->out, "for (long %s = ", v);
-    fv_cl_cpu_expr(p, s->lo);
-    if (s->hi->op == FV_X_INT || s->hi->op == FV_X_VAR) {
-        fv_buf_printf(p->out, "; %s < ", v);
-        fv_cl_cpu_expr(p, s->hi);
-    } else {
-        fv_buf_printf(p->out, ", %s_end = ", v);
-        fv_cl_cpu_expr(p, s->hi);
-        fv_buf_printf(p->out, "; %s < %s_end", v, v);
-    }
-    if (s->step == 1) fv_buf_printf(p->out, "; %s++) {", v);
-    else fv_buf_printf(p->out, "; %s += %lld) {", v, (long long)s->step);
-    end(p, s);
-    know(p, s->name, (fv_range){fv_range_of(&p->facts, s->lo).lo, fv_range_of(&p->facts, s->hi).hi - 1});
+    fv_cl_for_head(p, s, "long", fv_cl_cpu_expr);
     p->loops++;
-    int levels = p->n_levels;
     bind(p, s->name);
     block(p, s->body);
     p->n_levels = levels;
@@ -104,7 +82,7 @@ static void put_if(fv_cl *p, const fv_flat *s) {
     put(p, "if (");
     fv_cl_cpu_expr(p, s->expr);
     put(p, ") {");
-    end(p, s);
+    fv_cl_end(p, s);
     block(p, s->body);
     if (s->orelse) {
         put(p, " else {\n");
@@ -120,9 +98,9 @@ static void put_let(fv_cl *p, const fv_flat *s) {
     fv_buf_printf(p->out, " %s = ", fv_cl_name_of(p, s->name, false));
     fv_cl_cpu_expr(p, s->expr);
     put(p, ";");
-    end(p, s);
+    fv_cl_end(p, s);
     bind(p, s->name);
-    if (s->expr->type == FV_I32 && s->expr->lanes == 1) know(p, s->name, fv_range_of(&p->facts, s->expr));
+    if (s->expr->type == FV_I32 && s->expr->lanes == 1) fv_cl_know(p, s->name, fv_range_of(&p->facts, s->expr));
 }
 static void put_alloc(fv_cl *p, const fv_flat *s) {
     const fv_memory *m = s->memory;
@@ -140,7 +118,7 @@ static void put_alloc(fv_cl *p, const fv_flat *s) {
         fv_buf_printf(p->out, "%s %s[%lld] __attribute__((aligned(64)));", fv_cl_storage(m->obj.type),
                       fv_cl_name_of(p, m->obj.name, true), (long long)m->count);
     else fv_cl_fail(p, "'%s' is in a memory that a CPU does not have", fv_cstr(p->ctx, m->obj.name));
-    end(p, s);
+    fv_cl_end(p, s);
 }
 static void store_register(fv_cl *p, const fv_flat *s) {
     int lanes = s->memory->lanes;
@@ -210,7 +188,7 @@ static void put_store(fv_cl *p, const fv_flat *s) {
     else if (s->expr->lanes > 1) store_vector(p, s, to);
     else store_scalar(p, s, to);
     put(p, ";");
-    end(p, s);
+    fv_cl_end(p, s);
 }
 static void list(fv_cl *p, const fv_flat *s) {
     for (; s && !p->failed; s = s->next) {
@@ -267,18 +245,6 @@ static void local_arrays(fv_cl *p, const fv_flat *s) { /* __local variables stan
         local_arrays(p, s->orelse);
     }
 }
-static void signature(fv_cl *p) {
-    const fv_flat_kernel *k = p->k;
-    put(p, "\n__kernel __attribute__((reqd_work_group_size(1, 1, 1))) FV_WIDE\nvoid ");
-    fv_opencl_entry(k, p->out);
-    put(p, "(");
-    for (int i = 0; i < k->n_tensors; i++) {
-        const fv_tensor *t = k->tensor[i];
-        fv_buf_printf(p->out, "%s\n    __global %s%s *%s", i ? "," : "", t->role == FV_ROLE_IN ? "const " : "",
-                      fv_cl_storage(t->obj.type), fv_cl_name_of(p, t->obj.name, true));
-    }
-    put(p, ")\n{\n");
-}
 bool fv_opencl_print_cpu(const fv_flat_kernel *k, bool lines, fv_buf *out) {
     fv_buf body = {0};
     fv_cl p = {.ctx = k->ctx, .k = k, .out = &body, .lines = lines, .indent = 1};
@@ -286,7 +252,8 @@ bool fv_opencl_print_cpu(const fv_flat_kernel *k, bool lines, fv_buf *out) {
     p.facts = fv_facts_copy(k->ctx, NULL);
     for (int i = 0; i < k->n_tensors; i++) n.doubles |= k->tensor[i]->obj.type == FV_F64;
     needs_of(k->body, &n);
-    signature(&p);
+    put(&p, "\n__kernel __attribute__((reqd_work_group_size(1, 1, 1))) FV_WIDE\nvoid ");
+    fv_cl_parameters(&p);
     if (fv_opencl_cpu_local(k)) local_arrays(&p, k->body);
     list(&p, k->body);
     put(&p, "}\n");

@@ -111,24 +111,7 @@ static void helper(fv_cl *p, const char *name, const fv_expr *e, bool is_double)
     lanes_of(p, e->lanes);
     arguments(p, e);
 }
-/* Functions of OpenCL's, of every floating type and width. */
-static const char *builtin(fv_op op) {
-    switch (op) {
-    case FV_X_POW: return "pow";
-    case FV_X_EXP: return "exp";
-    case FV_X_EXP2: return "exp2";
-    case FV_X_LOG: return "log";
-    case FV_X_LOG2: return "log2";
-    case FV_X_SIN: return "sin";
-    case FV_X_COS: return "cos";
-    case FV_X_SQRT: return "sqrt";
-    case FV_X_RSQRT: return "1.0f / sqrt";
-    case FV_X_ERF: return "erf";
-    case FV_X_TANH: return "tanh";
-    case FV_X_FMA: return "fma";
-    default: return NULL;
-    }
-}
+static const char *builtin(fv_op op) { return op == FV_X_RSQRT ? "1.0f / sqrt" : fv_cl_builtin(op); }
 static const char *helper_of(const fv_expr *e) {
     bool real = fv_type_is_float(e->type);
     switch (e->op) {

@@ -37,24 +37,14 @@ static const char scalars[] =
     "static inline long fv_imin(long a, long b) { return a < b ? a : b; }\n"
     "static inline long fv_imax(long a, long b) { return a > b ? a : b; }\n"
     "static inline long fv_iabs(long a) { return a < 0 ? -a : a; }\n"
-    "static inline float fv_min(float a, float b) { return a < b || a != a ? a : b; }\n"
-    "static inline float fv_max(float a, float b) { return a > b || a != a ? a : b; }\n"
-    "static inline float fv_safe(float m) { return m == -INFINITY ? 0.0f : m; }\n"
     "static inline int fv_toint(float x) { return x != x ? 0 : x >= 2147483648.0f ? INT_MAX : x <= -2147483648.0f ? "
     "INT_MIN : (int)x; }\n"
     "static inline int fv_floor(float x) { return fv_toint(floor(x)); }\n"
-    "static inline float fv_mantissa(float x) { return as_float((as_uint(x) & 0x7fffffu) | 0x3f800000u); }\n"
-    "static inline float fv_exponent(float x) { return (float)((int)(as_uint(x) >> 23) - 127); }\n"
     /* 2a * 2^(n-1), n cut to -126..128: 0 at the lower end, and of n = +-inf whatever a is */
     "static inline float fv_scalef(float a, float n) { float c = clamp(n, -126.0f, 128.0f); float r = (a + a) * "
     "as_float(((c == c ? (int)c : 0) + 126) << 23); return n == -INFINITY ? 0.0f : n == INFINITY && a != a ? INFINITY "
     ": "
-    "n != n ? n : r; }\n"
-    "static inline float fv_half(ushort h) { return vload_half(0, (const __private half *)&h); }\n"
-    "static inline ushort fv_to_half(float x) { ushort h; vstore_half_rte(x, 0, (__private half *)&h); return h; }\n"
-    "static inline float fv_bfloat(ushort h) { return as_float((uint)h << 16); }\n"
-    "static inline ushort fv_to_bfloat(float x) { uint u = as_uint(x); return (ushort)(x != x ? 0x7fc0u : (u + "
-    "0x7fffu + (u >> 16 & 1u)) >> 16); }\n";
+    "n != n ? n : r; }\n";
 static const char scalars_f64[] =
     "static inline double fv_min_d(double a, double b) { return a < b || a != a ? a : b; }\n"
     "static inline double fv_max_d(double a, double b) { return a > b || a != a ? a : b; }\n"
@@ -259,6 +249,8 @@ void fv_cl_cpu_prelude(unsigned used, bool doubles, fv_buf *out) {
     unsigned most = 0;
     if (doubles) fv_buf_puts(out, "#pragma OPENCL EXTENSION cl_khr_fp64 : enable\n");
     fv_buf_puts(out, scalars);
+    fv_buf_puts(out, fv_cl_prelude_f32);
+    fv_buf_puts(out, fv_cl_prelude_16);
     if (doubles) fv_buf_puts(out, scalars_f64);
     for (unsigned i = 1; i <= 4; i++)
         if (used >> i & 1) most = i;

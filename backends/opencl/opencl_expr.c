@@ -103,8 +103,7 @@ static const char *convert_name(fv_type from, fv_type to) {
     if (from == FV_BF16) return to == FV_F32 ? "fv_bfloat" : NULL;
     return to == FV_F64 ? "convert_double" : to == FV_F32 ? "convert_float" : NULL;
 }
-/* Functions whose C name does not depend on types. */
-static const char *function(fv_op op) {
+const char *fv_cl_builtin(fv_op op) {
     switch (op) {
     case FV_X_POW: return "pow";
     case FV_X_EXP: return "exp";
@@ -114,10 +113,16 @@ static const char *function(fv_op op) {
     case FV_X_SIN: return "sin";
     case FV_X_COS: return "cos";
     case FV_X_SQRT: return "sqrt";
-    case FV_X_RSQRT: return "rsqrt";
     case FV_X_ERF: return "erf";
     case FV_X_TANH: return "tanh";
     case FV_X_FMA: return "fma";
+    default: return NULL;
+    }
+}
+/* Functions whose C name does not depend on types. */
+static const char *function(fv_op op) {
+    switch (op) {
+    case FV_X_RSQRT: return "rsqrt";
     case FV_X_RINT: return "rint";
     case FV_X_ISNAN: return "isnan";
     case FV_X_FLOOR: return "fv_floor";
@@ -125,7 +130,7 @@ static const char *function(fv_op op) {
     case FV_X_SCALEF: return "fv_scalef";
     case FV_X_MANTISSA: return "fv_mantissa";
     case FV_X_EXPONENT: return "fv_exponent";
-    default: return NULL;
+    default: return fv_cl_builtin(op);
     }
 }
 static bool only_f32(fv_op op) { return op == FV_X_SAFE || op == FV_X_SCALEF || op == FV_X_MANTISSA

@@ -1,4 +1,4 @@
-/* Shared by opencl_c.c and opencl_expr.c only. */
+/* Shared by the files that print OpenCL C only. */
 #ifndef FV_OPENCL_TEXT_H
 #define FV_OPENCL_TEXT_H
 #include "backends/opencl/opencl.h"
@@ -31,6 +31,13 @@ void fv_cl_expr(fv_cl *p, const fv_expr *e);
 void fv_cl_element(fv_cl *p, const fv_obj *ref, const fv_expr *offset);
 void fv_cl_float(fv_cl *p, const fv_expr *e);            /* a constant of f32 or f64 */
 void fv_cl_line(fv_cl *p, const fv_flat *s);            /* #line of the author's, if wanted; then the indent */
+void fv_cl_end(fv_cl *p, const fv_flat *s);             /* the end of its line */
+void fv_cl_know(fv_cl *p, fv_str name, fv_range r);     /* the range of a variable, from here on */
+/* "for (type v = lo; v < hi; v += step) {", bounds printed by `expr`; the variable's range is known then. */
+void fv_cl_for_head(fv_cl *p, const fv_flat *s, const char *type, void (*expr)(fv_cl *, const fv_expr *));
+void fv_cl_parameters(fv_cl *p);                        /* name and parameters of the kernel, and "{" */
+const char *fv_cl_builtin(fv_op op);                    /* OpenCL's function of every floating type and width; or NULL */
+extern const char fv_cl_prelude_f32[], fv_cl_prelude_16[]; /* helpers of scalars: f32; 16-bit floats */
 const char *fv_cl_type(fv_type t);                      /* of variables: bool is int, 16-bit floats are ushort */
 const char *fv_cl_storage(fv_type t);                   /* of memory: bool is uchar */
 #endif
