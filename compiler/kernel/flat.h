@@ -75,6 +75,12 @@ struct fv_flat {
     int64_t stride;         /* FRAG load and store: elements from row to row */
 };
 
+/* What a register holds under a CONFIG. */
+enum { FV_FRAG_C, FV_FRAG_A, FV_FRAG_B };
+static inline int fv_frag_role(const fv_flat *config, int reg) {
+    return (reg >= config->reg[0]) + (reg >= config->reg[1]);
+}
+
 typedef struct {
     fv_ctx *ctx;
     fv_str name;

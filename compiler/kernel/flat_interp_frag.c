@@ -4,10 +4,6 @@
 
 #include <string.h>
 
-/* 0: C, 1: A, 2: B */
-static int role_of(const fv_fi *m, int reg) {
-    return (reg >= m->frag.config->reg[0]) + (reg >= m->frag.config->reg[1]);
-}
 static bool configure(fv_fi *m, const fv_fi_node *n) {
     double rows = m->slot[n->tape.result[FV_FI_EXPR]];
     if (!(rows >= 1 && rows <= FV_FRAG_ROWS)) return fv_fi_trap(m, "fragments of %g rows", rows);
@@ -17,8 +13,8 @@ static bool configure(fv_fi *m, const fv_fi_node *n) {
     return true;
 }
 static bool transfer(fv_fi *m, const fv_fi_node *n, bool write) {
-    int reg = n->s->reg[0], role = role_of(m, reg), rows = role == 2 ? FV_FRAG_PAIRS : m->frag.rows;
-    int cols = role ? 2 * FV_FRAG_PAIRS : FV_FRAG_COLS;
+    int reg = n->s->reg[0], role = fv_frag_role(m->frag.config, reg), rows = role == FV_FRAG_B ? FV_FRAG_PAIRS : m->frag.rows;
+    int cols = role != FV_FRAG_C ? 2 * FV_FRAG_PAIRS : FV_FRAG_COLS;
     int64_t at = (int64_t)m->slot[n->tape.result[FV_FI_OFFSET]];
     if (at * fv_type_bytes(n->mem->obj->type) % 64)
         return fv_fi_trap(m, "a fragment starts at element %lld of %s: multiples of 64 bytes", (long long)at,

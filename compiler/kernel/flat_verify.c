@@ -185,13 +185,11 @@ static void check_config(fv_fv *v, const fv_flat *s) {
                     s->reg[1]);
     v->config = s;
 }
-/* 0: C, 1: A, 2: B */
-static int role_of(const fv_fv *v, int reg) { return (reg >= v->config->reg[0]) + (reg >= v->config->reg[1]); }
 static void check_fragment(fv_fv *v, int reg, int role) {
     static const char *const name[] = {"C", "A", "B"};
     if (reg < 0 || reg >= FV_FRAG_REGISTERS) fv_fv_fault(v, "fragment %d: there are %d", reg, FV_FRAG_REGISTERS);
-    else if (role_of(v, reg) != role)
-        fv_fv_fault(v, "fragment %d is one of %s where one of %s belongs", reg, name[role_of(v, reg)], name[role]);
+    else if (fv_frag_role(v->config, reg) != role)
+        fv_fv_fault(v, "fragment %d is one of %s where one of %s belongs", reg, name[fv_frag_role(v->config, reg)], name[role]);
 }
 /* Rows of memory lie multiples of 64 bytes apart and start at multiples of 64 bytes. */
 static void check_rows(fv_fv *v, const fv_flat *s) {
@@ -206,7 +204,7 @@ static void check_rows(fv_fv *v, const fv_flat *s) {
         fv_fv_fault(v, "the offset of a fragment in %s is no scalar i32", name);
     if (s->memory && s->memory->space == FV_SPACE_REG) fv_fv_fault(v, "registers %s hold no fragment", name);
     fv_fv_access(v, o, s->offset, FV_FRAG_COLS, s->frag == FV_FRAG_LOAD ? "loads" : "stores");
-    bool c = role_of(v, s->reg[0]) == 0;
+    bool c = fv_frag_role(v->config, s->reg[0]) == FV_FRAG_C;
     if (o->type != (c ? FV_F32 : FV_BF16))
         fv_fv_fault(v, "fragment %d is of %s, the elements of %s are %s", s->reg[0], fv_type_name(c ? FV_F32 : FV_BF16),
                     name, fv_type_name(o->type));
@@ -230,12 +228,12 @@ static void check_frag(fv_fv *v, const fv_flat *s) {
         return;
     }
     switch (s->frag) {
-    case FV_FRAG_ZERO: check_fragment(v, s->reg[0], 0); break;
+    case FV_FRAG_ZERO: check_fragment(v, s->reg[0], FV_FRAG_C); break;
     case FV_FRAG_DOT:
         for (int i = 0; i < 3; i++) check_fragment(v, s->reg[i], i);
         break;
     case FV_FRAG_END: v->config = NULL; break;
-    case FV_FRAG_STORE: check_fragment(v, s->reg[0], 0); /* fallthrough */
+    case FV_FRAG_STORE: check_fragment(v, s->reg[0], FV_FRAG_C); /* fallthrough */
     default:
         if (s->reg[0] < 0 || s->reg[0] >= FV_FRAG_REGISTERS)
             fv_fv_fault(v, "fragment %d: there are %d", s->reg[0], FV_FRAG_REGISTERS);

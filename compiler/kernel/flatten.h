@@ -203,6 +203,8 @@ const fv_expr *fl_symbolic_index(fl *f, const fv_expr *e, fl_axis *lane);
 fv_kernel *fl_fuse(fl *f, const fv_str *names, int n); /* NULL: these axes cannot be fused */
 bool fl_fuse_candidate(fl *f, fv_str *pair);
 fv_kernel *fl_pack(fl *f); /* packs one operand; NULL: none is left that wants it */
+/* By what an offset grows with a leaf; -1: it is not affine in it. */
+int64_t fl_coefficient(fl *f, const fv_expr *offset, const fv_expr *leaf);
 /* The reduced axis of two points along which both factors of a product are pairs in memory; NULL: there is none, or the
  * target has no instruction for them. */
 fl_axis *fl_pair_axis(fl *f, const fv_stmt *s, fl_axis *lane);

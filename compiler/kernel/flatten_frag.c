@@ -25,11 +25,6 @@ typedef struct {
     fv_memory *copy;     /* of one fragment of A; NULL: the sum has no condition */
 } frags;
 
-static int64_t coefficient(fl *f, const fv_expr *offset, const fv_expr *leaf) { /* -1: not affine */
-    const fv_expr *rest;
-    int64_t c;
-    return fv_split_affine(f->ctx, offset, leaf, &c, &rest) ? c : -1;
-}
 static bool in_units(int64_t c) { return c >= 0 && c % PAIR_BYTES_UNIT == 0; }
 
 /* -- Does it fit? ------------------------------------------------------------------------------------------------ */
@@ -57,7 +52,7 @@ static bool find_axes(frags *x, const fv_expr *oa, const fv_expr *ob) {
     for (int j = 0; j < g->n_axes; j++) {
         fl_axis *a = g->axis[j];
         if (a == g->pair || a == x->lane) continue;
-        int64_t ca = coefficient(x->f, oa, fl_symbol(x->f, a)), cb = coefficient(x->f, ob, fl_symbol(x->f, a));
+        int64_t ca = fl_coefficient(x->f, oa, fl_symbol(x->f, a)), cb = fl_coefficient(x->f, ob, fl_symbol(x->f, a));
         if (j < g->n_free) {
             if (x->row || !in_units(ca) || ca == 0 || cb != 0) return false;
             x->row = a;
@@ -118,7 +113,7 @@ static bool fits(frags *x) {
     x->lane = g->lane;
     const fv_expr *o[2];
     for (int j = 0; j < 2; j++) o[j] = fl_symbolic_offset(f, x->s->expr->arg[j]->ref, x->s->expr->arg[j]->arg, x->lane);
-    int b = coefficient(f, o[1], f->lane_leaf) == 2;
+    int b = fl_coefficient(f, o[1], f->lane_leaf) == 2;
     x->a = x->s->expr->arg[!b];
     x->b = x->s->expr->arg[b];
     if (x->lane->tile % FV_FRAG_COLS || !find_axes(x, o[!b], o[b]) || !aligned_rest(x, o[!b]) ||

@@ -9,7 +9,7 @@ static bool plain(const fv_expr *e) {
     return e->op == FV_X_READ && !e->i && e->ref->kind == FV_OBJ_TENSOR && e->ref->type == FV_BF16 &&
            ((const fv_tensor *)e->ref)->padded;
 }
-static int64_t coefficient(fl *f, const fv_expr *offset, const fv_expr *leaf) { /* -1: not affine */
+int64_t fl_coefficient(fl *f, const fv_expr *offset, const fv_expr *leaf) {
     const fv_expr *rest;
     int64_t c;
     return fv_split_affine(f->ctx, offset, leaf, &c, &rest) ? c : -1;
@@ -26,8 +26,8 @@ fl_axis *fl_pair_axis(fl *f, const fv_stmt *s, fl_axis *lane) {
     int with_lanes = 0;
     for (int j = 0; j < 2; j++) {
         const fv_expr *off = fl_symbolic_offset(f, e->arg[j]->ref, e->arg[j]->arg, lane);
-        int64_t by_lane = coefficient(f, off, f->lane_leaf);
-        if (coefficient(f, off, fl_symbol(f, last)) != 1 || (by_lane != 0 && by_lane != 2)) return NULL;
+        int64_t by_lane = fl_coefficient(f, off, f->lane_leaf);
+        if (fl_coefficient(f, off, fl_symbol(f, last)) != 1 || (by_lane != 0 && by_lane != 2)) return NULL;
         with_lanes += by_lane == 2;
     }
     return with_lanes == 1 ? last : NULL;
