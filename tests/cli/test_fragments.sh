@@ -7,7 +7,8 @@ skip() { echo "SKIPPED: $*"; skipped=$((skipped + 1)); }
 has() { command -v "$1" >/dev/null 2>&1; }
 clang=
 for c in clang-19 clang-20 clang-18 clang; do if has $c; then clang=$c; break; fi; done
-for p in nv cdna rdna intel emu; do cat "$preludes/$p.cl" "$preludes/attention.cl" >$p.cl; done
+for p in nv intel emu; do cat "$preludes/$p.cl" "$preludes/attention.cl" >$p.cl; done
+for p in cdna rdna; do cat "$preludes/$p.cl" "$preludes/amd.cl" "$preludes/attention.cl" >$p.cl; done
 
 # compile NAME TARGET OPTION...: NAME.cl to NAME.s
 compile() {

@@ -1,9 +1,6 @@
 /* v_wmma_f32_16x16x16, 32 items: item i has all k of row (A) or column (B) i % 16, and of C rows i / 16, i / 16 + 2,
  * ... of column i % 16. */
-static ushort fov_amd_half(float x) { return sim_half(x); }
-static float fov_amd_lane(float x, int lane) { return sim_lane(x, lane); }
-static void sim_fence(int first, int n) { (void)first, (void)n; }
-static void fov_amd_fence(void) { sim_all(sim_fence); }
+#include "frag_sim_amd.h"
 static void sim_mma(int first, int n) {
     static float a[16][16], b[16][16];
     for (int i = 0; i < n; i++)
@@ -16,6 +13,5 @@ static void sim_mma(int first, int n) {
         for (int e = 0; e < 8; e++)
             for (int k = 0; k < 16; k++) ((float *)sim[first + i].out)[e] += a[2 * e + i / 16][k] * b[k][i % 16];
 }
-#define fov_amd_mma(c, a, b)                                                                                           \
-    (sim[sim_now].in[0] = (a).e, sim[sim_now].in[1] = (b).e, sim[sim_now].out = (c)->e, sim_all(sim_mma))
 #include "backends/opencl/preludes/rdna.cl"
+#include "backends/opencl/preludes/amd.cl"
