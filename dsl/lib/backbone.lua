@@ -50,6 +50,12 @@ function lib.settings(variants, defaults)
   return r
 end
 
+-- with(t, more): t, in which the entries of `more` (nil: none) come over its own
+function lib.with(t, more)
+  for k, v in lib.pairs(more or {}) do t[k] = v end
+  return t
+end
+
 -- levels(o, "depths num_heads"): checks that these lists of settings have one entry per level; their number
 function lib.levels(o, keys)
   local first, n

@@ -7,9 +7,7 @@
 local function module(x, name, o)
   local c, G, K = x.c, x.c // (o.groups or 8), o.sks or 3
   local function conv(w, i, more)
-    local r = { conv = "c", eps = o.bn_eps, kernel = 1 }
-    for k, v in pairs(more) do r[k] = v end
-    return conv_bn(w, name .. ".lkp.cv" .. i, r)
+    return conv_bn(w, name .. ".lkp.cv" .. i, with({ conv = "c", eps = o.bn_eps, kernel = 1 }, more))
   end
   local w = relu(conv(x, 1, { out = c // 2 })):store()
   w = conv(w, 2, { kernel = o.lks or 7, depthwise = true })

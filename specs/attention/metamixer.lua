@@ -4,8 +4,7 @@
 -- require "attention/metamixer": mixer(x, name, o), and its convolutions conv_bn and large
 
 local function conv_bn(x, name, o, more) -- o.fused: stored as one convolution with a bias
-  local r = { bias = o.fused or false }
-  for k, v in pairs(more) do r[k] = v end
+  local r = with({ bias = o.fused or false }, more)
   if o.fused then return conv2d(x, name, r) end
   return batch_norm(conv2d(x, name .. ".c", r), name .. ".bn", o.bn_eps)
 end

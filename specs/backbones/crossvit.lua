@@ -2,10 +2,9 @@
 -- the second branch gets it resized, bicubic, without antialias.                                       branches: b n c
 local part = require "parts/crossvit"
 local function net(width, heads, deep, ratio, more)
-  local r = { embed_dim = { width, 2 * width }, num_heads = { heads, heads }, mlp_ratio = { ratio, ratio, 1 },
-    depth = { { 1, deep, 0 }, { 1, deep, 0 }, { 1, deep, 0 } }, img_size = { 240, 224 }, multi_conv = more ~= nil }
-  for k, v in pairs(more or {}) do r[k] = v end
-  return r
+  return with({ embed_dim = { width, 2 * width }, num_heads = { heads, heads }, mlp_ratio = { ratio, ratio, 1 },
+    depth = { { 1, deep, 0 }, { 1, deep, 0 }, { 1, deep, 0 } }, img_size = { 240, 224 },
+    multi_conv = more ~= nil }, more)
 end
 local large = { img_size = { 408, 384 }, crop_pct = 1.0 }
 local o = settings({

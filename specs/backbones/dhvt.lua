@@ -2,9 +2,7 @@
 -- variants the classes are those of CIFAR-100. No positions.                         tokens: b n c, token 0 is the class
 local head_tokens, feed = require "attention/head_tokens", require "parts/dhvt"
 local function net(width, heads, patch, more)
-  local r = { embed_dim = width, num_heads = heads, patch_size = patch }
-  for k, v in pairs(more or {}) do r[k] = v end
-  return r
+  return with({ embed_dim = width, num_heads = heads, patch_size = patch }, more)
 end
 local cifar = { img_size = 32, num_classes = 100, crop_pct = 1.0 }
 local o = settings({

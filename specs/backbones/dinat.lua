@@ -1,9 +1,8 @@
 -- DiNAT: NAT with dilation in every second layer (Hassani and Shi, arXiv:2209.15001).
 local nat = require "parts/nat"
 local function net(width, mlp, depths, heads, more)
-  local r = { embed_dim = width, mlp_ratio = mlp, depths = depths,
-    num_heads = { heads, 2 * heads, 4 * heads, 8 * heads } }
-  for k, v in pairs(more or {}) do r[k] = v end
+  local r = with({ embed_dim = width, mlp_ratio = mlp, depths = depths,
+    num_heads = { heads, 2 * heads, 4 * heads, 8 * heads } }, more)
   r.dilations = nat.alternate(depths, r.dilations or { 8, 4, 2, 1 })     -- window times dilation is the map of 224
   return r
 end

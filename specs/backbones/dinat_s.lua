@@ -1,8 +1,8 @@
 -- DiNAT_s: dilated neighborhood attention in Swin's layout (Hassani and Shi, arXiv:2209.15001).       maps: b h w c
 local nat = require "parts/nat"
 local function net(width, heads, third, more)
-  local r = { embed_dim = width, depths = { 2, 2, third, 2 }, num_heads = { heads, 2 * heads, 4 * heads, 8 * heads } }
-  for k, v in pairs(more or {}) do r[k] = v end
+  local r = with({ embed_dim = width, depths = { 2, 2, third, 2 },
+    num_heads = { heads, 2 * heads, 4 * heads, 8 * heads } }, more)
   r.dilations = nat.alternate(r.depths, r.dilations or { 8, 4, 2, 1 })      -- window times dilation is the map of 224
   return r
 end

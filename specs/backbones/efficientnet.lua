@@ -7,8 +7,7 @@ local function net(wide, deep, size, more)
   local r = { stem_size = round8(32, wide), head_width = round8(1280, wide), widths = {}, depths = {}, img_size = size }
   for i, c in ipairs{ 16, 24, 40, 80, 112, 192, 320 } do r.widths[i] = round8(c, wide) end
   for i, n in ipairs{ 1, 2, 2, 3, 3, 4, 1 } do r.depths[i] = math.ceil(n * deep) end
-  for k, v in pairs(more or {}) do r[k] = v end
-  return r
+  return with(r, more)
 end
 local half = { 0.5, 0.5, 0.5 }
 local o = settings({

@@ -2,9 +2,7 @@
 local gnconv = require "attention/recursive_gate"
 local none = { 0, 0, 0, 0 }
 local function net(width, filter, more)
-  local r = { base_dim = width, filter = filter }
-  for k, v in pairs(more or {}) do r[k] = v end
-  return r
+  return with({ base_dim = width, filter = filter }, more)
 end
 local gf = { 0, 0, 14, 7 }                               -- the map that the stored spectrum of a level is for; 0: none
 local o = settings({

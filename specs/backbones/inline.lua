@@ -28,9 +28,7 @@ local o = settings(v, {
 })
 local eps = o.eps or (o.layout == "deit" or o.layout == "pvt") and 1e-6 or 1e-5
 local function settings_of(heads, more)
-  local r = { heads = heads, mlp_ratio = o.mlp_ratio, eps = eps, qkv_bias = o.qkv_bias }
-  for k, x in pairs(more or {}) do r[k] = x end
-  return r
+  return with({ heads = heads, mlp_ratio = o.mlp_ratio, eps = eps, qkv_bias = o.qkv_bias }, more)
 end
 
 local nets = {}

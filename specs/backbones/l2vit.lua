@@ -1,10 +1,8 @@
 -- L2ViT (Zheng, arXiv:2501.16182), the published parameter names: windows and linear attention in turn.  maps: b h w c
 local part = require "parts/l2vit"
 local function net(width, heads, third, more)
-  local r = { dims = { width, 2 * width, 4 * width, 8 * width }, depths = { 2, 2, third, 2 },
-    num_heads = { heads, 2 * heads, 4 * heads, 8 * heads } }
-  for k, v in pairs(more or {}) do r[k] = v end
-  return r
+  return with({ dims = { width, 2 * width, 4 * width, 8 * width }, depths = { 2, 2, third, 2 },
+    num_heads = { heads, 2 * heads, 4 * heads, 8 * heads } }, more)
 end
 local o = settings({
   tiny  = net(96, 3, 6),

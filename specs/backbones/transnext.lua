@@ -1,9 +1,7 @@
 -- TransNeXt (Shi, arXiv:2311.17132).                                                                    maps: b h w c
 local part = require "parts/transnext"
 local function net(width, depths, more)
-  local r = { embed_dims = { width, 2 * width, 4 * width, 8 * width }, depths = depths }
-  for k, v in pairs(more or {}) do r[k] = v end
-  return r
+  return with({ embed_dims = { width, 2 * width, 4 * width, 8 * width }, depths = depths }, more)
 end
 local o = settings({
   micro = net(48, { 2, 2, 15, 2 }),

@@ -2,9 +2,7 @@
 -- crop_pct is timm's for pictures of 224 (the published code takes 1.15 for d4 and d5: a small picture in a frame).
 local outlook = require "attention/outlook"
 local function net(width, layers, heads, more)
-  local r = { embed_dims = { width, 2 * width, 2 * width, 2 * width }, layers = layers, num_heads = heads }
-  for k, v in pairs(more or {}) do r[k] = v end
-  return r
+  return with({ embed_dims = { width, 2 * width, 2 * width, 2 * width }, layers = layers, num_heads = heads }, more)
 end
 local o = settings({
   d1 = net(192, { 4, 4, 8, 2 },    { 6, 12, 12, 12 }),

@@ -2,9 +2,7 @@
 local large_small = require "attention/large_small"
 
 local function conv(x, name, o, more)
-  local r = { conv = "c", eps = o.bn_eps, kernel = 1 }
-  for k, v in pairs(more) do r[k] = v end
-  return conv_bn(x, name, r)
+  return conv_bn(x, name, with({ conv = "c", eps = o.bn_eps, kernel = 1 }, more))
 end
 local function depthwise(x, name, o, kernel, stride)
   return conv(x, name, o, { kernel = kernel, depthwise = true, stride = stride })
