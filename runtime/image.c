@@ -60,11 +60,19 @@ uint64_t fovea_program_hash(const fovea_program *p) {
 /* -- Making ---- */
 static bool run_reads(const fovea_model *m, int32_t array) { return m->spans[FOVEA_STAGE_RUN][array].first >= 0; }
 
+/* What an executor prepares is not in this process. */
+static fovea_status run_here(const fovea_program *p, fovea_error *err) {
+    if (!p->executor) return FOVEA_OK;
+    return fovea_fail(err, FOVEA_E_PROGRAM, "images are of programs that run on this processor");
+}
+
 fovea_status fovea_image_make(const fovea_model *m, uint64_t level, void **out, int64_t *bytes, fovea_error *err) {
     if (!m || !out || !bytes) return fovea_fail(err, FOVEA_E_ARGUMENT, "no model, or nowhere to write its image");
     *out = NULL;
     if (!m->bound) return fovea_fail(err, FOVEA_E_STATE, "the model has no weights bound");
     const fovea_program *p = m->program;
+    fovea_status elsewhere = run_here(p, err);
+    if (elsewhere) return elsewhere;
     int64_t table = fovea_aligned((int64_t)sizeof(fovea_image_header));
     int64_t at = table + fovea_aligned(8 * (int64_t)m->n_params), prepared;
     for (int32_t i = 0; i < m->n_params; i++)
@@ -156,6 +164,7 @@ static fovea_status load(const fovea_program *p, uint64_t level, const fovea_opt
                          int64_t bytes, const char *label, fovea_model **out, fovea_error *err) {
     fovea_image_header h;
     fovea_status bad = fovea_program_check(p, err);
+    if (!bad) bad = run_here(p, err);
     if (!bad) bad = check(p, level, image, bytes, label, &h, err);
     char *data = (char *)(uintptr_t)image; /* never written: kernels take all their arrays as void * */
     if (!bad) bad = fovea_model_make(p, options, data + h.prepared, out, err);

@@ -28,7 +28,8 @@ typedef struct {
 uint64_t fovea_program_hash(const fovea_program *program);
 
 /* The image of a bound model, allocated (aligned to 64, the caller frees it). level: any number that tells apart
- * programs that pack alike by names but not by kernels. Errors: FOVEA_E_STATE (not bound), FOVEA_E_MEMORY. */
+ * programs that pack alike by names but not by kernels. Errors: FOVEA_E_STATE (not bound), FOVEA_E_MEMORY,
+ * FOVEA_E_PROGRAM (run by an executor: what it prepares does not lie here; the same of load and open). */
 fovea_status fovea_image_make(const fovea_model *bound, uint64_t level, void **out, int64_t *bytes, fovea_error *err);
 
 /* A model over an image: like load and bind, but its weights are the image's, which must outlive it. `image` is
