@@ -27,7 +27,7 @@ static const char *shape_text(lua_State *L, const fv_shape_info *s) {
 typedef struct {
     const char *kind, *name, *order;                    /* "input" or "param" */
     bool found, is_input;
-    int defaults;                                       /* an input's extents where nothing else says them: a table, or 0 */
+    int defaults; /* an input's extents where nothing else says them: a table, or 0 */
     fv_shape_info info;
     tensor axes;
     fv_stored stored;

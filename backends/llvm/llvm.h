@@ -32,8 +32,8 @@ double fv_llvm_fma_peak(void);
 double fv_llvm_pair_peak(void);
 /* The same for bf16 on AMX tiles that hold their operands; 0: no tiles, or this process may not use them. */
 double fv_llvm_tile_peak(void);
-/* Do products of bf16 pairs beat f32 multiply-adds on the target? Measured on this processor once and kept in the cache;
- * true for a target with the instruction that cannot run here: who names it wants it. */
+/* Do products of bf16 pairs beat f32 multiply-adds on the target? Measured on this processor once and kept in the
+ * cache; true for a target with the instruction that cannot run here: who names it wants it. */
 bool fv_llvm_pairs_pay(const char *target, const char *cache_dir);
 double fv_llvm_read_bandwidth(void);
 #endif

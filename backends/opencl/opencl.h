@@ -16,8 +16,8 @@ static inline bool fv_opencl_cpu_shaped(const fv_flat_kernel *k) { return k->gro
 bool fv_opencl_print_cpu(const fv_flat_kernel *k, bool lines, fv_buf *out);  /* what fv_opencl_print calls for it */
 /* Bytes of __local memory that a kernel of the CPU shape uses: none while its scratch is small enough for a stack. */
 int64_t fv_opencl_cpu_local(const fv_flat_kernel *k);
-/* Facts of a CPU as an OpenCL device, for fv_flatten_cpu and fv_flat_expand_math: by CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT
- * (16 and more, 8 to 15, less). */
+/* Facts of a CPU as an OpenCL device, for fv_flatten_cpu and fv_flat_expand_math: by
+ * CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT (16 and more, 8 to 15, less). */
 const fv_target *fv_opencl_cpu_target(int native_width);
 /* Name of the kernel function: letters, digits and _ only. */
 void fv_opencl_entry(const fv_flat_kernel *k, fv_buf *out);

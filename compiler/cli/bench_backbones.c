@@ -103,11 +103,12 @@ int cli_bench_backbones(fv_ctx *ctx, const cli_args *a) {
     printf("\n| %-15s | T | %8s | %8s | %7s | %8s | %6s | %7s | %3s | %6s | %6s | %7s | %7s |", "network", "min ms",
            "median", "GFLOP", "floor ms", "peak", "moves", "n", "cold", "cached", "MB prep", "MB work");
     bool beside = storage != FV_F32;
-    printf("%s%s\n|:----------------|--:|---------:|---------:|--------:|---------:|-------:|--------:|----:|-------:|---"
-           "----:|--------:|"
-           "--------:|%s%s\n",
-           beside ? "   f32 ms | times |" : "", n_peers ? "  peer ms | x faster |" : "", beside ? "---------:|------:|" : "",
-           n_peers ? "---------:|------:|" : "");
+    printf(
+        "%s%s\n|:----------------|--:|---------:|---------:|--------:|---------:|-------:|--------:|----:|-------:|---"
+        "----:|--------:|"
+        "--------:|%s%s\n",
+        beside ? "   f32 ms | times |" : "", n_peers ? "  peer ms | x faster |" : "",
+        beside ? "---------:|------:|" : "", n_peers ? "---------:|------:|" : "");
     for (int i = 0; i < BACKBONES; i++) {
         double cold = 0, cached = 0; /* of the first row: the same code runs on two threads */
         for (int threads = 1; threads <= (i < ON_TWO ? 2 : 1); threads++) {

@@ -15,8 +15,9 @@
  * exact: with whole numbers in -3..3 in every input and parameter every intermediate is a whole number below 2^24: any
  * order of f32 operations is exact.
  *
- * stored: nodes on the longest path whose results or operands may be stored in 16 bits: 1 for a leaf and the views of it, 1 for a map, 2 for a product
- * (the other operand is rounded as well), 3 for an attend. peak: the largest whole number on the way, for `exact`. */
+ * stored: nodes on the longest path whose results or operands may be stored in 16 bits: 1 for a leaf and the views of
+ * it, 1 for a map, 2 for a product (the other operand is rounded as well), 3 for an attend. peak: the largest whole
+ * number on the way, for `exact`. */
 typedef struct {
     double length;
     bool exact;

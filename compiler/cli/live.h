@@ -26,8 +26,8 @@ fovea_stored cli_stored(const fovea_array *a, const void *data); /* as a tensor 
 void cli_live_unload(cli_live *l); /* the model and its tensors; the program stays */
 void cli_live_close(cli_live *l);
 
-/* What the reference asks of its leaves (fv_ref_source): numbers of inputs and parameters as the session has them. `user`:
- * a cli_leaf_source. */
+/* What the reference asks of its leaves (fv_ref_source): numbers of inputs and parameters as the session has them.
+ * `user`: a cli_leaf_source. */
 typedef struct {
     fv_ctx *ctx;
     cli_session *s;

@@ -144,7 +144,8 @@ static void rearrange(const fv_expr *e, const int *arg, const double *s, double 
 
 static void dot2(const fv_expr *e, const int *arg, const double *s, double *out) {
     for (int l = 0; l < e->lanes; l++) {
-        const double *a = s + arg[0] + (e->arg[0]->lanes > 2 ? 2 * l : 0), *b = s + arg[1] + (e->arg[1]->lanes > 2 ? 2 * l : 0);
+        const double *a = s + arg[0] + (e->arg[0]->lanes > 2 ? 2 * l : 0),
+                     *b = s + arg[1] + (e->arg[1]->lanes > 2 ? 2 * l : 0);
         out[l] = (double)fmaf((float)a[1], (float)b[1], fmaf((float)a[0], (float)b[0], (float)s[arg[2] + l]));
     }
 }

@@ -13,7 +13,8 @@ static bool configure(fv_fi *m, const fv_fi_node *n) {
     return true;
 }
 static bool transfer(fv_fi *m, const fv_fi_node *n, bool write) {
-    int reg = n->s->reg[0], role = fv_frag_role(m->frag.config, reg), rows = role == FV_FRAG_B ? FV_FRAG_PAIRS : m->frag.rows;
+    int reg = n->s->reg[0], role = fv_frag_role(m->frag.config, reg),
+        rows = role == FV_FRAG_B ? FV_FRAG_PAIRS : m->frag.rows;
     int cols = role != FV_FRAG_C ? 2 * FV_FRAG_PAIRS : FV_FRAG_COLS;
     int64_t at = (int64_t)m->slot[n->tape.result[FV_FI_OFFSET]];
     if (at * fv_type_bytes(n->mem->obj->type) % 64)

@@ -189,7 +189,8 @@ static void check_fragment(fv_fv *v, int reg, int role) {
     static const char *const name[] = {"C", "A", "B"};
     if (reg < 0 || reg >= FV_FRAG_REGISTERS) fv_fv_fault(v, "fragment %d: there are %d", reg, FV_FRAG_REGISTERS);
     else if (fv_frag_role(v->config, reg) != role)
-        fv_fv_fault(v, "fragment %d is one of %s where one of %s belongs", reg, name[fv_frag_role(v->config, reg)], name[role]);
+        fv_fv_fault(v, "fragment %d is one of %s where one of %s belongs", reg, name[fv_frag_role(v->config, reg)],
+                    name[role]);
 }
 /* Rows of memory lie multiples of 64 bytes apart and start at multiples of 64 bytes. */
 static void check_rows(fv_fv *v, const fv_flat *s) {

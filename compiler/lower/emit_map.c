@@ -106,7 +106,8 @@ const fv_value *lower_copy(lower *l, const fv_value *v, const int *order, fv_loc
     const fv_expr *at[FV_MAX_AXES];
     bool prepare = l->node[v->node->id].prepare;
     for (int i = 0; i < v->obj.rank; i++) axis[i] = v->axis[order[i]];
-    int tensor = lower_new_tensor(l, "t", l->plan->tensor[l->place[v->id].tensor]->type, prepare, axis, v->obj.rank, stride, loc);
+    int tensor = lower_new_tensor(l, "t", l->plan->tensor[l->place[v->id].tensor]->type, prepare, axis, v->obj.rank,
+                                  stride, loc);
     fv_value *c = FV_NEW(l->ctx, fv_value);
     *c = *v;
     c->id = lower_extra_value(l, tensor, v->obj.rank);

@@ -94,8 +94,8 @@ void lower_place_value(lower *l, const fv_value *v, const int *order) {
         fv_axis axis[FV_MAX_AXES] = {0};
         int64_t stride[FV_MAX_AXES];
         for (int i = 0; i < v->obj.rank; i++) axis[i] = v->axis[order ? order[i] : i];
-        p->tensor = lower_new_tensor(l, "t", lower_storage(l, v), l->node[v->node->id].prepare, axis, v->obj.rank, stride,
-                                     v->node->loc);
+        p->tensor = lower_new_tensor(l, "t", lower_storage(l, v), l->node[v->node->id].prepare, axis, v->obj.rank,
+                                     stride, v->node->loc);
         for (int i = 0; i < v->obj.rank; i++) p->stride[order ? order[i] : i] = stride[i];
     }
     l->placed[v->id] = true;

@@ -1,6 +1,6 @@
-/* OpenCL C's own types and functions for compiling kernels without an OpenCL implementation: what tests/gates/compile.sh
- * puts before a text for NVIDIA and AMD. Bodies of exp, erf and the like stand in for the vendor's: registers, memory
- * and acceptance by the assembler are judged here, never numbers. */
+/* OpenCL C's own types and functions for compiling kernels without an OpenCL implementation: what
+ * tests/gates/compile.sh puts before a text for NVIDIA and AMD. Bodies of exp, erf and the like stand in for the
+ * vendor's: registers, memory and acceptance by the assembler are judged here, never numbers. */
 typedef unsigned char uchar;
 typedef unsigned short ushort;
 typedef unsigned int uint;
@@ -31,16 +31,30 @@ FV_VECTORS_OF(float)
 #define FV_F static inline __attribute__((overloadable, always_inline))
 
 #if defined(__NVPTX__)
-FV_F size_t get_group_id(uint d) { return d == 0 ? __nvvm_read_ptx_sreg_ctaid_x() : d == 1 ? __nvvm_read_ptx_sreg_ctaid_y() : __nvvm_read_ptx_sreg_ctaid_z(); }
-FV_F size_t get_local_id(uint d) { return d == 0 ? __nvvm_read_ptx_sreg_tid_x() : d == 1 ? __nvvm_read_ptx_sreg_tid_y() : __nvvm_read_ptx_sreg_tid_z(); }
+FV_F size_t get_group_id(uint d) {
+    return d == 0   ? __nvvm_read_ptx_sreg_ctaid_x()
+           : d == 1 ? __nvvm_read_ptx_sreg_ctaid_y()
+                    : __nvvm_read_ptx_sreg_ctaid_z();
+}
+FV_F size_t get_local_id(uint d) {
+    return d == 0 ? __nvvm_read_ptx_sreg_tid_x() : d == 1 ? __nvvm_read_ptx_sreg_tid_y() : __nvvm_read_ptx_sreg_tid_z();
+}
 FV_F void barrier(uint flags) { __syncthreads(); }
 FV_F float exp2(float x) { return __nvvm_ex2_approx_f(x); }
 FV_F float log2(float x) { return __nvvm_lg2_approx_f(x); }
 FV_F float sin(float x) { return __nvvm_sin_approx_f(x); }
 FV_F float cos(float x) { return __nvvm_cos_approx_f(x); }
 #elif defined(__AMDGCN__)
-FV_F size_t get_group_id(uint d) { return d == 0 ? __builtin_amdgcn_workgroup_id_x() : d == 1 ? __builtin_amdgcn_workgroup_id_y() : __builtin_amdgcn_workgroup_id_z(); }
-FV_F size_t get_local_id(uint d) { return d == 0 ? __builtin_amdgcn_workitem_id_x() : d == 1 ? __builtin_amdgcn_workitem_id_y() : __builtin_amdgcn_workitem_id_z(); }
+FV_F size_t get_group_id(uint d) {
+    return d == 0   ? __builtin_amdgcn_workgroup_id_x()
+           : d == 1 ? __builtin_amdgcn_workgroup_id_y()
+                    : __builtin_amdgcn_workgroup_id_z();
+}
+FV_F size_t get_local_id(uint d) {
+    return d == 0   ? __builtin_amdgcn_workitem_id_x()
+           : d == 1 ? __builtin_amdgcn_workitem_id_y()
+                    : __builtin_amdgcn_workitem_id_z();
+}
 FV_F void barrier(uint flags) {
     __builtin_amdgcn_fence(__ATOMIC_RELEASE, "workgroup");
     __builtin_amdgcn_s_barrier();
@@ -74,7 +88,9 @@ FV_F int max(int a, int b) { return a < b ? b : a; }
 FV_F int min(int a, int b) { return b < a ? b : a; }
 FV_F float clamp(float x, float lo, float hi) { return x < lo ? lo : x > hi ? hi : x; }
 FV_F int isnan(float x) { return x != x; }
-FV_F int convert_int_sat(float x) { return x >= 2147483648.0f ? 2147483647 : x <= -2147483648.0f ? -2147483647 - 1 : (int)x; }
+FV_F int convert_int_sat(float x) {
+    return x >= 2147483648.0f ? 2147483647 : x <= -2147483648.0f ? -2147483647 - 1 : (int)x;
+}
 FV_F int convert_int_sat_rtz(float x) { return convert_int_sat(x); }
 FV_F float convert_float(int x) { return (float)x; }
 FV_F float ldexp(float x, int n) {

@@ -108,7 +108,8 @@ Test(io_picture, crops_as_published) {
     cr_expect(fv_picture_crop_centre(ctx, &photo, 0, 0, 0.9, FV_FIT_CROP, FV_FILTER_BICUBIC, &crop) == false);
     cr_expect(fv_picture_crop_centre(ctx, &photo, 224, 224, 0, FV_FIT_CROP, FV_FILTER_BICUBIC, &crop) == false);
     cr_expect(fv_picture_crop_centre(ctx, &photo, 224, 224, 1.5, FV_FIT_CROP, FV_FILTER_BICUBIC, &crop) == false);
-    cr_expect(fv_picture_crop_centre(ctx, &photo, 2000000000, 2000000000, 1e-9, FV_FIT_CROP, FV_FILTER_BICUBIC, &crop) == false);
+    cr_expect(fv_picture_crop_centre(ctx, &photo, 2000000000, 2000000000, 1e-9, FV_FIT_CROP, FV_FILTER_BICUBIC,
+                                     &crop) == false);
     cr_expect(fv_picture_crop(ctx, &photo, 400, 0, 81, 10, &crop) == false);
     cr_expect(fv_picture_crop(ctx, &photo, 2000000000, 0, 2000000000, 10, &crop) == false);
     cr_expect(fv_picture_resize(ctx, &photo, 0, 5, FV_FILTER_BICUBIC, &crop) == false);

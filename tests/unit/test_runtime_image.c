@@ -27,8 +27,10 @@ static const fovea_array arrays[N] = {
     [W2] = {.name = "w2", .place = FOVEA_PREPARED, .bytes = COUNT * 4},
     [Y] = {.name = "y", .place = FOVEA_OUTPUT, .rank = 1, .shape = {COUNT}, .bytes = COUNT * 4},
 };
-static const fovea_launch prepare = {.kernel = twice, .programs = COUNT, .args = twice_args, .n_args = 2, .label = "twice"};
-static const fovea_launch run = {.kernel = affine, .programs = COUNT, .args = affine_args, .n_args = 4, .label = "affine"};
+static const fovea_launch prepare = {
+    .kernel = twice, .programs = COUNT, .args = twice_args, .n_args = 2, .label = "twice"};
+static const fovea_launch run = {
+    .kernel = affine, .programs = COUNT, .args = affine_args, .n_args = 4, .label = "affine"};
 static const fovea_program program = {.name = "affine", .arrays = arrays, .n_arrays = N, .prepare = &prepare,
                                       .n_prepare = 1, .run = &run, .n_run = 1, .prepared_bytes = 192};
 static const fovea_options single = {.threads = 1};
@@ -49,7 +51,8 @@ static fovea_model *bound(void) {
         w[i] = (float)(i % 5);
         b[i] = 100;
     }
-    const fovea_named_tensor given[] = {{"w", fovea_tensor(w, FOVEA_F32, 1, shape)}, {"b", fovea_tensor(b, FOVEA_F32, 1, shape)}};
+    const fovea_named_tensor given[] = {{"w", fovea_tensor(w, FOVEA_F32, 1, shape)},
+                                        {"b", fovea_tensor(b, FOVEA_F32, 1, shape)}};
     cr_assert(fovea_model_load(&program, &single, &m, &e) == FOVEA_OK, "%s", e.text);
     void *none;
     int64_t n;
