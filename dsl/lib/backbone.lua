@@ -8,18 +8,25 @@ local function names(t)
   return table.concat(r, ", ")
 end
 
+-- What is cut into parts of that size, or is one: whole numbers from 1, also in lists.
+local extent = { img_size = true, patch_size = true, window_size = true, block_size = true, kernel_size = true,
+  kernel_sizes = true, n_win = true }
+
 -- A value of the configuration: of the kind of `like`, where that is given; whole numbers become integers.
 local function checked(key, v, like)
   if math.type(v) == "float" then v = math.tointeger(v) or v end
-  local size = key == "img_size" and (type(v) == "number" or type(v) == "table")
-  if like and type(v) ~= type(like) and not size then
+  local pair = key == "img_size" and type(like) == "number" and type(v) == "table" -- height and width
+  if like and type(v) ~= type(like) and not pair then
     local wanted = type(like) == "table" and "list" or type(like)
     fail("CONFIG", "config.%s is a %s; a %s is wanted", key, type(v), wanted)
+  end
+  if type(v) == "number" and extent[key:match"^[^[]*"] and (math.type(v) == "float" or v < 1) then
+    fail("CONFIG", "config.%s is %s; a whole number from 1 is wanted", key, tostring(v))
   end
   if type(v) ~= "table" then return v end
   if #v == 0 then fail("CONFIG", "config.%s is no list, or an empty one", key) end
   local r = {}
-  local first = type(like) == "table" and like[1] or nil
+  local first = pair and like or type(like) == "table" and like[1] or nil
   for i, e in ipairs(v) do r[i] = checked(("%s[%d]"):format(key, i - 1), e, first) end
   return r
 end

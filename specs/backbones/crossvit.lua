@@ -39,7 +39,9 @@ local n = levels(o, "img_size patch_size embed_dim num_heads")
 if n ~= 2 then error "img_size, patch_size, embed_dim, num_heads: two branches" end
 for i = 1, n do
   if o.img_size[i] % o.patch_size[i] > 0 then
-    error(("img_size[%d] %d is no multiple of patch_size %d"):format(i - 1, o.img_size[i], o.patch_size[i]))
+    local S, P = o.img_size[i], o.patch_size[i]
+    error(("img_size[%d] %d is no multiple of patch_size %d; the nearest: %d and %d"):format(i - 1, S, P,
+      math.max(S // P, 1) * P, (math.max(S // P, 1) + 1) * P))
   end
 end
 local input, x = picture{ in_chans = o.in_chans, img_size = o.img_size[1], fixed = true }, {}

@@ -19,6 +19,7 @@ local o = settings({
 
 local n = levels(o, "depths num_heads" .. (o.dilations and " dilations" or ""))
 local input, P = picture(o), o.patch_size
+nat.windows_fit(input, o, function(m) return (m + P - 1) // P end)
 local x = input
 if x.h % P + x.w % P > 0 then x = x:pad{ h = { 0, -x.h % P }, w = { 0, -x.w % P }, border = 0 } end
 x = patch_embed(x, "patch_embed.proj", { patch = P, out = o.embed_dim })

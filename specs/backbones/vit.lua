@@ -34,9 +34,7 @@ end
 -- patches, class and register tokens, positions
 o.fixed = true
 local input, P, c = picture(o), o.patch_size, o.embed_dim
-if input.h % P + input.w % P > 0 then
-  error(("img_size %d x %d is no multiple of patch_size %d"):format(input.h, input.w, P))
-end
+fitting(input, ("a side is a multiple of patch_size %d"):format(P), function(n) return n % P == 0 end)
 local x = patch_embed(input, "patch_embed.proj", { patch = P, out = c, bias = not o.pre_norm }):merge "n = h w"
 local first, prefix = {}, 0
 if o.class_token then first[1], prefix = param("cls_token", "1 n=1 c", { c = c }), 1 end

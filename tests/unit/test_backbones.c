@@ -77,10 +77,16 @@ Test(backbones, unknown_variants_and_unfit_settings_are_refused) {
     refused("nat", "mini", "depths", "[3,\"4\",6,5]", FV_E_CONFIG, "depths[1]");
     refused("nat", "mini", "depths", "[3,4]", FV_E_CONFIG, "depths has 2 entries and num_heads has 4");
     refused("nat", "mini", "num_heads", "[3,4,8,16]", FV_E_ARGUMENT, "3 heads do not divide c=64");
-    refused("nat", "mini", "img_size", "100", FV_E_VIEW, "shorter than the window");
+    refused("nat", "mini", "img_size", "100", FV_E_CONFIG, "kernel_size 7 times the dilation; the nearest that fit: 193");
+    refused("dinat", "mini", "img_size", "[256,192]", FV_E_CONFIG, "has w=192: ");
+    refused("dinat_s", "tiny", "img_size", "200", FV_E_CONFIG, "the nearest that fit: 221");
     refused("nat", "mini", "depth", "3", FV_E_CONFIG, "nothing reads the setting 'depth'");
     refused("dinat", "mini", "dilations", "[[1],[1],[1],[1]]", FV_E_LUA, "dilations[0] has 1 entries for 3 layers");
-    refused("vit", "base_patch16_224", "img_size", "230", FV_E_LUA, "no multiple of patch_size 16");
+    refused("vit", "base_patch16_224", "img_size", "230", FV_E_CONFIG,
+            "multiple of patch_size 16; the nearest that fit: 224 and 240");
+    refused("vit", "base_patch16_224", "img_size", "-16", FV_E_CONFIG, "img_size is -16; a whole number from 1");
+    refused("resnet", "50", "img_size", "[64,1.5]", FV_E_CONFIG, "img_size[1] is 1.5; a whole number from 1");
+    refused("vit", "base_patch16_224", "patch_size", "0", FV_E_CONFIG, "patch_size is 0; a whole number from 1");
     refused("vit", "base_patch16_224", "global_pool", "max", FV_E_LUA, "global_pool");
     refused("resnet", "50", "block", "Wide", FV_E_LUA, "Wide");
     refused("resnet", "50", "labels", "[\"a\",\"b\"]", FV_E_CONFIG, "2 names for 1000 classes");

@@ -96,7 +96,8 @@ Test(backbones_a, unfit_sizes_name_the_rule_and_the_nearest) {
     refused("convit", "tiny", "img_size", "230", FV_E_CONFIG,
             "multiple of patch_size 16; the nearest that fit: 224 and 240");
     refused("crossvit", "tiny_224", "img_size", "[240,230]", FV_E_LUA,
-            "img_size[1] 230 is no multiple of patch_size 16");
+            "img_size[1] 230 is no multiple of patch_size 16; the nearest: 224 and 240");
+    refused("crossvit", "tiny_224", "img_size", "288", FV_E_CONFIG, "img_size is a number; a list is wanted");
     const char *axes[] = {"h", "w"};
     int64_t extents[] = {224, 256};
     fv_spec_options o = {.declare = true, .n_shapes = 2, .shape_name = axes, .shape_value = extents};

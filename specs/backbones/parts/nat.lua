@@ -17,8 +17,24 @@ local function layer(x, name, o, i, j) -- layer j of level i, from 1
   end, gamma(2)):store()
 end
 
+-- Refuses a picture x whose map is shorter than the window of a layer; stem(extent): of the first level's map. Each
+-- further level has half of it, rounded up.
+local function windows_fit(x, o, stem)
+  fitting(x, ("each level's map is at least as long as its windows, kernel_size %d times the dilation")
+    :format(o.kernel_size), function(m)
+    m = stem(m)
+    for i, depth in ipairs(o.depths) do
+      local widest = o.dilations and math.max(table.unpack(o.dilations[i], 1, math.min(depth, #o.dilations[i]))) or 1
+      if depth > 0 and m < o.kernel_size * widest then return false end
+      m = (m + 1) // 2
+    end
+    return true
+  end)
+end
+
 local function net(x, o)
   local n = levels(o, "depths num_heads" .. (o.dilations and " dilations" or ""))
+  windows_fit(x, o, function(m) return (m + 3) // 4 end)
   x = conv2d(x, "patch_embed.proj.0", { out = o.embed_dim // 2, kernel = 3, stride = 2 })
   x = conv2d(x, "patch_embed.proj.1", { out = o.embed_dim, kernel = 3, stride = 2 })   -- no activation between
   x = layer_norm(x, "patch_embed.norm", o.norm_eps):store()
@@ -42,4 +58,4 @@ local function alternate(depths, dilations) -- 1, D, 1, D, ... where D is that o
   return r
 end
 
-return { layer = layer, net = net, alternate = alternate }
+return { layer = layer, net = net, alternate = alternate, windows_fit = windows_fit }
