@@ -1,9 +1,10 @@
-/* Mutated files: safetensors, npy, JSON, PNG, JPEG. Ordinary input from anywhere: it is read or refused with a reason,
- * and what was read is inside the file. */
+/* Mutated files: safetensors, what torch.save wrote, npy, JSON, PNG, JPEG. Ordinary input from anywhere: it is read or
+ * refused with a reason, and what was read is inside the file. */
 #define _POSIX_C_SOURCE 200809L
 #include "io/json.h"
 #include "io/npy.h"
 #include "io/picture.h"
+#include "io/pth.h"
 #include "io/weights.h"
 #include "runtime/safetensors.h"
 #include "tests/fuzz/fuzz.h"
@@ -12,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { TENSORS, NPY, JSON, PICTURE, KINDS };
+enum { TENSORS, NPY, JSON, PICTURE, PTH, KINDS };
 static fv_corpus corpus[KINDS];
 
 static void add_npy(const char *descr, const char *shape, const char *fortran, size_t bytes) {
@@ -33,6 +34,7 @@ static void fill(void) {
     fv_corpus_add_files(&corpus[TENSORS], FOVEA_TESTS_DIR "/goldens/relation-detr", ".safetensors", 0);
     fv_corpus_add_files(&corpus[JSON], FOVEA_TESTS_DIR "/goldens/attention-basics", ".json", 0);
     fv_corpus_add_files(&corpus[PICTURE], FOVEA_TESTS_DIR "/data/pictures", "g", 0);
+    fv_corpus_add_files(&corpus[PTH], FOVEA_TESTS_DIR "/data/pth", ".pth", 0);
     add_npy("<f4", "(3, 4)", "False", 48);
     add_npy("<f4", "(3, 4)", "True", 48);
     add_npy("<i8", "(5,)", "False", 40);
@@ -93,6 +95,23 @@ static bool by_path(int kind, const char *data, size_t n, fv_buf *why) {
     unlink(path);
     return fine;
 }
+/* The bytes are as long as their allocation: sanitizers see a read behind them. */
+static bool checkpoint(const char *data, size_t n, fv_buf *why) {
+    fv_ctx *ctx = fv_ctx_new();
+    unsigned char *exact = malloc(n ? n : 1);
+    fv_pth p;
+    memcpy(exact, data, n);
+    sink += fv_pth_is(exact, n);
+    bool good = fv_pth_read(ctx, "fuzz", exact, n, NULL, &p), fine = good || fv_error_count(ctx) > 0;
+    for (int32_t i = 0; i < p.n; i++) sink += touch(p.tensor[i].data, (size_t)p.tensor[i].bytes);
+    if (!fine) fv_buf_puts(why, "refused without a reason");
+    else if (!good && p.n > 0) fv_buf_puts(why, "refused, and tensors are left");
+    fine = fine && (good || p.n == 0);
+    fv_pth_dispose(&p);
+    free(exact);
+    fv_ctx_dispose(ctx);
+    return fine;
+}
 static bool in_memory(int kind, const char *data, size_t n, fv_buf *why) {
     fv_ctx *ctx = fv_ctx_new();
     bool good;
@@ -116,6 +135,7 @@ static bool one(uint64_t seed, fv_buf *why) {
     char *data = fv_mutate(&r, c, &c->item[fv_random_below(&r, c->n)], kind == JSON, &n);
     bool fine = kind == TENSORS ? tensors(data, n, why) && by_path(kind, data, n, why)
                 : kind == NPY   ? by_path(kind, data, n, why)
+                : kind == PTH   ? checkpoint(data, n, why)
                                 : in_memory(kind, data, n, why);
     free(data);
     return fine;
