@@ -11,31 +11,12 @@
 #include "io/npy.h"
 #include "io/seed.h"
 #include "io/weights.h"
+#include "tests/unit/files_kit.h"
 
-static char folder[] = "/tmp/fovea-test-XXXXXX";
-static fv_ctx *ctx;
-static void open_all(void) {
-    cr_assert(mkdtemp(folder) != NULL);
-    ctx = fv_ctx_new();
-}
-static void close_all(void) {
-    char command[100];
-    fv_ctx_dispose(ctx);
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    cr_expect(eq(int, system(command), 0));
-}
 static const char *write_bytes(const char *name, const void *data, size_t n) {
     const char *path = fv_printf(ctx, "%s/%s", folder, name);
     cr_assert(fv_file_write(ctx, path, data, n));
     return path;
-}
-static const char *first_error(void) { return fv_diag_count(ctx) ? fv_diag_at(ctx, 0)->text : "no error"; }
-static void expect_error(bool refused, fv_code code, const char *part) {
-    cr_assert(refused, "accepted what lacks \"%s\"", part);
-    cr_assert(fv_diag_count(ctx) > 0);
-    cr_expect(eq(int, fv_diag_at(ctx, 0)->code, code));
-    cr_expect(strstr(first_error(), part) != NULL, "\"%s\" lacks \"%s\"", first_error(), part);
-    fv_diag_clear(ctx);
 }
 
 /* -- npy ---- */

@@ -11,30 +11,11 @@
 #include "io/pth.h"
 #include "io/weights.h"
 #include "io/zip.h"
+#include "tests/unit/files_kit.h"
 
-static char folder[] = "/tmp/fovea-test-XXXXXX";
-static fv_ctx *ctx;
-static void open_all(void) {
-    cr_assert(mkdtemp(folder) != NULL);
-    ctx = fv_ctx_new();
-}
-static void close_all(void) {
-    char command[100];
-    fv_ctx_dispose(ctx);
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    cr_expect(eq(int, system(command), 0));
-}
 static const char *data_file(const char *name) { return fv_printf(ctx, "%s/data/pth/%s", FOVEA_TESTS_DIR, name); }
 /* Criterion pastes the first token of an assertion: it has to be a name. */
 static bool is(bool v) { return v; }
-static const char *first_error(void) { return fv_diag_count(ctx) ? fv_diag_at(ctx, 0)->text : "no error"; }
-static void expect_error(bool refused, fv_code code, const char *part) {
-    cr_assert(refused, "accepted what lacks \"%s\"", part);
-    cr_assert(fv_diag_count(ctx) > 0);
-    cr_expect(eq(int, fv_diag_at(ctx, 0)->code, code));
-    cr_expect(strstr(first_error(), part) != NULL, "\"%s\" lacks \"%s\"", first_error(), part);
-    fv_diag_clear(ctx);
-}
 static fv_weights *opened(const char *name) {
     fv_weights *w = fv_weights_open(ctx, data_file(name));
     cr_assert(w != NULL, "%s: %s", name, first_error());
