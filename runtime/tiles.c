@@ -8,8 +8,8 @@
 
 bool fovea_tile_at(int32_t extent, int32_t size, int32_t pad, int32_t i, fovea_tile *out) {
     if (size <= 0 || size > extent) size = extent;
-    if (i < 0 || i >= (extent + size - 1) / size) return false;
-    int32_t own = i * size, end = own + size < extent ? own + size : extent;
+    if (i < 0 || size < 1 || i >= extent / size + (extent % size > 0)) return false;
+    int32_t own = i * size, end = extent - own > size ? own + size : extent;
     int32_t from = own > pad ? own - pad : 0, to = extent - end > pad ? end + pad : extent;
     *out = (fovea_tile){.from = from, .size = to - from, .skip = own - from, .keep = end - own};
     return true;
@@ -39,7 +39,7 @@ void fovea_tile_paste(const float *answer, int32_t planes, int32_t scale, fovea_
 }
 
 /* -- The whole ---- */
-enum { MOST_OUTPUTS = 64 };
+enum { MOST_OUTPUTS = 64, MOST_EXTENT = 1 << 29 /* twice that is an int32_t */ };
 typedef struct {
     const fovea_tiles *t;
     const float *map;
@@ -124,6 +124,8 @@ fovea_status fovea_tiles_run(const fovea_tiles *t, const float *map, float *answ
         t->scale < 1 || t->size < 0 || t->pad < 0 || t->multiple < 1)
         return fovea_fail(err, FOVEA_E_ARGUMENT,
                           "tiles: maps, extents, scale and multiple are at least 1, size and pad at least 0");
+    if (t->height > MOST_EXTENT || t->width > MOST_EXTENT || t->multiple > MOST_EXTENT)
+        return fovea_fail(err, FOVEA_E_ARGUMENT, "tiles: height, width and multiple are at most %d", MOST_EXTENT);
     walk w = {.t = t, .map = map, .answer = answer, .height = t->height, .width = t->width};
     if (t->size > 0) {
         if (t->size % t->multiple || t->pad % t->multiple)

@@ -46,9 +46,10 @@ typedef struct {
     int32_t reserved[4]; /* 0 */
 } fovea_tiles;
 
-/* The answer of the whole map, both dense. Errors: FOVEA_E_ARGUMENT (a negative size or pad; a map too small to be
- * reflected that far), FOVEA_E_MEMORY (it allocates a tile and its answer, and frees them), FOVEA_E_TENSOR (a model
- * that is not as fovea_tile_open says), and whatever open and the models give. The answer is then incomplete. */
+/* The answer of the whole map, both dense. Errors: FOVEA_E_ARGUMENT (a negative size or pad; an extent or multiple above
+ * 2^29; a map too small to be reflected that far), FOVEA_E_MEMORY (it allocates a tile and its answer, and frees them),
+ * FOVEA_E_TENSOR (a model that is not as fovea_tile_open says), and whatever open and the models give. The answer is
+ * then incomplete. */
 fovea_status fovea_tiles_run(const fovea_tiles *tiles, const float *map, float *answer, fovea_error *err);
 
 #ifdef __cplusplus

@@ -121,6 +121,9 @@ Test(runtime_tiles, refuse_with_a_status) {
     cr_expect(fovea_tiles_run(&t, x, y, &e) == FOVEA_E_ARGUMENT);
     cr_expect(strstr(e.text, "too small") != NULL, "%s", e.text);
     cr_expect(fovea_tiles_run(NULL, x, y, &e) == FOVEA_E_ARGUMENT);
+    t = job_of(&s, 8, INT32_MAX, 4, 0, 4);
+    cr_expect(fovea_tiles_run(&t, x, y, &e) == FOVEA_E_ARGUMENT);
+    cr_expect(strstr(e.text, "at most") != NULL, "%s", e.text);
     cr_expect(s.opened == 0);
     s.fail_at = 1;
     t = job_of(&s, 8, 8, 4, 1, 1);
@@ -132,4 +135,14 @@ Test(runtime_tiles, refuse_with_a_status) {
     cr_expect(s.opened == 1 && s.closed == 1);
     t.output = 1;
     cr_expect(fovea_tiles_run(&t, x, y, &e) == FOVEA_E_TENSOR);
+}
+
+Test(runtime_tiles, cover_the_longest_axis) {
+    const int32_t longest = INT32_MAX, size = 1 << 30;
+    fovea_tile t;
+    cr_assert(fovea_tile_at(longest, size, 8, 0, &t));
+    cr_expect(t.from == 0 && t.skip == 0 && t.keep == size && t.size == size + 8);
+    cr_assert(fovea_tile_at(longest, size, 8, 1, &t));
+    cr_expect(t.from == size - 8 && t.skip == 8 && t.keep == longest - size && t.size == longest - size + 8);
+    cr_expect(!fovea_tile_at(longest, size, 8, 2, &t) && !fovea_tile_at(0, 4, 1, 0, &t));
 }
