@@ -22,7 +22,7 @@ local v = {
 -- types: I injective, S softmax in windows (Swin) or stripes (CSWin), M2 at the end: M is injective in the first two
 -- blocks of its level (Swin); false: IISS
 local o = settings(v, {
-  img_size = 224, in_chans = 3, num_classes = 1000, layout = "deit", embed_dim = 64, embed_dims = { 64, 128, 320, 512 },
+  img_size = 224, in_chans = 3, num_classes = 1000, embed_dim = 64, embed_dims = { 64, 128, 320, 512 },
   depth = 12, depths = { 2, 2, 2, 2 }, num_heads = false, types = false, window_size = 7, mlp_ratio = 4,
   mlp_ratios = { 8, 8, 4, 4 }, qkv_bias = true, eps = false, crop_pct = 224 / 256,
 })
@@ -91,6 +91,9 @@ function nets.cswin(x)
 end
 
 if not nets[o.layout] then error(("layout is deit, pvt, swin or cswin, not '%s'"):format(o.layout)) end
+if not o.num_heads and (o.layout == "deit" or o.layout == "cswin") then
+  error(("config.num_heads is missing: layout %s wants a list"):format(o.layout))
+end
 o.fixed = o.layout == "deit"
 o.preprocess = { crop_pct = o.crop_pct, fit = "squash" } -- the picture is not resized in proportion
 local input = picture(o)

@@ -106,6 +106,21 @@ static list offered(const char *family) {
     close_net(&n);
     return l;
 }
+Test(systems, a_family_without_a_variant_lists_its_variants) {
+    row rows[ROWS];
+    char *text;
+    int n = read_table(rows, &text);
+    for (int i = 0; i < n; i++) {
+        net v = open_net(rows[i].cell[NAME], NULL, NULL);
+        const char *listed = strstr(v.report, "no variant is given (");
+        cr_expect(!v.good && listed, "%s: %s", rows[i].cell[NAME], v.report);
+        list said = words(rows[i].cell[VARIANTS]);
+        for (int j = 0; listed && j < said.n; j++)
+            cr_expect(strstr(listed, said.word[j]), "%s does not list '%s'", rows[i].cell[NAME], said.word[j]);
+        close_net(&v);
+    }
+    free(text);
+}
 Test(systems, variants_are_those_that_the_spec_offers) {
     row rows[ROWS];
     char *text;
