@@ -15,7 +15,7 @@ typedef struct {
     uint64_t level;    /* tells packings of different levels apart */
     const char *image; /* its file; NULL: no weights were given */
     int64_t image_bytes;
-    const char *preprocess; /* JSON of the spec, or NULL */
+    const char *preprocess, *classes; /* JSON of the spec, or NULL */
 } cli_artefact;
 
 void cli_artefact_program(const cli_artefact *a, fv_buf *out); /* the C file of the tables and the NAME_ functions */
@@ -25,8 +25,8 @@ bool cli_artefact_header(fv_ctx *ctx, const cli_artefact *a, fv_buf *out);
 /* build: what the header says beyond compile's, inside its guard, and the C functions for it. */
 void cli_artefact_deploy_header(const cli_artefact *a, fv_buf *out);
 void cli_artefact_deploy_program(const cli_artefact *a, fv_buf *out);
-void cli_artefact_manifest(const cli_artefact *a, fv_buf *out);               /* JSON */
-void cli_artefact_pc(const cli_artefact *a, const char *folder, fv_buf *out); /* for pkg-config */
+void cli_artefact_manifest(const cli_artefact *a, bool parameters, fv_buf *out); /* JSON */
+void cli_artefact_pc(const cli_artefact *a, const char *folder, fv_buf *out);    /* for pkg-config */
 /* build: binds the session's weights, writes the image to `image`, runs once on the session's inputs, and writes these
  * and the answers as safetensors. false after recording errors. */
 bool cli_artefact_image(fv_ctx *ctx, cli_session *s, fv_compiled *compiled, uint64_t level, const char *image,

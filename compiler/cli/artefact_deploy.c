@@ -9,7 +9,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-enum { INTERFACE = 1 }; /* of the functions NAME_…: grows when one is added */
+enum { INTERFACE = 2 }; /* of the functions NAME_…: grows when one is added */
 
 /* -- The image, and what a run over it answers ---- */
 static bool write_tensors(fv_ctx *ctx, const char *path, const fovea_array *const *of, const DLTensor *t, int n) {
@@ -110,11 +110,13 @@ static void arrays(const cli_artefact *a, fovea_place place, const char *key, fv
         fv_json_quote(b, x->name);
         fv_buf_printf(b, ", \"dtype\": \"%s\", \"shape\": [", fovea_dtype_name(x->dtype));
         for (int32_t d = 0; d < x->rank; d++) fv_buf_printf(b, "%s%" PRId64, d ? ", " : "", x->shape[d]);
-        fv_buf_printf(b, "], \"bytes\": %" PRId64 "}", x->bytes);
+        fv_buf_printf(b, "], \"bytes\": %" PRId64, x->bytes);
+        if (x->index_bound) fv_buf_printf(b, ", \"index_bound\": %" PRId64, x->index_bound);
+        fv_buf_puts(b, "}");
     }
     fv_buf_puts(b, n ? "\n  ],\n" : "],\n");
 }
-void cli_artefact_manifest(const cli_artefact *a, fv_buf *b) {
+void cli_artefact_manifest(const cli_artefact *a, bool parameters, fv_buf *b) {
     const fovea_program *p = &a->compiled->program;
     const struct {
         const char *key, *value;
@@ -128,10 +130,12 @@ void cli_artefact_manifest(const cli_artefact *a, fv_buf *b) {
     fv_buf_printf(b, "  \"interface\": %d,\n", INTERFACE);
     arrays(a, FOVEA_INPUT, "inputs", b);
     arrays(a, FOVEA_OUTPUT, "outputs", b);
-    arrays(a, FOVEA_PARAM, "parameters", b);
+    if (parameters) arrays(a, FOVEA_PARAM, "parameters", b);
     fv_buf_printf(b,
                   "  \"launches\": %d,\n  \"arena_bytes\": %" PRId64 ",\n  \"prepared_bytes\": %" PRId64
-                  ",\n  \"weights\": {\"bytes\": %" PRId64 ", \"inside\": %s},\n  \"preprocess\": %s\n}\n",
+                  ",\n  \"weights\": {\"bytes\": %" PRId64 ", \"inside\": %s},\n  \"preprocess\": %s,\n  \"classes\": "
+                  "%s\n}\n",
                   p->n_run, p->arena_bytes, p->prepared_bytes, a->image ? a->image_bytes : 0,
-                  a->embedded ? "true" : "false", a->preprocess ? a->preprocess : "null");
+                  a->embedded ? "true" : "false", a->preprocess ? a->preprocess : "null",
+                  a->classes ? a->classes : "null");
 }

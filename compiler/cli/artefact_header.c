@@ -139,7 +139,8 @@ static bool workspace(fv_ctx *ctx, const fovea_program *given, int32_t threads, 
     return fovea_workspace_measure(&p, &o, w, &e) ? cli_runtime_error(ctx, FV_E_INTERNAL, &e) : true;
 }
 bool cli_artefact_header(fv_ctx *ctx, const cli_artefact *a, fv_buf *b) {
-    static const char *const headers[] = {"dlpack.h", "program.h", "fovea.h", "safetensors.h", "image.h", "tiles.h"};
+    static const char *const headers[] = {"dlpack.h", "program.h", "fovea.h", "safetensors.h",
+                                          "image.h",  "library.h", "tiles.h"};
     const fovea_program *p = &a->compiled->program;
     const char *u = a->upper;
     fovea_workspace one, two, three;
@@ -195,8 +196,9 @@ bool cli_artefact_header(fv_ctx *ctx, const cli_artefact *a, fv_buf *b) {
                   "fovea_safetensors *weights, fovea_error *err);\n"
                   "/* One answer: pointers to the tensors' elements, in the order above. */\nfovea_status "
                   "%s_run(fovea_model *model, const void *const *inputs, void *const *outputs, fovea_error "
-                  "*err);\n",
-                  a->name, a->name, a->name, a->name);
+                  "*err);\n/* All of this, for programs that open the library while they run; also as fovea_library. "
+                  "*/\nextern const fovea_description %s_library;\n",
+                  a->name, a->name, a->name, a->name, a->name);
     if (a->deployed) cli_artefact_deploy_header(a, b);
     fv_buf_puts(b, "#ifdef __cplusplus\n}\n#endif\n#endif\n");
     return true;

@@ -211,7 +211,7 @@ static bool write_deployed(job *j) {
     const char *archive[] = {j->ar, "rcs", in_folder(j, ".a"), in_folder(j, ".o"), NULL};
     fv_buf pc = {0}, manifest = {0};
     cli_artefact_pc(&j->a, whole ? whole : folder, &pc);
-    cli_artefact_manifest(&j->a, &manifest);
+    cli_artefact_manifest(&j->a, true, &manifest);
     bool fine = cli_run_tool(j->ctx, (char *const *)(uintptr_t)archive, log) &&
                 fv_file_write(j->ctx, in_folder(j, ".pc"), pc.text, pc.len) &&
                 fv_file_write(j->ctx, in_folder(j, ".json"), manifest.text, manifest.len);
@@ -291,7 +291,6 @@ static bool make_image(job *j, cli_session *s, fv_compiled *c) {
     if (!j->build) return true;
     const char *image = in_folder(j, ".weights");
     j->a.deployed = true;
-    j->a.preprocess = s->spec.preprocess_json;
     j->a.level = fv_hash(j->a.target, strlen(j->a.target), FV_HASH_SEED);
     if (!s->weights && !j->a.embedded) return true;
     if (!run_here(j, s, c, image)) return false;
@@ -305,6 +304,8 @@ static bool make(job *j, cli_session *s) {
     bool fine = fv_compile(j->ctx, s->spec.graph, (fv_str){0}, &o, &c);
     j->a.compiled = &c;
     j->a.model = s->name;
+    j->a.preprocess = s->spec.preprocess_json;
+    j->a.classes = s->spec.labels_json;
     const char *tmp = getenv("TMPDIR");
     char *folder = fv_printf(j->ctx, "%s/fovea-compile-XXXXXX", tmp && *tmp ? tmp : "/tmp");
     if (fine && !mkdtemp(folder)) {

@@ -139,6 +139,20 @@ static void functions(fv_buf *b, const cli_artefact *a) {
                   "    return fovea_model_run(model, in, n[0], out, n[1], err);\n}\n",
                   count[0] ? count[0] : 1, count[1] ? count[1] : 1);
 }
+static void description(fv_buf *b, const cli_artefact *a) {
+    const char *n = a->name;
+    fv_buf manifest = {0};
+    cli_artefact_manifest(a, false, &manifest);
+    fv_buf_puts(b, "static const char manifest[] = ");
+    cli_quote(b, manifest.text);
+    fv_buf_dispose(&manifest);
+    fv_buf_printf(b,
+                  ";\n#define DESCRIPTION {FOVEA_LIBRARY_VERSION, sizeof(fovea_description), \"%s\", manifest, "
+                  "%s_program, %s_load, %s_bind, %s%s, %s_run}\nconst fovea_description %s_library = DESCRIPTION;\n"
+                  "extern const fovea_description fovea_library;\nconst fovea_description fovea_library = "
+                  "DESCRIPTION;\n",
+                  n, n, n, n, a->deployed ? n : "0", a->deployed ? "_open" : "", n, n);
+}
 void cli_artefact_program(const cli_artefact *a, fv_buf *b) {
     const fovea_program *p = &a->compiled->program;
     fv_buf_printf(b, "/* Written by fovea %s. */\n#include <stdio.h>\n#include \"%s.h\"\n", FOVEA_VERSION, a->name);
@@ -156,4 +170,5 @@ void cli_artefact_program(const cli_artefact *a, fv_buf *b) {
     fits(b, a);
     functions(b, a);
     if (a->deployed) cli_artefact_deploy_program(a, b);
+    description(b, a);
 }

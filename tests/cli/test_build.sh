@@ -16,7 +16,7 @@ int main(int argc, char **argv) { /* inputs and logits, [weights] */
     fovea_safetensors *f = NULL;
     fovea_options o = {.threads = 2};
     o.memory_bytes = DIGITS_OPEN_BYTES(2);
-    if (DIGITS_INTERFACE != 1 || digits_workspace_bytes(2) != o.memory_bytes) return 2;
+    if (DIGITS_INTERFACE != 2 || digits_workspace_bytes(2) != o.memory_bytes) return 2;
     o.memory = aligned_alloc(64, (size_t)o.memory_bytes);
     if (digits_open(argc > 2 ? argv[2] : NULL, &o, &m, &e)) return fprintf(stderr, "%d %s\n", e.status, e.text), 1;
     if (fovea_safetensors_open(argv[1], &f, &e)) return 2;
@@ -80,6 +80,32 @@ expect 0 "$fovea" build net.lua --shape n=7,c=12 --weights net.safetensors -o ne
 weights net.weights "weights of another model"
 expect 1 ./classify "$digits/expect.safetensors"
 says err "built without weights inside"
+
+# A program that opens libraries while it runs and knows no name of theirs.
+cat >host.c <<'C'
+#include <dlfcn.h>
+#include <stdio.h>
+#include "digits.h"
+int main(int argc, char **argv) { /* pairs: library, weights */
+    for (int i = 1; i + 1 < argc; i += 2) {
+        void *file = dlopen(argv[i], RTLD_NOW | RTLD_LOCAL);
+        const fovea_description *d = file ? dlsym(file, "fovea_library") : NULL;
+        fovea_model *m = NULL;
+        fovea_error e;
+        if (!d || d->version != FOVEA_LIBRARY_VERSION || d->bytes != sizeof *d) return fprintf(stderr, "%s\n", dlerror()), 2;
+        if (d->open(argv[i + 1], NULL, &m, &e)) return fprintf(stderr, "%s\n", e.text), 1;
+        printf("%s %s %d\n", d->name, d->program()->name, d->manifest[0] == '{');
+        fovea_model_dispose(m);
+    }
+    return 0;
+}
+C
+expect 0 $cc -std=gnu11 -Wall -Wextra -Werror host.c digits.a -ldl -lpthread -lm -o host
+expect 0 ./host ./digits.so digits.weights ./net.so net.weights
+says out "digits dinat 1"
+says out "net net 1"
+expect 1 ./host ./net.so digits.weights
+says err "weights of another model"
 
 # Weights inside; weights not at all.
 expect 0 "$fovea" build $model --embed -o digits
