@@ -23,6 +23,13 @@ typedef struct {
     int64_t code_bytes;
 } fv_compile_stats;
 
+/* What one thread does at best with a backend's own code: 1e9 f32 operations of multiply-adds a second, of products of
+ * bf16 pairs (0: no instruction), exponentials, and bytes read from data that fit each level (1 to 3: caches, 4:
+ * memory; [0] unused). 0: unknown. */
+typedef struct {
+    double fma, pairs, functions, read[5];
+} fv_rates;
+
 typedef struct fv_backend {
     const char *name; /* "cpu", "opencl" */
     const char *summary;
@@ -46,6 +53,9 @@ typedef struct fv_backend {
     const char *(*reason)(fv_ctx *ctx, const char *target);
     /* Are products of bf16 pairs (fv_target.dot2) faster than f32 there? NULL: never asked. */
     bool (*pairs_pay)(const char *target, const char *cache_dir);
+    /* Rates of this machine, measured once (some 0.3 s) and kept in cache_dir (NULL: nowhere). cache: bytes of the
+     * levels 1 to 3. NULL: never asked; false: the target does not run here. */
+    bool (*rates)(const char *target, const char *cache_dir, const int64_t cache[4], fv_rates *out);
     /* Backends whose kernels run elsewhere: what runs them, its options (they live as long as the module), and the
      * source of a launch. NULL for others. */
     const struct fovea_executor *executor;

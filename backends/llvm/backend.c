@@ -157,6 +157,7 @@ const fv_backend fv_backend_cpu = {
     .stats = cpu_stats,
     .reason = cpu_reason,
     .pairs_pay = fv_llvm_pairs_pay,
+    .rates = fv_llvm_rates,
 };
 
 const char *fv_llvm_cache_dir(fv_ctx *ctx) {

@@ -36,4 +36,6 @@ double fv_llvm_tile_peak(void);
  * cache; true for a target with the instruction that cannot run here: who names it wants it. */
 bool fv_llvm_pairs_pay(const char *target, const char *cache_dir);
 double fv_llvm_read_bandwidth(void);
+/* See fv_backend.rates. */
+bool fv_llvm_rates(const char *target, const char *cache_dir, const int64_t cache[4], fv_rates *out);
 #endif

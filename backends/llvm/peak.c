@@ -9,7 +9,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { CHAINS = 12, ROUNDS = 20000, TRIES = 12, READ_FLOATS = 24 << 20, READ_TRIES = 4 };
+enum { CHAINS = 12, ROUNDS = 20000, TRIES = 12, READ_FLOATS = 24 << 20, READ_TRIES = 4, FUNCTION_ROUNDS = 4000 };
 
 static const double PAYS = 1.2; /* times the multiply-add peak: below, conversions that are left eat the gain */
 
@@ -83,7 +83,7 @@ static fv_llvm_kernel *finish(build *b, fv_tensor *result) {
     k->tensor[1] = result;
     k->body = b->body.first;
     k->programs = 1;
-    return fv_llvm_kernel_new(b->ctx, k, NULL, false);
+    return fv_llvm_kernel_new(b->ctx, k, NULL, true);
 }
 
 /* NULL: no code can be made here. */
@@ -176,14 +176,15 @@ bool fv_llvm_pairs_pay(const char *name, const char *cache_dir) {
     return peak[1] > PAYS * peak[0];
 }
 
-double fv_llvm_read_bandwidth(void) {
+/* GB/s of reading `floats` elements again and again. */
+static double read_rate(int64_t floats) {
     fv_ctx *ctx = fv_ctx_new();
     const fv_target *target = host_target();
-    float *data = malloc(READ_FLOATS * sizeof *data);
+    float *data = malloc((size_t)floats * sizeof *data);
     double rate = 0;
     if (target && data) {
-        memset(data, 0, READ_FLOATS * sizeof *data);
-        build b = start(ctx, target->lanes, READ_FLOATS, FV_ROLE_IN);
+        memset(data, 0, (size_t)floats * sizeof *data);
+        build b = start(ctx, target->lanes, floats, FV_ROLE_IN);
         build r = start(ctx, target->lanes, 64, FV_ROLE_OUT);
         r.tensor->obj.name = fv_intern(ctx, "y");
         fv_flats body = { 0 };
@@ -193,15 +194,69 @@ double fv_llvm_read_bandwidth(void) {
             const fv_expr *x = fv_make(ctx, FV_X_LOAD, FV_F32, b.lanes, 0, &b.tensor->obj, &at, 1);
             set_acc(&b, &body, i, fv_op2(ctx, FV_X_ADD, acc(&b, i), x));
         }
-        int64_t step = CHAINS * b.lanes, trips = READ_FLOATS / step * step;
-        add_loop(&b, &body, trips, step);
+        int64_t step = CHAINS * b.lanes, trips = floats / step * step, again = READ_FLOATS / floats;
+        fv_flat *inner = fv_flat_new(ctx, FV_L_FOR);
+        inner->name = fv_intern(ctx, "k");
+        inner->lo = fv_int(ctx, 0);
+        inner->hi = fv_int(ctx, trips);
+        inner->step = step;
+        inner->body = body.first;
+        add_loop(&b, &(fv_flats){ inner, inner }, again, 1)->last->name = fv_intern(ctx, "again");
         fv_llvm_kernel *k = finish(&b, r.tensor);
         _Alignas(64) float out[64];
         void *args[2] = { data, out };
-        if (k) rate = 1e-9 * 4.0 * (double)trips / best_time(k, args, READ_TRIES);
+        if (k) rate = 1e-9 * 4.0 * (double)(trips * again) / best_time(k, args, READ_TRIES);
         fv_llvm_kernel_dispose(k);
     }
     free(data);
     fv_ctx_dispose(ctx);
     return rate;
+}
+double fv_llvm_read_bandwidth(void) { return read_rate(READ_FLOATS); }
+
+/* 1e9 exponentials a second. */
+static double function_rate(void) {
+    fv_ctx *ctx = fv_ctx_new();
+    const fv_target *target = host_target();
+    double rate = 0;
+    if (target) {
+        build b = start(ctx, target->lanes, 64, FV_ROLE_OUT);
+        fv_flats body = { 0 };
+        for (int i = 0; i < CHAINS; i++)
+            set_acc(&b, &body, i, fv_op1(ctx, FV_X_EXP2, fv_op1(ctx, FV_X_NEG, acc(&b, i))));
+        add_loop(&b, &body, FUNCTION_ROUNDS, 1);
+        fv_llvm_kernel *k = finish(&b, b.tensor);
+        _Alignas(64) float out[64];
+        void *args[1] = { out };
+        if (k) rate = 1e-9 * CHAINS * FUNCTION_ROUNDS * target->lanes / best_time(k, args, TRIES);
+        fv_llvm_kernel_dispose(k);
+    }
+    fv_ctx_dispose(ctx);
+    return rate;
+}
+bool fv_llvm_rates(const char *name, const char *cache_dir, const int64_t cache[4], fv_rates *out) {
+    fv_machine m;
+    char why[128], key[3 * sizeof m.features];
+    *out = (fv_rates){ 0 };
+    if (!fv_machine_find(name, &m, why, sizeof why) || !m.native || m.facts != host_target()) return false;
+    int n = snprintf(key, sizeof key, "rates of a thread\n%s\n%s\n", m.cpu, m.features);
+    fv_buf stored = { 0 };
+    fv_cache_facts facts = { 0 };
+    if (cache_dir && fv_cache_load(cache_dir, key, (size_t)n, &stored, &facts) && stored.len == sizeof *out)
+        memcpy(out, stored.text, sizeof *out);
+    else {
+        out->fma = fv_llvm_fma_peak();
+        out->pairs = fv_llvm_pair_peak();
+        out->functions = function_rate();
+        for (int i = 1; i < 4; i++) { /* a level is read with data that fill half of it */
+            int64_t floats = cache[i] / 8;
+            if (floats >= CHAINS * m.facts->lanes) out->read[i] = read_rate(floats < READ_FLOATS ? floats : READ_FLOATS);
+        }
+        out->read[4] = fv_llvm_read_bandwidth();
+        fv_buf_dispose(&stored);
+        fv_buf_putn(&stored, (const char *)out, sizeof *out);
+        if (cache_dir) fv_cache_save(cache_dir, key, (size_t)n, &stored, &facts);
+    }
+    fv_buf_dispose(&stored);
+    return out->fma > 0;
 }

@@ -39,17 +39,18 @@ void cli_measured_table(const cli_measured *m) {
     else
         printf("%s on a device (%s), %d runs; kernels by the device's clock, the total with copies and waiting\n\n",
                m->name, m->target, m->runs);
-    printf("| %3s | %-18s | %9s | %9s | %8s | %6s | %9s | %6s | %s |\n", "#", "kernel", "min us", "median", "GFLOP/s",
-           "peak", "MB", "share", "from");
-    printf("|----:|:-------------------|----------:|----------:|---------:|-------:|----------:|-------:|:-----|\n");
+    printf("| %3s | %-18s | %9s | %9s | %8s | %6s | %9s | %6s | %9s | %-9s | %s |\n", "#", "kernel", "min us", "median",
+           "GFLOP/s", "peak", "MB", "share", "model us", "bound", "from");
+    printf("|----:|:-------------------|----------:|----------:|---------:|-------:|----------:|-------:|----------:|"
+           ":----------|:-----|\n");
     for (int i = 0; i <= m->n; i++) {
         const cli_timed *t = i < m->n ? &m->kernel[i] : &m->total;
         rates r = rates_of(m, t);
         char number[12] = "";
         if (i < m->n) snprintf(number, sizeof number, "%d", i);
-        printf("| %3s | %-18s | %9.2f | %9.2f | %8.2f | %5.1f%% | %9.3f | %5.1f%% | %s |\n", number,
+        printf("| %3s | %-18s | %9.2f | %9.2f | %8.2f | %5.1f%% | %9.3f | %5.1f%% | %9.2f | %-9s | %s |\n", number,
                i < m->n ? t->label : "total", 1e6 * t->min, 1e6 * t->median, r.gflops, 100 * r.fraction,
-               1e-6 * t->bytes, 100 * r.share, i < m->n ? t->where : "");
+               1e-6 * t->bytes, 100 * r.share, 1e6 * t->model, t->bound, i < m->n ? t->where : "");
     }
 }
 static void markdown(const cli_measured *m) {
@@ -74,8 +75,9 @@ static void put_timed(fv_buf *b, const cli_measured *m, const cli_timed *t) {
     rates r = rates_of(m, t);
     fv_buf_printf(b,
                   "\"min_us\": %.3f, \"median_us\": %.3f, \"flops\": %.0f, \"gflops\": %.3f, \"fraction\": %.4f, "
-                  "\"bytes\": %.0f, \"share\": %.4f",
-                  1e6 * t->min, 1e6 * t->median, t->flops, r.gflops, r.fraction, t->bytes, r.share);
+                  "\"bytes\": %.0f, \"share\": %.4f, \"model_us\": %.3f, \"bound\": \"%s\"",
+                  1e6 * t->min, 1e6 * t->median, t->flops, r.gflops, r.fraction, t->bytes, r.share,
+                  1e6 * t->model, t->bound);
 }
 static void json(const cli_measured *m) {
     fv_buf b = {0};

@@ -1,4 +1,5 @@
 /* fovea show: a spec at every level, as text; its cost; its pattern. */
+#include "cli/cost.h"
 #include "cli/live.h"
 #include "cli/pattern.h"
 
@@ -108,6 +109,9 @@ static void cost(show *x) {
     printf("%-7s %-8s %-18s %12.4g %12.4g %9.3g\n", "total", "run", "", flops, bytes, bytes > 0 ? flops / bytes : 0);
     printf("memory: %lld bytes worked in by a run, %lld bytes prepared once per weights\n", (long long)p->arena_bytes,
            (long long)p->prepared_bytes);
+    int threads = fovea_threads_available();
+    cli_cost *list = cli_costs(x->ctx, &x->c, cli_value(x->a, "target"), threads);
+    if (list) cli_costs_print(x->ctx, &x->c, list, threads);
 }
 
 static const char *const stages[] = {"flat", "llvm", "asm", "opencl"};

@@ -1,6 +1,7 @@
 /* Timing: see measure.h. Invariant: the peak is measured before, between and after the runs that it judges. */
 #define _POSIX_C_SOURCE 200809L
 #include "cli/measure.h"
+#include "cli/cost.h"
 
 #include <dirent.h>
 #include <stdlib.h>
@@ -84,6 +85,18 @@ static bool time_runs(fv_ctx *ctx, const cli_measure_options *o, cli_live *l, cl
     free(t);
     return fine;
 }
+static void predict(fv_ctx *ctx, const cli_measure_options *o, const cli_live *l, cli_measured *m) {
+    const cli_cost *list = cli_costs(ctx, &l->compiled, o->target, m->threads);
+    bool all = list && m->n > 0;
+    for (int i = 0; i < m->n; i++) {
+        m->kernel[i].bound = list && list[i].predicted ? fv_bound_names[list[i].time.bound] : "";
+        m->kernel[i].model = list && list[i].predicted ? list[i].time.seconds : 0;
+        m->total.model += m->kernel[i].model;
+        all = all && list[i].predicted;
+    }
+    m->total.bound = "";
+    if (!all) m->total.model = 0;
+}
 static void describe(fv_ctx *ctx, const cli_live *l, cli_measured *m) {
     const fovea_program *p = &l->compiled.program;
     m->kernel = FV_NEWN(ctx, cli_timed, p->n_run + 1);
@@ -123,6 +136,7 @@ bool cli_measure(fv_ctx *ctx, cli_session *s, const cli_measure_options *o, cli_
     if (fine) {
         m->has_peak = l.compiled.program.executor == NULL; /* that of a device is not known */
         describe(ctx, &l, m);
+        predict(ctx, o, &l, m);
         cli_progress("timing %s", s->name);
         fine = time_runs(ctx, o, &l, m);
     }

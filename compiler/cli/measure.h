@@ -7,6 +7,8 @@
 typedef struct {
     const char *label, *where;
     double flops, bytes, min, median;
+    double model;      /* seconds that the cost model predicts; 0: none */
+    const char *bound; /* what holds it by that model; "": unknown */
 } cli_timed; /* seconds */
 typedef struct {
     const char *name, *target; /* target: the facts' name */

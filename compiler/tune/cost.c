@@ -1,0 +1,155 @@
+/* Counts of a flat kernel: see cost.h. A tree beside the kernel's holds what one execution of each statement costs and
+ * how often it ran; the walk evaluates loop bounds and conditions alone. */
+#include "tune/cost.h"
+
+#include <string.h>
+
+enum { MOST_STEPS = 4000000 };
+
+typedef struct node node;
+struct node {
+    const fv_flat *s;
+    node *next, *body, *orelse;
+    bool plain;     /* no loop, condition or scalar below: a loop over it need not be walked */
+    bool scalar;    /* LET and IF: of scalars alone, hence evaluated */
+    double runs;
+    fv_counts each; /* of one execution */
+};
+typedef struct {
+    fv_ctx *ctx;
+    double *value; /* of names, by number */
+    bool unknown;  /* the expression evaluated last depends on data */
+    int64_t steps, programs, walked;
+} walk;
+
+/* -- One statement ---- */
+static bool in_register(const fv_obj *ref) {
+    return ref && ref->kind == FV_OBJ_BUFFER && ((const fv_memory *)(const void *)ref)->space == FV_SPACE_REG;
+}
+static double width(fv_type t) {
+    switch (t) {
+    case FV_BOOL: return 1;
+    case FV_F16:
+    case FV_BF16: return 2;
+    case FV_F64: return 8;
+    case FV_I32:
+    case FV_F32:
+    case FV_VOID:
+    case FV_TYPE_COUNT: break;
+    }
+    return 4;
+}
+static bool is_function(fv_op op) {
+    return (op >= FV_X_EXP && op <= FV_X_TANH && op != FV_X_SQRT && op != FV_X_RSQRT) || op == FV_X_POW;
+}
+static bool count_op(const fv_expr *e, void *user) {
+    fv_counts *c = user;
+    double lanes = e->lanes;
+    bool integer = e->lanes == 1 && (e->type == FV_I32 || e->type == FV_BOOL);
+    if (e->op == FV_X_LOAD || e->op == FV_X_PERMLOAD || e->op == FV_X_GATHER) {
+        if (!in_register(e->ref)) c->moved += lanes * width(e->type);
+        if (e->op != FV_X_LOAD) c->other += lanes;
+    } else if (e->op == FV_X_FMA) c->products += lanes;
+    else if (e->op == FV_X_DOT2) {
+        c->products += 2 * lanes;
+        c->pairs += 2 * lanes;
+    } else if (is_function(e->op)) c->functions += lanes;
+    else if (e->n && !integer && e->op != FV_X_SPLAT) c->other += lanes > e->arg[0]->lanes ? lanes : e->arg[0]->lanes;
+    return false;
+}
+static bool is_vector(const fv_expr *e, void *user) {
+    (void)user;
+    return e->lanes > 1;
+}
+static node *plant(fv_ctx *ctx, const fv_flat *s) {
+    node *first = NULL, **at = &first;
+    for (; s; s = s->next) {
+        node *n = *at = FV_NEW(ctx, node);
+        n->s = s;
+        n->body = plant(ctx, s->body);
+        n->orelse = plant(ctx, s->orelse);
+        if (s->expr) fv_visit(s->expr, count_op, &n->each);
+        if (s->mask) fv_visit(s->mask, count_op, &n->each);
+        if (s->kind == FV_L_STORE && !in_register(s->memory ? &s->memory->obj : NULL))
+            n->each.moved += (double)s->expr->lanes * width(s->memory ? s->memory->obj.type : s->tensor->obj.type);
+        n->scalar = s->expr && !fv_visit(s->expr, is_vector, NULL);
+        bool let = s->kind == FV_L_LET && n->scalar;
+        n->plain = s->kind != FV_L_FOR && s->kind != FV_L_IF && !let;
+        at = &n->next;
+    }
+    return first;
+}
+static bool all_plain(const node *n) {
+    for (; n; n = n->next)
+        if (!n->plain) return false;
+    return true;
+}
+
+/* -- The walk ---- */
+static double leaf(const fv_expr *e, void *user) {
+    walk *w = user;
+    if (e->op == FV_X_VAR) return w->value[e->name.i];
+    w->unknown = true;
+    return 0;
+}
+static double evaluate(walk *w, const fv_expr *e) {
+    w->unknown = false;
+    return fv_eval(e, leaf, w);
+}
+static bool run(walk *w, node *n, double times);
+static bool run_programs(walk *w, node *n) {
+    int64_t count = w->programs < FV_COST_PROGRAMS ? w->programs : FV_COST_PROGRAMS;
+    for (int64_t i = 0; i < count; i++) {
+        w->value[n->s->name.i] = (double)(count > 1 ? i * (w->programs - 1) / (count - 1) : 0);
+        if (!run(w, n->body, (double)w->programs / (double)count)) return false;
+    }
+    w->walked = count;
+    return true;
+}
+static bool run_loop(walk *w, node *n, double times) {
+    if (n->s->loop == FV_LOOP_PROGRAMS) return run_programs(w, n);
+    double lo = evaluate(w, n->s->lo), hi = evaluate(w, n->s->hi), step = (double)n->s->step;
+    if (!(hi > lo)) return true;
+    double trips = (double)(int64_t)((hi - lo + step - 1) / step);
+    w->value[n->s->name.i] = lo;
+    if (all_plain(n->body)) return run(w, n->body, times * trips);
+    for (double at = lo; at < hi; at += step) {
+        w->value[n->s->name.i] = at;
+        if (!run(w, n->body, times)) return false;
+    }
+    return true;
+}
+static bool run(walk *w, node *n, double times) {
+    for (; n; n = n->next) {
+        if (++w->steps > MOST_STEPS) return false;
+        n->runs += times;
+        const fv_flat *s = n->s;
+        if (s->kind == FV_L_FOR && !run_loop(w, n, times)) return false;
+        if (s->kind == FV_L_LET) w->value[s->name.i] = n->scalar ? evaluate(w, s->expr) : 0;
+        if (s->kind != FV_L_IF) continue;
+        bool yes = !n->scalar || evaluate(w, s->expr) != 0 || w->unknown;
+        if (!run(w, yes ? n->body : n->orelse, times)) return false;
+    }
+    return true;
+}
+static void collect(const node *n, fv_counts *out) {
+    for (; n; n = n->next) {
+        out->products += n->runs * n->each.products;
+        out->pairs += n->runs * n->each.pairs;
+        out->functions += n->runs * n->each.functions;
+        out->other += n->runs * n->each.other;
+        out->moved += n->runs * n->each.moved;
+        collect(n->body, out);
+        collect(n->orelse, out);
+    }
+}
+bool fv_cost_count(const fv_flat_kernel *k, fv_counts *out) {
+    walk w = {.ctx = k->ctx, .programs = k->programs, .walked = k->programs};
+    w.value = FV_NEWN(k->ctx, double, fv_str_count(k->ctx) + 1);
+    node *root = plant(k->ctx, k->body);
+    *out = (fv_counts){.programs = k->programs};
+    if (!run(&w, root, 1)) return false;
+    out->exact = w.walked == w.programs;
+    collect(root, out);
+    return true;
+}
