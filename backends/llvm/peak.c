@@ -183,7 +183,7 @@ static double read_rate(int64_t floats) {
     float *data = malloc((size_t)floats * sizeof *data);
     double rate = 0;
     if (target && data) {
-        memset(data, 0, (size_t)floats * sizeof *data);
+        for (int64_t i = 0; i < floats; i++) data[i] = 1; /* zeros may be one page, mapped many times */
         build b = start(ctx, target->lanes, floats, FV_ROLE_IN);
         build r = start(ctx, target->lanes, 64, FV_ROLE_OUT);
         r.tensor->obj.name = fv_intern(ctx, "y");
@@ -238,7 +238,7 @@ bool fv_llvm_rates(const char *name, const char *cache_dir, const int64_t cache[
     fv_machine m;
     char why[128], key[3 * sizeof m.features];
     *out = (fv_rates){ 0 };
-    if (!fv_machine_find(name, &m, why, sizeof why) || !m.native || m.facts != host_target()) return false;
+    if (!fv_machine_find(name, &m, why, sizeof why) || !m.native || m.simulated || m.facts != host_target()) return false;
     int n = snprintf(key, sizeof key, "rates of a thread\n%s\n%s\n", m.cpu, m.features);
     fv_buf stored = { 0 };
     fv_cache_facts facts = { 0 };
@@ -247,6 +247,7 @@ bool fv_llvm_rates(const char *name, const char *cache_dir, const int64_t cache[
     else {
         out->fma = fv_llvm_fma_peak();
         out->pairs = fv_llvm_pair_peak();
+        out->tiles = fv_llvm_tile_peak();
         out->functions = function_rate();
         for (int i = 1; i < 4; i++) { /* a level is read with data that fill half of it */
             int64_t floats = cache[i] / 8;

@@ -8,6 +8,7 @@ bool cli_bench_open(fv_ctx *ctx, const char *spec, const char *words, cli_sessio
 const char *cli_bench_folder(fv_ctx *ctx); /* where the benchmarks' own specs are */
 int cli_bench_floors(fv_ctx *ctx, const cli_args *a);
 int cli_bench_amx(fv_ctx *ctx, const cli_args *a);
+int cli_bench_cost(fv_ctx *ctx, const cli_args *a);
 int cli_bench_backbones(fv_ctx *ctx, const cli_args *a);
 bool cli_bench_format(fv_ctx *ctx, const cli_args *a, const char **format); /* "md", "csv" or "json" */
 bool cli_bench_seconds(fv_ctx *ctx, const cli_args *a, double *io);         /* --seconds, unchanged if not given */

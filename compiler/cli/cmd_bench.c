@@ -1,4 +1,4 @@
-/* fovea bench: every kernel of a model timed; and the two fixed sets, floors and backbones. */
+/* fovea bench: every kernel of a model timed; and the fixed sets: floors, amx, cost and backbones. */
 #include "cli/bench.h"
 #include "io/json.h"
 
@@ -111,11 +111,12 @@ static void json(const cli_measured *m) {
 static int run(fv_ctx *ctx, const cli_args *a) {
     if (a->n_words != 1) {
         fv_error(ctx, FV_E_USAGE, (fv_loc){0},
-                 "bench takes one spec, or floors, amx, or backbones; %d words given; see fovea bench --help",
+                 "bench takes one spec, or floors, amx, cost, or backbones; %d words given; see fovea bench --help",
                  a->n_words);
         return CLI_USER;
     }
     if (!strcmp(a->word[0], "floors")) return cli_bench_floors(ctx, a);
+    if (!strcmp(a->word[0], "cost")) return cli_bench_cost(ctx, a);
     if (!strcmp(a->word[0], "amx")) return cli_bench_amx(ctx, a);
     if (!strcmp(a->word[0], "backbones")) return cli_bench_backbones(ctx, a);
     static cli_session s;
@@ -148,5 +149,5 @@ static const cli_option options[] = {
     {"attend", "STRATEGY", "force a strategy of attend: box, offset or expand", CLI_VALUE},
     {"peer", "FILE.json", "backbones: times of other systems to stand beside (bench/peer_torch.py --json)", CLI_LIST},
     {NULL, NULL, NULL, CLI_FLAG}};
-const cli_command cli_bench = {"bench", "bench SPEC|BACKBONE[:VARIANT]|floors|amx|backbones [options]",
+const cli_command cli_bench = {"bench", "bench SPEC|BACKBONE[:VARIANT]|floors|amx|cost|backbones [options]",
                                "time every kernel against the peak of this machine", options, run};

@@ -25,8 +25,8 @@ cli_cost *cli_costs(fv_ctx *ctx, const fv_compiled *c, const char *target, int t
             const fv_flat_kernel *k = fv_flatten_chosen(l->kernel, l->schedule, c->target);
             list[i].counted = k && fv_cost_count(k, &list[i].counts);
         }
-        list[i].predicted = known && list[i].counted;
-        if (list[i].predicted) fv_cost_predict(&list[i].counts, l->bytes, &r, h.cache, threads, &list[i].time);
+        list[i].predicted =
+            known && list[i].counted && fv_cost_predict(&list[i].counts, l->bytes, &r, h.cache, threads, &list[i].time);
     }
     return list;
 }

@@ -10,8 +10,8 @@ typedef struct node node;
 struct node {
     const fv_flat *s;
     node *next, *body, *orelse;
-    bool plain;     /* no loop, condition or scalar below: a loop over it need not be walked */
-    bool scalar;    /* LET and IF: of scalars alone, hence evaluated */
+    bool steady; /* FOR: no bound and no condition below depends on its variable: one walk stands for all */
+    bool scalar; /* LET and IF: of scalars alone, hence evaluated */
     double runs;
     fv_counts each; /* of one execution */
 };
@@ -57,6 +57,12 @@ static bool count_op(const fv_expr *e, void *user) {
     else if (e->n && !integer && e->op != FV_X_SPLAT) c->other += lanes > e->arg[0]->lanes ? lanes : e->arg[0]->lanes;
     return false;
 }
+/* One instruction of a matrix unit, all its rows in use. */
+static void count_fragment(const fv_flat *s, fv_counts *c) {
+    if (s->frag == FV_FRAG_DOT) c->tiles += 2.0 * FV_FRAG_ROWS * FV_FRAG_COLS * FV_FRAG_PAIRS;
+    if (s->frag == FV_FRAG_DOT) c->products += 2.0 * FV_FRAG_ROWS * FV_FRAG_COLS * FV_FRAG_PAIRS;
+    if (s->frag == FV_FRAG_LOAD || s->frag == FV_FRAG_STORE) c->moved += 4.0 * FV_FRAG_ROWS * FV_FRAG_COLS;
+}
 static bool is_vector(const fv_expr *e, void *user) {
     (void)user;
     return e->lanes > 1;
@@ -72,17 +78,37 @@ static node *plant(fv_ctx *ctx, const fv_flat *s) {
         if (s->mask) fv_visit(s->mask, count_op, &n->each);
         if (s->kind == FV_L_STORE && !in_register(s->memory ? &s->memory->obj : NULL))
             n->each.moved += (double)s->expr->lanes * width(s->memory ? s->memory->obj.type : s->tensor->obj.type);
+        if (s->kind == FV_L_FRAG) count_fragment(s, &n->each);
         n->scalar = s->expr && !fv_visit(s->expr, is_vector, NULL);
-        bool let = s->kind == FV_L_LET && n->scalar;
-        n->plain = s->kind != FV_L_FOR && s->kind != FV_L_IF && !let;
         at = &n->next;
     }
     return first;
 }
-static bool all_plain(const node *n) {
-    for (; n; n = n->next)
-        if (!n->plain) return false;
-    return true;
+/* Does what decides how often something below runs depend on a tainted name? Names bound of tainted ones are too. */
+static bool is_tainted(const fv_expr *e, void *user) {
+    const bool *taint = user;
+    return e->op == FV_X_VAR && taint[e->name.i];
+}
+static bool decides(const node *n, bool *taint) {
+    for (; n; n = n->next) {
+        const fv_flat *s = n->s;
+        if (s->kind == FV_L_FOR && (fv_visit(s->lo, is_tainted, taint) || fv_visit(s->hi, is_tainted, taint)))
+            return true;
+        if (s->kind == FV_L_IF && fv_visit(s->expr, is_tainted, taint)) return true;
+        if (s->kind == FV_L_LET && fv_visit(s->expr, is_tainted, taint)) taint[s->name.i] = true;
+        if (decides(n->body, taint) || decides(n->orelse, taint)) return true;
+    }
+    return false;
+}
+static void find_steady(fv_ctx *ctx, node *n) {
+    for (; n; n = n->next) {
+        find_steady(ctx, n->body);
+        find_steady(ctx, n->orelse);
+        if (n->s->kind != FV_L_FOR) continue;
+        bool *taint = FV_NEWN(ctx, bool, fv_str_count(ctx) + 1);
+        taint[n->s->name.i] = true;
+        n->steady = !decides(n->body, taint);
+    }
 }
 
 /* -- The walk ---- */
@@ -112,7 +138,7 @@ static bool run_loop(walk *w, node *n, double times) {
     if (!(hi > lo)) return true;
     double trips = (double)(int64_t)((hi - lo + step - 1) / step);
     w->value[n->s->name.i] = lo;
-    if (all_plain(n->body)) return run(w, n->body, times * trips);
+    if (n->steady) return run(w, n->body, times * trips);
     for (double at = lo; at < hi; at += step) {
         w->value[n->s->name.i] = at;
         if (!run(w, n->body, times)) return false;
@@ -136,6 +162,7 @@ static void collect(const node *n, fv_counts *out) {
     for (; n; n = n->next) {
         out->products += n->runs * n->each.products;
         out->pairs += n->runs * n->each.pairs;
+        out->tiles += n->runs * n->each.tiles;
         out->functions += n->runs * n->each.functions;
         out->other += n->runs * n->each.other;
         out->moved += n->runs * n->each.moved;
@@ -147,6 +174,7 @@ bool fv_cost_count(const fv_flat_kernel *k, fv_counts *out) {
     walk w = {.ctx = k->ctx, .programs = k->programs, .walked = k->programs};
     w.value = FV_NEWN(k->ctx, double, fv_str_count(k->ctx) + 1);
     node *root = plant(k->ctx, k->body);
+    find_steady(k->ctx, root);
     *out = (fv_counts){.programs = k->programs};
     if (!run(&w, root, 1)) return false;
     out->exact = w.walked == w.programs;

@@ -6,13 +6,13 @@
 /* Of all programs of one launch. Elements, not instructions: a vector of 16 lanes counts 16; a loaded scalar that is
  * spread over a vector is one load. Integer scalars (addresses) and registers count nothing. */
 typedef struct {
-    double products;      /* multiply-adds; a pair of bf16 counts two */
-    double pairs;         /* those of them that are pairs of bf16 */
-    double functions;     /* exp, log, erf, tanh, sin, cos, power: points */
-    double other;         /* arithmetic, comparisons, selections, shuffles, conversions */
-    double moved;         /* bytes between registers and the nearest cache */
-    int64_t programs;     /* that can run at once */
-    bool exact;           /* every program was walked; false: evenly spaced ones, scaled */
+    double products;     /* multiply-adds; a pair of bf16 counts two */
+    double pairs, tiles; /* those of them that are pairs of bf16 in vectors, and in a matrix unit */
+    double functions;    /* exp, log, erf, tanh, sin, cos, power: points */
+    double other;        /* arithmetic, comparisons, selections, shuffles, conversions */
+    double moved;        /* bytes between registers and the nearest cache */
+    int64_t programs;    /* that can run at once */
+    bool exact;          /* every program was walked; false: evenly spaced ones, scaled */
 } fv_counts;
 
 /* Walks the loops of at most FV_COST_PROGRAMS programs of an unexpanded flat kernel. What only data decide (an index
@@ -40,7 +40,8 @@ typedef struct {
     fv_bound bound;
 } fv_prediction;
 
-/* bytes: compulsory traffic of the launch (fv_launch.bytes); the smallest level that holds them serves them. */
-void fv_cost_predict(const fv_counts *c, double bytes, const fv_rates *r, const int64_t cache[4], int threads,
+/* bytes: compulsory traffic of the launch (fv_launch.bytes); the smallest level that holds them serves them; a level of
+ * unknown rate costs nothing. false: the rate of products of the kind is unknown. */
+bool fv_cost_predict(const fv_counts *c, double bytes, const fv_rates *r, const int64_t cache[4], int threads,
                      fv_prediction *out);
 #endif

@@ -24,13 +24,15 @@ static double total(const double *part, fv_bound *bound) {
     if (bound) *bound = b;
     return most;
 }
-void fv_cost_predict(const fv_counts *c, double bytes, const fv_rates *r, const int64_t cache[4], int threads,
+bool fv_cost_predict(const fv_counts *c, double bytes, const fv_rates *r, const int64_t cache[4], int threads,
                      fv_prediction *out) {
     *out = (fv_prediction){0};
+    if (r->fma <= 0 || (c->pairs > 0 && r->pairs <= 0) || (c->tiles > 0 && r->tiles <= 0)) return false;
     double at_once = (double)(c->programs < threads ? c->programs : threads);
     if (at_once < 1) at_once = 1;
-    double *p = out->part, plain = c->products - c->pairs;
-    p[FV_BOUND_PRODUCTS] = (over(2 * plain, r->fma) + over(2 * c->pairs, r->pairs > 0 ? r->pairs : r->fma)) / at_once;
+    double *p = out->part, plain = c->products - c->pairs - c->tiles;
+    p[FV_BOUND_PRODUCTS] =
+        (over(2 * plain, r->fma) + over(2 * c->pairs, r->pairs) + over(2 * c->tiles, r->tiles)) / at_once;
     p[FV_BOUND_FUNCTIONS] = over(c->functions, r->functions) / at_once;
     p[FV_BOUND_OTHER] = over(2 * c->other, r->fma) / at_once;
     p[FV_BOUND_L1] = over(c->moved, r->read[1]) / at_once;
@@ -41,4 +43,5 @@ void fv_cost_predict(const fv_counts *c, double bytes, const fv_rates *r, const 
     double left[FV_BOUND_COUNT];
     for (int i = 0; i < FV_BOUND_COUNT; i++) left[i] = i == (int)out->bound ? 0 : p[i];
     out->without = total(left, NULL);
+    return true;
 }

@@ -1,0 +1,121 @@
+/* The cost model: counts of flat kernels written by hand against numbers worked out by hand, loops that depend on one
+ * another and on data, and what a prediction makes of counts and rates. */
+#include "tune/cost.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+
+static fv_counts count(const char *body, int64_t programs) {
+    char text[2048];
+    fv_ctx *ctx = fv_ctx_new();
+    fv_counts c;
+    snprintf(text, sizeof text,
+             "flat k {\n  programs %lld\n  scratch 0\n  group 1\n  live 0\n"
+             "  tensor X in f32 [n 4096*1]\n  tensor I in i32 [n 64*1] range 0 to 63\n  tensor O out f32 [n 4096*1]\n"
+             "  alloc acc reg f32x16[4]\n  for programs p {\n%s\n  }\n}\n",
+             (long long)programs, body);
+    fv_flat_kernel *k = fv_flat_parse(ctx, "test", text);
+    cr_assert(k, "%s", fv_diag_count(ctx) ? fv_diag_at(ctx, 0)->text : "");
+    cr_assert(fv_cost_count(k, &c));
+    fv_ctx_dispose(ctx);
+    return c;
+}
+
+Test(cost, counts_elements_and_bytes) {
+    fv_counts c =
+        count("for k = 0 to 8 { store<16> acc[0] = fma(load<16> X[k * 16], splat<16>(load X[k]), load<16> acc[0]) }\n"
+              "store<16> O[p * 16] = exp(load<16> acc[0]) + splat<16>(1.0)",
+              5);
+    cr_assert_float_eq(c.products, 5 * 8 * 16, 1e-9);
+    cr_assert_float_eq(c.functions, 5 * 16, 1e-9);
+    cr_assert_float_eq(c.other, 5 * 16, 1e-9, "%g", c.other);
+    cr_assert_float_eq(c.moved, 5 * (8 * 17 * 4 + 64), 1e-9, "registers are no memory, addresses cost nothing");
+    cr_assert(c.exact);
+    cr_assert_eq(c.programs, 5);
+}
+Test(cost, follows_bounds_that_depend_on_loops) {
+    /* A triangle: k = 0..i for i = 0..p, of programs 0..3: 1 + 3 + 6 + 10 passes. */
+    fv_counts c = count("for i = 0 to p + 1 { for k = 0 to i + 1 { store O[k] = load X[k] * 2.0 } }", 4);
+    cr_assert_float_eq(c.other, 1 + 3 + 6 + 10, 1e-9, "%g", c.other);
+    /* The same through a name. */
+    c = count("for i = 0 to p + 1 { let m : i32 = i + 1 for k = 0 to m { store O[k] = load X[k] * 2.0 } }", 4);
+    cr_assert_float_eq(c.other, 1 + 3 + 6 + 10, 1e-9, "%g", c.other);
+    c = count("for k = 3 to 20 step 5 { store O[k] = load X[k] * 2.0 }", 1);
+    cr_assert_float_eq(c.other, 4, 1e-9, "a last, short step counts");
+    c = count("for k = 5 to p { store O[k] = load X[k] * 2.0 }", 3);
+    cr_assert_float_eq(c.other, 0, 1e-9, "loops may be empty");
+}
+Test(cost, takes_the_side_that_runs) {
+    const char *text =
+        "for k = 0 to 10 { if k < 3 { store O[k] = exp(load X[k]) } else { store O[k] = load X[k] * 2.0 } }";
+    fv_counts c = count(text, 2);
+    cr_assert_float_eq(c.functions, 2 * 3, 1e-9);
+    cr_assert_float_eq(c.other, 2 * 7, 1e-9);
+    c = count("if load I[p] < 3 { store O[0] = exp(load X[0]) }", 2);
+    cr_assert_float_eq(c.functions, 2, 1e-9, "what data decide counts as true");
+}
+Test(cost, scales_few_programs_to_many) {
+    /* p + 1 passes: evenly spaced programs with both ends have the mean of all. */
+    fv_counts c = count("for k = 0 to p + 1 { store O[k] = load X[k] * 2.0 }", 1001);
+    cr_assert_not(c.exact);
+    cr_assert_float_eq(c.other, 1001.0 * 1002 / 2, 1e-6 * c.other, "%g", c.other);
+}
+Test(cost, gives_up_on_endless_walks) {
+    fv_ctx *ctx = fv_ctx_new();
+    fv_counts c;
+    fv_flat_kernel *k =
+        fv_flat_parse(ctx, "test",
+                      "flat k { programs 1 scratch 0 group 1 live 0 tensor O out f32 [n 9*1] "
+                      "for programs p { for i = 0 to 100000 { for j = 0 to i { if j < i { store O[0] = 1.0 } } } } }");
+    cr_assert(k, "%s", fv_diag_count(ctx) ? fv_diag_at(ctx, 0)->text : "");
+    cr_assert_not(fv_cost_count(k, &c));
+    fv_ctx_dispose(ctx);
+}
+
+static const fv_rates rates = {.fma = 100, .pairs = 200, .functions = 10, .read = {0, 200, 100, 50, 20}};
+static const int64_t cache[4] = {0, 32 << 10, 1 << 20, 32 << 20};
+
+Test(cost, names_what_bounds_and_what_would_be_gained) {
+    fv_prediction p;
+    fv_counts c = {.products = 1e9, .functions = 2e7, .moved = 1e8, .programs = 8};
+    cr_assert(fv_cost_predict(&c, 1000, &rates, cache, 1, &p));
+    cr_assert_eq(p.bound, FV_BOUND_PRODUCTS);
+    cr_assert_float_eq(p.seconds, 0.02 + 0.002, 1e-9);
+    cr_assert_float_eq(p.without, 0.002, 1e-9, "functions are left");
+    cr_assert(fv_cost_predict(&c, 1000, &rates, cache, 4, &p));
+    cr_assert_float_eq(p.seconds, 0.022 / 4, 1e-9);
+    cr_assert(fv_cost_predict(&c, 1000, &rates, cache, 64, &p));
+    cr_assert_float_eq(p.seconds, 0.022 / 8, 1e-9, "no more threads than programs");
+    c.functions = 1e9;
+    cr_assert(fv_cost_predict(&c, 1000, &rates, cache, 1, &p));
+    cr_assert_eq(p.bound, FV_BOUND_FUNCTIONS);
+    cr_assert_float_eq(p.without, 0.02, 1e-9);
+}
+Test(cost, reads_from_the_smallest_level_that_holds_the_bytes) {
+    static const struct {
+        double bytes;
+        fv_bound bound;
+        double rate;
+    } at[] = {{512e3, FV_BOUND_L2, 100}, {16e6, FV_BOUND_L3, 50}, {64e6, FV_BOUND_MEMORY, 20}};
+    fv_counts c = {.products = 1, .moved = 1, .programs = 8};
+    fv_prediction p;
+    for (int i = 0; i < 3; i++) {
+        cr_assert(fv_cost_predict(&c, at[i].bytes, &rates, cache, 1, &p));
+        cr_assert_eq(p.bound, at[i].bound);
+        cr_assert_float_eq(p.seconds, at[i].bytes / at[i].rate / 1e9, 1e-12);
+    }
+    cr_assert(fv_cost_predict(&c, 64e6, &rates, cache, 4, &p));
+    cr_assert_float_eq(p.seconds, 64e6 / 20 / 1e9, 1e-12, "memory is shared by all threads");
+    c.moved = 1e9;
+    cr_assert(fv_cost_predict(&c, 1000, &rates, cache, 1, &p));
+    cr_assert_eq(p.bound, FV_BOUND_L1);
+}
+Test(cost, predicts_nothing_from_unknown_rates) {
+    fv_prediction p;
+    fv_counts c = {.products = 1e6, .tiles = 1e6, .programs = 1};
+    cr_assert_not(fv_cost_predict(&c, 1000, &rates, cache, 1, &p), "no rate of a matrix unit");
+    c.tiles = 0;
+    c.pairs = 1e6;
+    cr_assert(fv_cost_predict(&c, 1000, &rates, cache, 1, &p));
+    cr_assert_float_eq(p.seconds, 2e6 / 200e9, 1e-15);
+}
