@@ -238,7 +238,8 @@ bool fv_llvm_rates(const char *name, const char *cache_dir, const int64_t cache[
     fv_machine m;
     char why[128], key[3 * sizeof m.features];
     *out = (fv_rates){ 0 };
-    if (!fv_machine_find(name, &m, why, sizeof why) || !m.native || m.simulated || m.facts != host_target()) return false;
+    if (!fv_machine_find(name, &m, why, sizeof why)) return false;
+    if (!m.native || m.simulated || m.facts != host_target()) return false;
     int n = snprintf(key, sizeof key, "rates of a thread\n%s\n%s\n", m.cpu, m.features);
     fv_buf stored = { 0 };
     fv_cache_facts facts = { 0 };
@@ -251,7 +252,8 @@ bool fv_llvm_rates(const char *name, const char *cache_dir, const int64_t cache[
         out->functions = function_rate();
         for (int i = 1; i < 4; i++) { /* a level is read with data that fill half of it */
             int64_t floats = cache[i] / 8;
-            if (floats >= CHAINS * m.facts->lanes) out->read[i] = read_rate(floats < READ_FLOATS ? floats : READ_FLOATS);
+            if (floats > READ_FLOATS) floats = READ_FLOATS;
+            if (floats >= CHAINS * m.facts->lanes) out->read[i] = read_rate(floats);
         }
         out->read[4] = fv_llvm_read_bandwidth();
         fv_buf_dispose(&stored);
