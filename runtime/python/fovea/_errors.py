@@ -1,0 +1,50 @@
+"""What is raised: one class for everything that the user of a model can cause, with the parts of the message apart."""
+from __future__ import annotations
+
+import enum
+import os
+from typing import Optional
+
+
+class Status(enum.IntEnum):
+    """The statuses of the runtime (`fovea_status` of fovea.h)."""
+
+    OK = 0
+    ARGUMENT = 1
+    MEMORY = 2
+    PROGRAM = 3
+    TENSOR = 4
+    WEIGHTS = 5
+    FILE = 6
+    FORMAT = 7
+    STATE = 8
+    GUARD = 9
+    THREAD = 10
+    DEVICE = 11
+
+
+class Error(Exception):
+    """A mistake or a failure, in one text.
+
+    status: the runtime's, None where the compiler refused
+    layer:  who refused: "python" (this module), "runtime", "spec" (the author's text) or "compiler"
+    file, line: where the mistake is, if that is known
+    """
+
+    status: Optional[Status]
+    layer: str
+    file: Optional[str]
+    line: Optional[int]
+
+    def __init__(self, text: str, status: Optional[int] = None, layer: str = "python",
+                 file: Optional["str | os.PathLike[str]"] = None, line: Optional[int] = None) -> None:
+        super().__init__(text)
+        self.text = text
+        self.status = None if status is None else Status(status)
+        self.layer = layer
+        self.file = None if file is None else os.fspath(file)
+        self.line = line
+
+    def __str__(self) -> str:
+        place = "" if self.file is None else self.file if self.line is None else f"{self.file}:{self.line}"
+        return f"{place}: {self.text}" if place else self.text
