@@ -105,7 +105,9 @@ bool fv_compile_plan(fv_ctx *ctx, fv_graph *g, fv_str entry, const fv_driver_opt
                                     .no_row_sharing = o->no_row_sharing,
                                     .storage = o->storage,
                                     .storage_small = o->storage_small,
-        .no_pairs = o->no_pairs};
+                                    .no_pairs = o->no_pairs,
+                                    .wish = o->wish,
+                                    .n_wish = o->n_wish};
     if (o->storage == FV_BF16 && out->target->dot2 && !o->no_pairs && out->backend->pairs_pay)
         out->lower.no_pairs = !out->backend->pairs_pay(o->target, o->cache_dir);
     double begin = fv_now();

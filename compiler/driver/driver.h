@@ -17,6 +17,8 @@ typedef struct {
     int64_t storage_small;
     bool no_pairs;
     bool no_row_sharing;
+    const fv_schedule *const *wish; /* schedules over the defaults, by group; see lower.h */
+    int n_wish;
     bool keep_text; /* for `show` */
     bool verify;    /* verify every kernel between the levels */
 } fv_driver_options;

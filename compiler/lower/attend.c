@@ -237,14 +237,20 @@ static const struct {
     {"box", lower_attend_box},
     {"offset", lower_attend_offset},
 };
+const char *lower_attend_asked(const lower *l) {
+    const fv_schedule *wish = lower_wish(l);
+    const char *word = wish && wish->strategy.i ? fv_cstr(l->ctx, wish->strategy) : NULL;
+    if (!word) return l->o->attend_strategy;
+    return strncmp(word, "attend.", 7) ? word : word + 7;
+}
 void lower_emit_attend(lower *l, const fv_node *anchor, const fv_node *final) {
     attend x;
     if (!lower_attend_read(l, anchor, final, &x)) return;
     x.flops = lower_attend_flops(&x);
-    const char *reasons[sizeof strategies / sizeof *strategies];
+    const char *reasons[sizeof strategies / sizeof *strategies], *asked = lower_attend_asked(l);
     for (size_t i = 0; i < sizeof strategies / sizeof *strategies; i++) {
         reasons[i] = NULL;
-        if (l->o->attend_strategy && strcmp(l->o->attend_strategy, strategies[i].name) != 0) {
+        if (asked && strcmp(asked, strategies[i].name) != 0) {
             reasons[i] = "not the strategy asked for";
             continue;
         }

@@ -57,6 +57,8 @@ double lower_attend_flops(const attend *x);
  * strategy. */
 bool lower_attend_batch(const attend *x, const fv_axis *a);
 
+/* The strategy that the options or the wish for this group ask for, without "attend."; NULL: none. */
+const char *lower_attend_asked(const lower *l);
 /* Strategies: each returns NULL after emitting, or the reason why it does not fit. */
 const char *lower_attend_box(attend *a);
 const char *lower_attend_offset(attend *a);

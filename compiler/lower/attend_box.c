@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { RESIDENT_KEYS = 320, KEY_BLOCK = 128 };
+enum { RESIDENT_KEYS = 320, KEY_BLOCK = 128, MOST_RESIDENT = 16384 };
 
 static int64_t extent_of(const fv_axis *a, int n) {
     int64_t e = 1;
@@ -19,7 +19,7 @@ static void online_loop(attend_program *p, fv_stmts *list) {
     lower *l = x->l;
     fv_ctx *c = l->ctx;
     fv_str key = p->key[0][0];
-    int64_t n = p->keys[0].extent, block = KEY_BLOCK;
+    int64_t n = p->keys[0].extent, block = p->k.inner[0].tile;
     fv_stmt *loop = lower_stmt(&p->k, list, FV_S_FOR, NULL);
     loop->n_axes = 1;
     loop->axis = FV_NEW(c, fv_tile_axis);
@@ -141,6 +141,7 @@ static const char *hull_box(attend *x) {
     attend_program p = {.x = x, .key_first = true};
     lower_place_value(l, x->final->result[0], NULL);
     lower_kernel_begin(l, &p.k, "attend", "attend.box", x->anchor->loc, l->node[x->final->id].prepare);
+    lower_kernel_own(&p.k);
     for (int i = 0; i < x->n_q; i++) {
         bool in_hull = false;
         for (int j = 0; j < n; j++) in_hull |= fv_str_eq(hull[j].query.name, x->q[i].name);
@@ -175,6 +176,19 @@ static const char *hull_box(attend *x) {
     return NULL;
 }
 
+/* One softmax over all keys, or a running one, where the wish says which. */
+static const char *wished_softmax(attend_program *p, bool simple, int64_t keys, bool *resident) {
+    fv_ctx *c = p->k.l->ctx;
+    const fv_sched_entry *e = lower_wish_entry(&p->k, FV_F_SOFTMAX, (fv_str){0});
+    if (!e || e->n != 1) return NULL;
+    *resident = strcmp(fv_cstr(c, e->item[0].name), "online") != 0;
+    if (!*resident && (!simple || keys < 2))
+        return "softmax=online: a running softmax takes one set of keys, one score, and no weight of its own";
+    if (*resident && keys > MOST_RESIDENT)
+        return fv_printf(c, "softmax=resident: the scores of %lld keys, more than %d", (long long)keys, MOST_RESIDENT);
+    return NULL;
+}
+
 const char *lower_attend_box(attend *x) {
     lower *l = x->l;
     fv_ctx *c = l->ctx;
@@ -188,14 +202,16 @@ const char *lower_attend_box(attend *x) {
     bool enumerated = false;
     for (int i = 0; i < n_point; i++) enumerated |= point[i].extent > 1 && !lower_attend_batch(x, &point[i]);
     if (enumerated && extent_of(tile, n_tile) < 4)
-        return l->o->attend_strategy ? hull_box(x)
+        return lower_attend_asked(l) ? hull_box(x)
                                      : "every query axis is read by a key index: a tile of queries shares only the "
                                        "hull of its keys, most of whose products would be masked";
     bool resident = true;
+    int64_t most = 0;
     for (int i = 0; i < x->n_sets; i++) {
         int64_t keys = 1;
         for (int j = 0; j < x->set[i].set->n_over; j++) keys *= x->set[i].set->over[j].extent;
         if (keys > RESIDENT_KEYS) resident = false;
+        if (keys > most) most = keys;
     }
     bool simple =
         x->n_sets == 1 && x->set[0].n_scores == 1 && !x->set[0].weight && x->a->n_steps == 1 && !x->a->step[0].ratio;
@@ -206,12 +222,16 @@ const char *lower_attend_box(attend *x) {
     const fv_value *out = x->final->result[0];
     lower_place_value(l, out, NULL);
     lower_kernel_begin(l, &p.k, "attend", "attend.box", x->anchor->loc, l->node[x->final->id].prepare);
+    lower_kernel_own(&p.k);
+    const char *unfit = wished_softmax(&p, simple, most, &resident);
+    if (unfit) return unfit;
     lower_attend_tables(x, tile, n_tile);
     for (int i = 0; i < n_point; i++) lower_grid(&p.k, point[i].name, 0, point[i].extent);
     p.query = lower_fuse(&p.k, tile, n_tile);
     if (n_tile == 1) p.query = (lower_fused){.axis = tile[0].name, .extent = tile[0].extent};
     int64_t rows = p.query.extent < 4 * l->t->lanes ? p.query.extent : 4 * l->t->lanes;
     if (n_tile) { /* else one query per point: lanes run over the keys */
+        rows = lower_tile(&p.k, p.query.axis, rows, p.query.extent);
         lower_grid(&p.k, p.query.axis, rows, p.query.extent);
         p.tile[p.n_tile++] = p.query.axis;
     }
@@ -264,7 +284,8 @@ const char *lower_attend_box(attend *x) {
             s->buffer = init[i].b;
             s->expr = fv_float(c, init[i].v);
         }
-        lower_inner_axis(&p.k, p.key[0][0], KEY_BLOCK, p.keys[0].extent);
+        int64_t block = lower_tile(&p.k, p.key[0][0], KEY_BLOCK, p.keys[0].extent);
+        lower_inner_axis(&p.k, p.key[0][0], block, p.keys[0].extent);
         online_loop(&p, &p.k.body);
     }
     attend_store(&p, &p.k.body);

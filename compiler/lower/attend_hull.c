@@ -104,6 +104,8 @@ bool attend_hull_find(const attend *x, const fv_axis *query, int64_t rows, atten
     int direction = fv_monotone(&f, h->start, i);
     if (direction != 1 && direction != 0) return false;
     int64_t longest = (query->extent + h->phase - 1) / h->phase;
+    const fv_sched_entry *wished = fv_schedule_get(lower_wish(x->l), FV_F_TILE, h->i);
+    if (wished) rows = wished->item[0].step;
     h->rows = rows < longest ? rows : longest;
     h->keys = largest(h, c);
     return true;
@@ -125,7 +127,7 @@ void attend_hull_declare(attend_program *p, const attend_hull *h) {
     const fv_expr *i = fv_axis_ref(c, h->i), *g = phase_coord(c, h);
     int64_t longest = (h->query.extent + h->phase - 1) / h->phase;
     if (h->phase > 1) lower_grid(k, h->g, 0, h->phase);
-    lower_grid(k, h->i, h->rows, longest);
+    lower_grid(k, h->i, lower_tile(k, h->i, h->rows, longest), longest);
     const fv_expr *limit =
         fv_op2(c, FV_X_FLOORDIV, fv_sub(c, fv_int(c, h->query.extent + h->phase - 1), g), fv_int(c, h->phase));
     limit = k->grid[k->n_grid - 1].limit = fv_simplify(c, &k->facts, limit);

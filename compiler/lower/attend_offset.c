@@ -242,6 +242,8 @@ const char *lower_attend_offset(attend *x) {
     copy_keys(&o);
     lower_place_value(l, x->final->result[0], NULL);
     lower_kernel_begin(l, &p->k, "attend", "attend.offset", x->anchor->loc, l->node[x->final->id].prepare);
+    lower_kernel_own(&p->k);
+    if (!o.has_row && o.row.rows == 1) lower_wish_entry(&p->k, FV_F_TILE, o.row.i); /* one row: a point of the grid */
     lower_attend_tables(x, &o.lane, 1);
     for (int i = 0; i < x->n_q; i++) {
         if (fv_str_eq(x->q[i].name, o.lane.name) || (o.has_row && fv_str_eq(x->q[i].name, o.row.query.name))) continue;
@@ -253,6 +255,7 @@ const char *lower_attend_offset(attend *x) {
     for (int i = 0; i < x->n_sets && !o.has_row; i++)
         if (x->set[i].listed) lanes = 4 * l->t->lanes;
     if (o.lane.extent < lanes) lanes = o.lane.extent;
+    lanes = lower_tile(&p->k, o.lane.name, lanes, o.lane.extent);
     lower_grid(&p->k, o.lane.name, lanes, o.lane.extent);
     p->tile[p->n_tile++] = o.lane.name;
     for (int i = 0; i < x->n_sets; i++)

@@ -4,11 +4,12 @@
 
 #include <string.h>
 
-/* Stores value, over the axes of `domain`, at `index` of v. */
-static void emit_store(lower *l, const char *name, fv_loc loc, double cost, const fv_value *v, const fv_axis *domain,
-                       const fv_expr *const *index, const fv_expr *value) {
+/* Stores value, over the axes of `domain`, at `index` of v. own: it is the kernel of the group. */
+static void emit_store(lower *l, const char *name, bool own, fv_loc loc, double cost, const fv_value *v,
+                       const fv_axis *domain, const fv_expr *const *index, const fv_expr *value) {
     lower_kernel k;
     lower_kernel_begin(l, &k, name, "map", loc, l->node[v->node->id].prepare);
+    if (own) lower_kernel_own(&k);
     int order[FV_MAX_AXES], rank = lower_memory_order(l, v, order);
     for (int i = 0; i < rank; i++)
         fv_facts_add(l->ctx, &k.facts, fv_axis_ref(l->ctx, domain[i].name), 0, domain[i].extent - 1);
@@ -32,7 +33,7 @@ static void emit_store(lower *l, const char *name, fv_loc loc, double cost, cons
     int64_t work = 1;
     for (int i = 0; i < head; i++) lower_grid(&k, domain[order[i]].name, 0, domain[order[i]].extent);
     lower_fused f = lower_fuse(&k, tail, n_tail);
-    if (rank) lower_grid(&k, f.axis, f.extent < 1024 ? f.extent : 1024, f.extent);
+    if (rank) lower_grid(&k, f.axis, lower_tile(&k, f.axis, f.extent < 1024 ? f.extent : 1024, f.extent), f.extent);
     for (int i = 0; i < rank; i++) work *= domain[i].extent;
     const fv_expr *at[FV_MAX_AXES];
     for (int i = 0; i < rank; i++) at[i] = lower_apply_fused(&k, &f, index[i]);
@@ -97,7 +98,7 @@ void lower_emit_map(lower *l, const fv_node *final) {
     }
     const fv_expr *index[FV_MAX_AXES];
     for (int i = 0; i < v->obj.rank; i++) index[i] = fv_axis_ref(l->ctx, v->axis[i].name);
-    emit_store(l, "map", final->loc, lower_map_cost(final), v, v->axis, index, p.value);
+    emit_store(l, "map", true, final->loc, lower_map_cost(final), v, v->axis, index, p.value);
 }
 
 const fv_value *lower_copy(lower *l, const fv_value *v, const int *order, fv_loc loc) {
@@ -115,7 +116,7 @@ const fv_value *lower_copy(lower *l, const fv_value *v, const int *order, fv_loc
         l->place[c->id].stride[order[i]] = stride[i];
         at[i] = fv_axis_ref(l->ctx, v->axis[i].name);
     }
-    emit_store(l, "turn", loc, 0, c, v->axis, at, fv_read(l->ctx, &v->obj, at, v->obj.rank, NULL));
+    emit_store(l, "turn", false, loc, 0, c, v->axis, at, fv_read(l->ctx, &v->obj, at, v->obj.rank, NULL));
     return c;
 }
 
@@ -145,7 +146,7 @@ void lower_emit_concat(lower *l, const fv_node *n) {
             return;
         }
         index[a] = fv_addi(l->ctx, index[a], start);
-        emit_store(l, "concat", n->loc, 0, v, domain, index, fv_simplify(l->ctx, &f, p.value));
+        emit_store(l, "concat", false, n->loc, 0, v, domain, index, fv_simplify(l->ctx, &f, p.value));
         start += domain[a].extent;
     }
 }

@@ -434,6 +434,7 @@ void lower_emit_reduce(lower *l, const fv_node *anchor, const fv_node *final) {
     pair_up(&x, weight);
     lower_kernel_begin(l, &k, x.p.n > 1 ? "contract" : "reduce", x.p.n > 1 ? "contract.block" : "reduce", anchor->loc,
                        l->node[final->id].prepare);
+    lower_kernel_own(&k);
     for (int i = 0; i < x.n_free; i++)
         fv_facts_add(c, &k.facts, fv_axis_ref(c, x.free[i].name), 0, x.free[i].extent - 1);
     for (int i = 0; i < x.n_over; i++)
@@ -452,10 +453,20 @@ void lower_emit_reduce(lower *l, const fv_node *anchor, const fv_node *final) {
     int64_t panel = (int64_t)nv * l->t->lanes;
     bool lanes = x.n_lane && !x.lane_reduced;
     int64_t lane_tile = panel < lane.extent || weight >= 0 ? panel : lane.extent;
+    if (lanes) {
+        int64_t wished = lower_tile(&k, lane.axis, lane_tile, lane.extent);
+        if (wished != lane_tile) {
+            lane_tile = panel = wished;
+            nv = elementwise && x.p.n > 1 ? 1 : (int)((wished + l->t->lanes - 1) / l->t->lanes);
+        }
+    }
     if (lanes && !x.lanes_last) lower_grid(&k, lane.axis, lane_tile, lane.extent);
     for (int i = 0; i < x.n_point; i++) lower_grid(&k, x.point[i].name, 0, x.point[i].extent);
     int m_block = row_block(&x, nv, weight, elementwise);
-    if (x.n_row) lower_grid(&k, row.axis, row_tile(row.extent, x.p.n > 1 ? 64 : 16), row.extent);
+    if (x.n_row) {
+        int64_t tile = lower_tile(&k, row.axis, row_tile(row.extent, x.p.n > 1 ? 64 : 16), row.extent);
+        lower_grid(&k, row.axis, tile, row.extent);
+    }
     if (lanes && x.lanes_last) lower_grid(&k, lane.axis, lane_tile, lane.extent);
     for (int i = 0; i < x.n_over; i++) lower_axis(&k, x.over[i].name, x.over[i].extent);
 

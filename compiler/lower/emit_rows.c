@@ -92,6 +92,7 @@ void lower_emit_rows(lower *l, const fv_node *final, const fv_node *const *membe
     rows r = {.l = l};
     const fv_value *out = final->result[0], *stat = member[0]->result[0];
     lower_kernel_begin(l, &r.k, "rows", "reduce.row", final->loc, l->node[final->id].prepare);
+    lower_kernel_own(&r.k);
     fv_facts f = {0};
     fv_value_facts(c, out, &f);
     for (int i = 0; i < out->obj.rank; i++) {
@@ -169,7 +170,8 @@ void lower_emit_rows(lower *l, const fv_node *final, const fv_node *const *membe
     if (n_list == 1) r.row = (lower_fused){.axis = list[0].name, .extent = list[0].extent};
     int64_t tile = lane_kept ? 4 * l->t->lanes : 8;
     if (n_list) {
-        lower_grid(&r.k, r.row.axis, tile < r.row.extent ? tile : r.row.extent, r.row.extent);
+        tile = lower_tile(&r.k, r.row.axis, tile < r.row.extent ? tile : r.row.extent, r.row.extent);
+        lower_grid(&r.k, r.row.axis, tile, r.row.extent);
         r.tile[r.n_tile++] = r.row.axis;
     }
     for (int i = 0; i < r.n_inner; i++) lower_axis(&r.k, r.inner[i].name, r.inner[i].extent);

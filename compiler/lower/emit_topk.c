@@ -10,6 +10,7 @@ void lower_emit_topk(lower *l, const fv_node *n) {
     const fv_value *src = t->src;
     lower_kernel k;
     lower_kernel_begin(l, &k, "topk", "topk.block", n->loc, l->node[n->id].prepare);
+    lower_kernel_own(&k);
     fv_facts f = {0};
     fv_value_facts(c, src, &f);
     /* The ranked axes as one, in the stated order. */
@@ -27,7 +28,10 @@ void lower_emit_topk(lower *l, const fv_node *n) {
     for (int i = 0; i < first->obj.rank; i++)
         if (!fv_str_eq(first->axis[i].name, t->name)) rest[n_rest++] = first->axis[i];
     for (int i = 0; i + 1 < n_rest; i++) lower_grid(&k, rest[i].name, 0, rest[i].extent);
-    if (n_rest) lower_grid(&k, rest[n_rest - 1].name, l->t->lanes, rest[n_rest - 1].extent);
+    if (n_rest) {
+        const fv_axis *lane = &rest[n_rest - 1];
+        lower_grid(&k, lane->name, lower_tile(&k, lane->name, l->t->lanes, lane->extent), lane->extent);
+    }
     lower_axis(&k, key_name, key.extent);
     lower_axis(&k, top, t->k);
     lower_pair p = lower_value_at_self(l, &f, src);

@@ -48,6 +48,7 @@ typedef struct {
         *coords; /* by node id of a group's final node: its coordinates over the anchor's axes; NULL: its own */
     int *output; /* by value id: the output stored straight from its kernel, or -1 */
     lower_pack *packs;
+    int group;   /* node whose group is being emitted; -1: none */
     int n_kernels, n_values; /* values: those of the graph, then extra ones */
     int cap_values;
     bool failed;
@@ -139,8 +140,24 @@ typedef struct {
         fv_str axis;
         int64_t tile, extent;
     } inner[8]; /* axes of tile loops and hulls: buffers inside have them too */
+    int group;               /* -1: not the kernel of a group, or prepared */
+    const fv_schedule *wish; /* NULL: none */
+    bool used[64];           /* entries of the wish that the emission has read */
+    int n_tiles;
+    fv_tile_size tile[FV_MAX_AXES];
 } lower_kernel;
 void lower_kernel_begin(lower *l, lower_kernel *k, const char *name, const char *strategy, fv_loc loc, bool prepare);
+/* -- wish.c: schedules over the defaults */
+/* The schedule wished for the group being emitted; NULL: none. */
+const fv_schedule *lower_wish(const lower *l);
+/* It is the kernel of the group being emitted: it bears the group's id and follows its wish. */
+void lower_kernel_own(lower_kernel *k);
+/* The tile size of an axis: the wished one, or else this. At most the extent, or this if it is more. */
+int64_t lower_tile(lower_kernel *k, fv_str axis, int64_t otherwise, int64_t extent);
+/* An entry of the wish that the strategy heeds by itself; NULL: none. */
+const fv_sched_entry *lower_wish_entry(lower_kernel *k, fv_field f, fv_str subject);
+/* The entries that the flattening heeds, over the default ones; what nothing has heeded is an error. */
+void lower_wish_apply(lower_kernel *k);
 /* Declares a grid axis (tile 0: a point) over 0..extent-1. */
 void lower_grid(lower_kernel *k, fv_str axis, int64_t tile, int64_t extent);
 /* Declares a further axis 0..extent-1 of the whole extent. */

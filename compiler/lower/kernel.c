@@ -5,7 +5,7 @@
 #include <string.h>
 
 void lower_kernel_begin(lower *l, lower_kernel *k, const char *name, const char *strategy, fv_loc loc, bool prepare) {
-    *k = (lower_kernel){.l = l, .loc = loc, .prepare = prepare};
+    *k = (lower_kernel){.l = l, .loc = loc, .prepare = prepare, .group = -1};
     k->k = fv_kernel_new(l->ctx, fv_internf(l->ctx, "%s%d", name, l->n_kernels++));
     k->schedule = fv_schedule_new(l->ctx, strategy);
 }
@@ -150,12 +150,19 @@ void lower_kernel_end(lower_kernel *k) {
     grid->body = k->body.first;
     k->k->body = k->pre.first;
     lower_settle(k, k->k->body);
+    lower_wish_apply(k);
     fv_launch launch = {.kernel = k->k,
                         .schedule = k->schedule,
                         .n_args = k->n_args,
                         .loc = k->loc,
                         .flops = k->flops,
-                        .bytes = k->bytes};
+                        .bytes = k->bytes,
+                        .group = k->group,
+                        .owner = k->prepare ? -1 : l->group,
+                        .n_tiles = k->n_tiles};
+    fv_tile_size *tile = FV_NEWN(l->ctx, fv_tile_size, k->n_tiles + 1);
+    memcpy(tile, k->tile, sizeof *tile * (size_t)k->n_tiles);
+    launch.tile = tile;
     launch.arg = FV_NEWN(l->ctx, int, k->n_args + 1);
     memcpy(launch.arg, k->arg, sizeof(int) * (size_t)k->n_args);
     for (int i = 0; i < k->n_args && !launch.bytes; i++) k->bytes += (double)l->plan->tensor[k->arg[i]]->bytes;

@@ -88,7 +88,7 @@ fv_plan *fv_lower(fv_graph *g, fv_str entry, fv_lower_options *o) {
     fv_ctx *c = g->ctx;
     fv_graph *expanded = lower_expand_attends(g, o->attend_strategy && !strcmp(o->attend_strategy, "expand"));
     if (expanded) g = expanded;
-    lower l = {.ctx = c, .g = g, .o = o, .t = o->target, .plan = fv_plan_new(c)};
+    lower l = {.ctx = c, .g = g, .o = o, .t = o->target, .plan = fv_plan_new(c), .group = -1};
     l.node = FV_NEWN(c, lower_node, g->n_nodes + 1);
     l.n_values = g->n_values;
     l.cap_values = g->n_values + 64;
@@ -103,7 +103,11 @@ fv_plan *fv_lower(fv_graph *g, fv_str entry, fv_lower_options *o) {
     choose_outputs(&l, entry);
     lower_orders(&l);
     lower_place_leaves(&l);
-    for (int i = 0; i < g->n_nodes && !l.failed; i++) emit(&l, g->node[i]);
+    for (int i = 0; i < g->n_nodes && !l.failed; i++) {
+        l.group = i;
+        emit(&l, g->node[i]);
+    }
+    l.group = -1;
     if (!l.failed) copy_outputs(&l, entry);
     if (l.failed || fv_error_count(c) > errors) return NULL;
     fv_plan_share(l.plan);

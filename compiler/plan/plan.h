@@ -26,6 +26,12 @@ typedef struct {
     fv_loc loc;
 } fv_plan_tensor;
 
+/* A tile size that the lowering chose: it could have been another, at most the extent (a lane axis: whole vectors). */
+typedef struct {
+    fv_str axis;
+    int64_t tile, extent;
+} fv_tile_size;
+
 typedef struct {
     fv_kernel *kernel;
     fv_schedule *schedule;
@@ -34,6 +40,10 @@ typedef struct {
     fv_loc loc;          /* of the anchor node */
     double flops, bytes; /* useful operations, compulsory traffic */
     int code;            /* set by `share`: launches with equal code run one compiled kernel */
+    int group;           /* id of the node whose kernel it is: what a wished schedule is filed under; -1: prepares, copies */
+    int owner;           /* id of the node for which it was emitted: that of `group`, or of the kernel that it copies for */
+    int n_tiles;
+    const fv_tile_size *tile;
 } fv_launch;
 
 typedef struct fv_plan_step fv_plan_step;
@@ -65,6 +75,10 @@ void fv_plan_print(const fv_plan *p, fv_buf *out,
                    bool kernels); /* canonical text; with the tile text of every distinct kernel */
 fv_plan *fv_plan_parse(fv_ctx *ctx, const char *file, const char *text);
 int fv_plan_verify(fv_plan *p);
+/* Equal for launches that can run one compiled kernel: kernel and schedule under neutral names; the context's. */
+char *fv_launch_key(fv_ctx *c, const fv_launch *l);
+/* The strategy, every tile size, and the entries of the launch's schedule: what a wish must say to get the same. */
+fv_schedule *fv_launch_schedule(fv_ctx *c, const fv_launch *l);
 /* Merges launches whose kernel text and schedule are equal: sets `code` (dense numbers per plan); returns the number of
  * distinct codes. */
 int fv_plan_share(fv_plan *p);

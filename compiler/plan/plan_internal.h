@@ -3,7 +3,5 @@
 #define FV_PLAN_INTERNAL_H
 #include "plan/plan.h"
 
-/* equal for launches that can run one compiled kernel; owned by the context */
-char *fv_launch_key(fv_ctx *c, const fv_launch *l);
 static inline bool fv_mem_is_ours(fv_mem_kind k) { return k == FV_MEM_PREPARED || k == FV_MEM_SCRATCH; }
 #endif

@@ -128,7 +128,7 @@ static bool schedule(parser *p, fv_launch *l) {
 }
 
 static bool launch(parser *p, int which) {
-    fv_launch l = {.loc = fv_lex_loc(&p->lx)};
+    fv_launch l = {.loc = fv_lex_loc(&p->lx), .group = -1, .owner = -1};
     fv_str kernel;
     int cap = 0;
     if (!name(p, &kernel) || !fv_lex_expect(&p->lx, "(")) return false;

@@ -56,6 +56,16 @@ char *fv_launch_key(fv_ctx *c, const fv_launch *l) {
     return key;
 }
 
+fv_schedule *fv_launch_schedule(fv_ctx *c, const fv_launch *l) {
+    const fv_schedule *own = l->schedule;
+    fv_schedule *s = fv_schedule_new(c, own ? fv_cstr(c, own->strategy) : "");
+    for (int i = 0; i < l->n_tiles; i++)
+        fv_schedule_set_int(c, s, FV_F_TILE, fv_cstr(c, l->tile[i].axis), l->tile[i].tile);
+    for (int i = 0; own && i < own->n; i++)
+        fv_schedule_set(c, s, own->entry[i].field, own->entry[i].subject, own->entry[i].item, own->entry[i].n);
+    return s;
+}
+
 int fv_plan_share(fv_plan *p) {
     char **key = FV_NEWN(p->ctx, char *, p->n_launches[0] + p->n_launches[1] + 1);
     int n = 0;

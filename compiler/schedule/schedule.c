@@ -46,6 +46,8 @@ static const char *const SPELLING[] = {
 #undef X
 };
 
+const char *fv_field_name(fv_field f) { return f >= 0 && f < FV_F_COUNT ? SPELLING[f] : ""; }
+
 static void print_item(const fv_ctx *ctx, const fv_sched_item *it, fv_buf *out) {
     if (it->name.i == 0) {
         fv_buf_printf(out, "%lld", (long long)it->step);

@@ -39,6 +39,7 @@ void fv_schedule_set_names(fv_ctx *ctx, fv_schedule *s, fv_field f, const char *
                            const char *list);                                            /* "q,dv" or "q~,k/6!,d" */
 const fv_sched_entry *fv_schedule_get(const fv_schedule *s, fv_field f, fv_str subject); /* NULL: not given */
 int64_t fv_schedule_int(const fv_schedule *s, fv_field f, fv_str subject, int64_t otherwise);
+const char *fv_field_name(fv_field f); /* as it is spelled */
 void fv_schedule_print(const fv_ctx *ctx, const fv_schedule *s, fv_buf *out);
 fv_schedule *fv_schedule_parse(fv_ctx *ctx, const char *file, const char *text); /* NULL after recording an error */
 #endif
