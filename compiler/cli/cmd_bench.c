@@ -55,6 +55,7 @@ void cli_measured_table(const cli_measured *m) {
 }
 static void markdown(const cli_measured *m) {
     cli_measured_table(m);
+    if (m->cost) cli_costs_print(stdout, m->cost, m->n, m->threads);
     printf("\ntrace %.1f ms, compile cold %.1f ms (%d kernels), from the cache %.1f ms (%d), prepare %.1f ms\n",
            1e3 * m->trace, 1e3 * m->cold, m->compiled, 1e3 * m->cached, m->from_cache, 1e3 * m->prepare);
     printf("memory: parameters %.2f MB, prepared %.2f MB, worked in %.2f MB, code %.1f kB\n", 1e-6 * (double)m->params,

@@ -1,4 +1,5 @@
 /* fovea run: a spec or backbone on inputs or pictures, with weights or seeded numbers. */
+#include "cli/cost.h"
 #include "cli/live.h"
 #include "cli/picture_answer.h"
 #include "cli/pictures.h"
@@ -39,6 +40,24 @@ static bool run_reference(fv_ctx *ctx, cli_session *s, answers *out) {
     double **results = FV_NEWN(ctx, double *, s->spec.graph->n_outputs + 1);
     return cli_reference(ctx, s, results) && take_numbers(ctx, s->spec.graph, results, out);
 }
+enum { MOST_RUNS = 20 }; /* further ones, for --cost */
+
+/* Reports on the last run, or with --cost on some more of them; what a run gives does not change. */
+static bool report(fv_ctx *ctx, const cli_args *a, const cli_session *s, cli_live *l, int64_t *ns) {
+    int n = l->compiled.program.n_run, runs = 1;
+    bool all = cli_flag(a, "cost"), fine = true;
+    int64_t *best = FV_NEWN(ctx, int64_t, n + 1);
+    memcpy(best, ns, sizeof *best * (size_t)n);
+    for (double begin = fv_now(); all && fine && !s->n_pictures && runs <= MOST_RUNS && fv_now() - begin < 0.5;
+         runs++) {
+        fine = cli_live_run(ctx, l);
+        for (int i = 0; i < n; i++)
+            if (ns[i] < best[i]) best[i] = ns[i];
+    }
+    if (fine)
+        cli_costs_of_run(ctx, &l->compiled, cli_value(a, "target"), fovea_model_threads(l->model), best, runs, all);
+    return fine;
+}
 static bool run_compiled(fv_ctx *ctx, const cli_args *a, cli_session *s, cli_live *l, answers *out, int top,
                          const cli_picture_answer *picture) {
     fv_driver_options o = {.backend = cli_value(a, "backend"),
@@ -59,9 +78,11 @@ static bool run_compiled(fv_ctx *ctx, const cli_args *a, cli_session *s, cli_liv
         return true;
     }
     if (!cli_live_open(ctx, s, &o, &ro, s->n_pictures > 0, l)) return false;
-    if (s->n_pictures) return cli_run_pictures(ctx, s, l->model, top);
+    int64_t *ns = FV_NEWN(ctx, int64_t, l->compiled.program.n_run + 1);
+    fovea_model_profile(l->model, ns);
+    if (s->n_pictures) return cli_run_pictures(ctx, s, l->model, top) && report(ctx, a, s, l, ns);
     cli_progress("running %s", s->name);
-    if (!cli_live_run(ctx, l)) return false;
+    if (!cli_live_run(ctx, l) || !report(ctx, a, s, l, ns)) return false;
     for (int i = 0; i < l->n_out; i++) out->tensor[out->n++] = cli_stored(l->output[i], l->out[i].data);
     return true;
 }
@@ -167,6 +188,7 @@ static const cli_option options[] = {
     {"threads", "N", "threads; default: what affinity and quota allow", CLI_VALUE},
     {"topk", "K", "classes shown per picture (default 5)", CLI_VALUE},
     {"attend", "STRATEGY", "force a strategy of attend: box, offset or expand", CLI_VALUE},
+    {"cost", NULL, "show what every kernel costs, predicted and measured", CLI_FLAG},
     {"verify", NULL, "verify every kernel between the levels and guard bytes after each launch", CLI_FLAG},
     {NULL, NULL, NULL, CLI_FLAG}};
 const cli_command cli_run = {"run", "run SPEC|BACKBONE[:VARIANT] [options]",

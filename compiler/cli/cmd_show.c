@@ -110,8 +110,8 @@ static void cost(show *x) {
     printf("memory: %lld bytes worked in by a run, %lld bytes prepared once per weights\n", (long long)p->arena_bytes,
            (long long)p->prepared_bytes);
     int threads = fovea_threads_available();
-    cli_cost *list = cli_costs(x->ctx, &x->c, cli_value(x->a, "target"), threads);
-    if (list) cli_costs_print(x->ctx, &x->c, list, threads);
+    const cli_cost *list = cli_costs(x->ctx, &x->c, cli_value(x->a, "target"), threads, NULL);
+    if (list) cli_costs_print(stdout, list, p->n_launches[1], threads);
 }
 
 static const char *const stages[] = {"flat", "llvm", "asm", "opencl"};

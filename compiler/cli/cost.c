@@ -3,7 +3,9 @@
 
 #include <string.h>
 
-cli_cost *cli_costs(fv_ctx *ctx, const fv_compiled *c, const char *target, int threads) {
+enum { SLOWEST = 3 }; /* kernels that a run names */
+
+cli_cost *cli_costs(fv_ctx *ctx, const fv_compiled *c, const char *target, int threads, const bool *wanted) {
     if (strcmp(c->backend->name, "cpu")) return NULL;
     const fv_plan *p = c->plan;
     int n = p->n_launches[1];
@@ -16,8 +18,11 @@ cli_cost *cli_costs(fv_ctx *ctx, const fv_compiled *c, const char *target, int t
     cli_progress_done();
     for (int i = 0; i < n; i++) {
         const fv_launch *l = p->launch[1][i];
+        list[i] =
+            (cli_cost){.kernel = fv_cstr(ctx, l->kernel->name), .launch = i + p->n_launches[0], .bytes = l->bytes};
+        if (wanted && !wanted[i]) continue;
         int same = 0;
-        while (same < i && p->launch[1][same]->code != l->code) same++;
+        while (same < i && (p->launch[1][same]->code != l->code || (wanted && !wanted[same]))) same++;
         if (same < i) {
             list[i].counted = list[same].counted;
             list[i].counts = list[same].counts;
@@ -31,40 +36,105 @@ cli_cost *cli_costs(fv_ctx *ctx, const fv_compiled *c, const char *target, int t
     return list;
 }
 
-static void row(const char *number, const char *name, const fv_counts *k) {
-    printf("%-7s %-18s %10.4g %10.4g %10.4g %11.4g", number, name, k->products, k->functions, k->other, k->moved);
+/* -- The table ---- */
+static void row(FILE *out, const cli_cost *k, const char *number, bool measured) {
+    const fv_counts *n = &k->counts;
+    fprintf(out, "%-6s %-18s", number, k->kernel);
+    if (!k->counted) {
+        fprintf(out, " not counted: too many steps");
+        if (measured) fprintf(out, "; measured %.2f us", 1e6 * k->measured);
+        fputc('\n', out);
+        return;
+    }
+    fprintf(out, " %10.4g %10.4g %10.4g %9.3f", n->products, n->functions, n->other, 1e-6 * n->moved);
+    for (int level = 2; level <= 4; level++)
+        if (k->predicted && k->time.level == level) fprintf(out, " %9.3f", 1e-6 * k->bytes);
+        else fprintf(out, " %9s", "");
+    if (k->predicted) fprintf(out, " %10.2f", 1e6 * k->time.seconds);
+    else fprintf(out, " %10s", "");
+    if (measured) fprintf(out, " %10.2f", 1e6 * k->measured);
+    if (k->predicted) fprintf(out, "  %-9s %10.2f", fv_bound_names[k->time.bound], 1e6 * k->time.without);
+    fputc('\n', out);
 }
-void cli_costs_print(fv_ctx *ctx, const fv_compiled *c, const cli_cost *list, int threads) {
-    const fv_plan *p = c->plan;
+static void total(FILE *out, const cli_cost *list, int n, bool measured) {
     fv_counts sum = {0};
-    double seconds = 0;
+    double seconds = 0, real = 0, level[5] = {0};
     bool all = true, timed = true;
-    printf("\nas compiled, a run on %d thread%s:\n", threads, threads == 1 ? "" : "s");
-    printf("%-7s %-18s %10s %10s %10s %11s %10s  %-9s %10s\n", "launch", "kernel", "products", "functions", "other",
-           "moved bytes", "model us", "bound", "without us");
-    for (int i = 0; i < p->n_launches[1]; i++) {
-        char number[16];
-        snprintf(number, sizeof number, "%d", i + p->n_launches[0]);
-        const char *name = fv_cstr(ctx, p->launch[1][i]->kernel->name);
-        all = all && list[i].counted;
-        timed = timed && list[i].predicted;
-        if (!list[i].counted) {
-            printf("%-7s %-18s not counted: too many steps\n", number, name);
-            continue;
-        }
-        row(number, name, &list[i].counts);
+    for (int i = 0; i < n; i++) {
         sum.products += list[i].counts.products;
         sum.functions += list[i].counts.functions;
         sum.other += list[i].counts.other;
         sum.moved += list[i].counts.moved;
         seconds += list[i].time.seconds;
-        if (list[i].predicted)
-            printf(" %10.2f  %-9s %10.2f", 1e6 * list[i].time.seconds, fv_bound_names[list[i].time.bound],
-                   1e6 * list[i].time.without);
-        printf("\n");
+        real += list[i].measured;
+        if (list[i].predicted) level[list[i].time.level] += list[i].bytes;
+        all = all && list[i].counted;
+        timed = timed && list[i].predicted;
     }
-    row("total", all ? "" : "(of those counted)", &sum);
-    if (timed) printf(" %10.2f", 1e6 * seconds);
-    printf("\n");
-    if (!timed) printf("no times: the rates of '%s' cannot be measured here\n", c->target->name);
+    fprintf(out, "%-6s %-18s %10.4g %10.4g %10.4g %9.3f", "total", all ? "" : "(of those counted)", sum.products,
+            sum.functions, sum.other, 1e-6 * sum.moved);
+    for (int i = 2; i <= 4; i++)
+        if (timed) fprintf(out, " %9.3f", 1e-6 * level[i]);
+        else fprintf(out, " %9s", "");
+    if (timed) fprintf(out, " %10.2f", 1e6 * seconds);
+    else fprintf(out, " %10s", "");
+    if (measured) fprintf(out, " %10.2f", 1e6 * real);
+    fputc('\n', out);
+}
+void cli_costs_print(FILE *out, const cli_cost *list, int n, int threads) {
+    bool measured = false, timed = false;
+    for (int i = 0; i < n; i++) measured = measured || list[i].measured > 0;
+    for (int i = 0; i < n; i++) timed = timed || list[i].predicted;
+    fprintf(out, "\nas compiled, a run on %d thread%s:\n", threads, threads == 1 ? "" : "s");
+    fprintf(out, "%-6s %-18s %10s %10s %10s %9s %9s %9s %9s %10s", "launch", "kernel", "products", "functions", "other",
+            "L1 MB", "L2 MB", "L3 MB", "memory MB", "model us");
+    if (measured) fprintf(out, " %10s", "real us");
+    fprintf(out, "  %-9s %10s\n", "bound", "without us");
+    for (int i = 0; i < n; i++) {
+        char number[16];
+        snprintf(number, sizeof number, "%d", list[i].launch);
+        row(out, &list[i], number, measured);
+    }
+    total(out, list, n, measured);
+    if (!timed && n) fprintf(out, "no times: the rates of the target cannot be measured here\n");
+}
+
+/* -- After a run ---- */
+void cli_costs_of_run(fv_ctx *ctx, const fv_compiled *c, const char *target, int threads, const int64_t *ns, int runs,
+                      bool all) {
+    int n = c->plan->n_launches[1], slowest[SLOWEST], k = 0;
+    double sum = 0;
+    bool *wanted = FV_NEWN(ctx, bool, n + 1);
+    for (int i = 0; i < n; i++) {
+        sum += 1e-9 * (double)ns[i];
+        int at = k;
+        while (at > 0 && ns[slowest[at - 1]] < ns[i]) at--;
+        if (at == SLOWEST) continue;
+        if (k < SLOWEST) k++;
+        memmove(slowest + at + 1, slowest + at, sizeof *slowest * (size_t)(k - at - 1));
+        slowest[at] = i;
+    }
+    for (int i = 0; i < k; i++) wanted[slowest[i]] = true;
+    cli_cost *list = cli_costs(ctx, c, target, threads, all ? NULL : wanted);
+    if (!list) {
+        if (all) cli_say("--cost: only kernels of the cpu backend are counted, not those of '%s'", c->backend->name);
+        return;
+    }
+    for (int i = 0; i < n; i++) list[i].measured = 1e-9 * (double)ns[i];
+    if (all) {
+        cli_costs_print(stderr, list, n, threads);
+        cli_say("real: %s%d run%s", runs > 1 ? "the best of " : "", runs, runs == 1 ? "" : "s");
+        return;
+    }
+    fv_buf b = {0};
+    fv_buf_printf(&b, "%d kernel%s in %.2f ms; slowest:", n, n == 1 ? "" : "s", 1e3 * sum);
+    for (int i = 0; i < k; i++) {
+        const cli_cost *x = &list[slowest[i]];
+        fv_buf_printf(&b, "%s %s %.2f ms", i ? "," : "", x->kernel, 1e3 * x->measured);
+        if (x->predicted)
+            fv_buf_printf(&b, " (model %.2f: %s; %.2f without)", 1e3 * x->time.seconds, fv_bound_names[x->time.bound],
+                          1e3 * x->time.without);
+    }
+    cli_say("%s; --cost shows all", b.text);
+    fv_buf_dispose(&b);
 }

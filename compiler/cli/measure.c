@@ -86,7 +86,7 @@ static bool time_runs(fv_ctx *ctx, const cli_measure_options *o, cli_live *l, cl
     return fine;
 }
 static void predict(fv_ctx *ctx, const cli_measure_options *o, const cli_live *l, cli_measured *m) {
-    const cli_cost *list = cli_costs(ctx, &l->compiled, o->target, m->threads);
+    cli_cost *list = m->cost = cli_costs(ctx, &l->compiled, o->target, m->threads, NULL);
     bool all = list && m->n > 0;
     for (int i = 0; i < m->n; i++) {
         m->kernel[i].bound = list && list[i].predicted ? fv_bound_names[list[i].time.bound] : "";
@@ -139,6 +139,7 @@ bool cli_measure(fv_ctx *ctx, cli_session *s, const cli_measure_options *o, cli_
         predict(ctx, o, &l, m);
         cli_progress("timing %s", s->name);
         fine = time_runs(ctx, o, &l, m);
+        for (int i = 0; m->cost && i < m->n; i++) m->cost[i].measured = m->kernel[i].min;
     }
     cli_progress_done();
     cli_live_close(&l);

@@ -1,7 +1,7 @@
 /* Timing a model, its kernels one by one, against the peak of this machine measured in the same run. */
 #ifndef FV_CLI_MEASURE_H
 #define FV_CLI_MEASURE_H
-#include "cli/host.h"
+#include "cli/cost.h"
 #include "cli/live.h"
 
 typedef struct {
@@ -15,6 +15,7 @@ typedef struct {
     int threads, n;
     cli_timed *kernel; /* launches of a run, in order */
     cli_timed total;
+    cli_cost *cost; /* of each launch; NULL: none is known */
     double peak; /* GFLOP/s of f32 multiply-adds of ONE thread: the best of those taken between the runs; 0: unknown */
     bool has_peak;
     int peaks, runs;

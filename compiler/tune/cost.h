@@ -38,6 +38,7 @@ extern const char *const fv_bound_names[FV_BOUND_COUNT];
 typedef struct {
     double part[FV_BOUND_COUNT], seconds, without;
     fv_bound bound;
+    int level; /* that the compulsory bytes come from: 1 to 3, 4: memory */
 } fv_prediction;
 
 /* bytes: compulsory traffic of the launch (fv_launch.bytes); the smallest level that holds them serves them; a level of

@@ -36,7 +36,7 @@ bool fv_cost_predict(const fv_counts *c, double bytes, const fv_rates *r, const 
     p[FV_BOUND_FUNCTIONS] = over(c->functions, r->functions) / at_once;
     p[FV_BOUND_OTHER] = over(2 * c->other, r->fma) / at_once;
     p[FV_BOUND_L1] = over(c->moved, r->read[1]) / at_once;
-    int level = level_of(bytes, cache);
+    int level = out->level = level_of(bytes, cache);
     bool shared = level >= 3; /* by all threads: no faster with more of them */
     if (level > 1) p[FV_BOUND_L1 + level - 1] = over(bytes, r->read[level]) / (shared ? 1 : at_once);
     out->seconds = total(p, &out->bound);

@@ -14,3 +14,13 @@ expect 0 "$fovea" run neighborhood $small --set kernel=3 --backend reference
 sed 's/.*min \([-0-9.]\{6\}\).*/\1/' cpu >x
 sed 's/.*min \([-0-9.]\{6\}\).*/\1/' out >y
 expect 0 cmp x y
+# The cost: one line beside the answer; all kernels if asked for; none of it in the answer.
+expect 0 "$fovea" run neighborhood $small --set kernel=3
+says err "slowest:"
+cp out plain
+expect 0 "$fovea" run neighborhood $small --set kernel=3 --cost
+says err "memory MB"
+cp err costs
+cp out costed
+expect 0 cmp costed plain
+awk '/^total/ { n++; if ($3 <= 0 || $(NF) <= 0) exit 1 } END { exit n != 1 }' costs || { cat costs >&2; fail "the table of --cost"; }

@@ -17,14 +17,14 @@ if "$fovea" devices | grep -q '^opencl  *here'; then
 fi
 expect 0 "$fovea" show $spec --cost
 says out "multiply-accumulates"
-says out "moved bytes"
+says out "memory MB"
 # 32 queries of 32 keys in 32 dimensions, two products of each: the kernel does no less than the definition.
 expect 0 "$fovea" show dense --shape b=1,head=1,m=32,kv=1,n=32,d=32 --cost
 awk '/^as compiled/ { on = 1 } on && $2 == "attend0" { n++; if ($3 < 2 * 32 * 32 * 32 || $4 < 32 * 32) exit 1 }
     END { exit n != 1 }' out || { cat out >&2; fail "the counts of --cost"; }
 # A processor that is not this one has counts and no times.
 expect 0 "$fovea" show dense --shape b=1,head=1,m=32,kv=1,n=32,d=32 --cost --target neon
-says out "no times: the rates of 'neon' cannot be measured here"
+says out "no times: the rates of the target cannot be measured here"
 expect 0 "$fovea" show $spec --declined
 says out "chosen"
 
