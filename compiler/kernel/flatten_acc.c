@@ -138,7 +138,9 @@ const fv_expr *fl_conjunction(fl *f, const fl_member *m) {
     for (int j = 0; j < m->n_where; j++) c = fv_and(f->ctx, c, fl_simple(f, fl_index(f, m->where[j], false)));
     return c ? fl_simple(f, c) : fv_bool(f->ctx, true);
 }
-static void store_point(fl *f, const fv_stmt *s, const fv_expr *c) {
+/* The value where c holds. */
+static void store_point(fl *f, const fv_stmt *s, const fv_expr *value, const fv_expr *c) {
+    if (fv_is_false(c)) return;
     fl_guards old = fl_guard_add(f, c);
     bool branch = !fl_by_lane(f, c) && !fv_is_true(c);
     fv_flats body = {0};
@@ -150,7 +152,7 @@ static void store_point(fl *f, const fv_stmt *s, const fv_expr *c) {
         m = fl_enter(f, &body, false);
         f->guard = old.guard;
     }
-    fl_store_tensor(f, s, fl_value(f, s->expr));
+    fl_store_tensor(f, s, fl_value(f, value));
     if (branch) {
         fl_leave(f, m);
         l->body = body.first;
@@ -189,9 +191,9 @@ void fl_plain_point(fl *f, const fl_member *m) {
     const fv_stmt *s = m->s;
     if (branch_point(f, m)) return;
     const fv_expr *c = fl_conjunction(f, m);
-    if (s->kind == FV_S_STORE && fv_is_false(c)) return;
     if (s->kind == FV_S_STORE) {
-        store_point(f, s, c);
+        store_point(f, s, s->expr, c);
+        if (s->otherwise) store_point(f, s, s->otherwise, fv_op1(f->ctx, FV_X_NOT, c));
         return;
     }
     const fv_expr *v = NULL, *other = NULL;

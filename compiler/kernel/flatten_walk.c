@@ -75,7 +75,7 @@ static void grid(fl *f, const fv_stmt *s) {
     loop->body = body.first;
 }
 
-/* -- Loops and scalars ------------------------------------------------------------------------------------------- */
+/* -- Loops ------------------------------------------------------------------------------------------------------- */
 static void loop(fl *f, const fv_stmt *s) {
     const fv_tile_axis *t = &s->axis[0];
     fl_define_bounds(f, t);
@@ -99,15 +99,8 @@ static void loop(fl *f, const fv_stmt *s) {
     fl_leave(f, m);
     l->body = body.first;
 }
-static void scalar(fl *f, const fv_stmt *s) {
-    const fv_expr *v = fl_value(f, s->expr);
-    FV_ASSERT(v->lanes == 1, "a let is a scalar");
-    fv_flat *l = fl_emit(f, FV_L_LET);
-    l->name = s->name;
-    l->expr = v;
-}
 
-/* -- Conditions -------------------------------------------------------------------------------------------------- */
+/* -- Scalars, conditions ----------------------------------------------------------------------------------------- */
 typedef struct {
     const fv_expr *p;
     fv_memory *flag;
@@ -135,24 +128,24 @@ static const fv_expr *over_points(fl *f, const fv_expr *e) {
     const fv_expr *v = fl_let(f, "any", fv_op1(f->ctx, FV_X_HANY, fl_reg(f, job.flag, 0)));
     return job.all ? fv_op1(f->ctx, FV_X_NOT, v) : v;
 }
-static const fv_expr *condition(fl *f, const fv_expr *e);
-static const fv_expr *condition_parts(fl *f, const fv_expr *e) {
-    const fv_expr *a = condition(f, e->arg[0]);
-    if (e->op == FV_X_NOT) return fv_op1(f->ctx, FV_X_NOT, a);
-    return fv_op2(f->ctx, e->op, a, condition(f, e->arg[1]));
+static const fv_expr *bind_flag(fv_ctx *ctx, const fv_expr *e, void *user) {
+    (void)ctx;
+    return e->op == FV_X_ANY || e->op == FV_X_ALL ? over_points(user, e) : e;
 }
-static bool is_flag(const fv_expr *e, void *user) {
-    (void)user;
-    return e->op == FV_X_ANY || e->op == FV_X_ALL;
+/* What all points share: any() and all() in it are bound first, wherever they stand. */
+static const fv_expr *uniform(fl *f, const fv_expr *e) {
+    const fv_expr *v = fl_value(f, fv_rewrite(f->ctx, e, bind_flag, f));
+    FV_ASSERT(v->lanes == 1, "a scalar is the same in all lanes");
+    return v;
 }
-static const fv_expr *condition(fl *f, const fv_expr *e) {
-    if (is_flag(e, NULL)) return over_points(f, e);
-    if ((e->op == FV_X_AND || e->op == FV_X_OR || e->op == FV_X_NOT) && fv_visit(e, is_flag, NULL))
-        return condition_parts(f, e);
-    return fl_value(f, e);
+static void scalar(fl *f, const fv_stmt *s) {
+    const fv_expr *v = uniform(f, s->expr);
+    fv_flat *l = fl_emit(f, FV_L_LET);
+    l->name = s->name;
+    l->expr = v;
 }
 static void branch(fl *f, const fv_stmt *s) {
-    const fv_expr *c = condition(f, s->expr);
+    const fv_expr *c = uniform(f, s->expr);
     if (c->op == FV_X_INT && !c->i) return;
     if (c->op == FV_X_INT) {
         fl_statements(f, s->body);
