@@ -5,11 +5,13 @@
 #define FOVEA_EXECUTOR_H
 #include "fovea.h"
 
-/* Source of the one kernel of a launch. Arguments: the arrays of the launch in order, nothing else. */
+/* Source of the one kernel of a launch. Arguments: the arrays of the launch in order, then, where far_bytes is not 0,
+ * groups * far_bytes bytes of global memory that hold nothing before and after. */
 typedef struct fovea_device_code {
     const char *entry, *source; /* kept by reference; equal sources are built once */
     int64_t groups, items;      /* groups to start, items of each */
     int64_t local_bytes;        /* of a group */
+    int64_t far_bytes;          /* of a group, in global memory */
 } fovea_device_code;
 
 typedef struct fovea_executor {

@@ -31,7 +31,7 @@ static int code_of(fv_module *m, const fv_launch *l, const fv_target *t) {
     for (int i = 0; i < m->n_codes; i++)
         if (m->code[i]->kernel == l->kernel && m->code[i]->schedule == l->schedule) return i;
     code *c = FV_NEW(m->ctx, code);
-    *c = (code){.kernel = l->kernel, .schedule = l->schedule, .flat = fv_opencl_flatten_for(l->kernel, l->schedule, t)};
+    *c = (code){.kernel = l->kernel, .schedule = l->schedule, .flat = fv_opencl_flatten(l->kernel, l->schedule, t)};
     if (!c->flat || fv_flat_verify(c->flat) || !fv_opencl_print(c->flat, true, &c->text)) {
         dispose_code(c);
         return -1;
@@ -62,11 +62,12 @@ static fv_module *compile(fv_ctx *ctx, const fv_plan *plan, const fv_compile_opt
     m->options = (fovea_opencl_options){.device = o->device ? fv_strdup(ctx, o->device) : NULL,
                                         .cache_dir = o->cache_dir ? fv_strdup(ctx, o->cache_dir) : NULL};
     timespec_get(&a, TIME_UTC);
+    fv_target fitted = fv_opencl_fit(t, o->device);
     for (int which = 0; which < 2; which++) {
         m->n[which] = plan->n_launches[which];
         m->of[which] = FV_NEWN(ctx, int, m->n[which] + 1);
         for (int i = 0; i < m->n[which]; i++) {
-            if ((m->of[which][i] = code_of(m, plan->launch[which][i], t)) >= 0) continue;
+            if ((m->of[which][i] = code_of(m, plan->launch[which][i], &fitted)) >= 0) continue;
             dispose(m);
             return NULL;
         }

@@ -26,6 +26,7 @@ bool fv_cl_cpu_is_register(const fv_expr *e);    /* does it read one? */
 void fv_cl_cpu_load(fv_cl *p, const fv_expr *e); /* LOAD, PERMLOAD, GATHER */
 /* "name + outer terms + inner terms": what inner loops leave alone is added first. */
 void fv_cl_cpu_address(fv_cl *p, const fv_obj *ref, const fv_expr *offset);
+const char *fv_cl_cpu_space(const fv_cl *p, const fv_obj *ref); /* "__global", "__local" or "__private" */
 /* C name of register i. */
 void fv_cl_cpu_register(fv_cl *p, const fv_memory *m, int64_t i);
 char fv_cl_cpu_code(fv_type t); /* of memory, in names of helpers: f d i b, h for 16 bits */

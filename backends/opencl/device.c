@@ -1,6 +1,7 @@
 /* device: one device for kernels run one at a time, as tests and interpreters of plans do. Models are run by the
  * executor of runtime/opencl; devices, programs and their cache are the same. */
 #include "backends/opencl/host.h"
+#include "backends/opencl/shape.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +33,7 @@ fv_opencl *fv_opencl_open(fv_ctx *ctx) {
     }
     if (!fv_cl_fine(d, fovea_cl_device_open(&v, NULL, NULL, &d->on, &e), &e)) return NULL;
     d->target = fv_target_opencl;
-    if (v.local_memory > 0 && v.local_memory < d->target.l1_bytes) d->target.l1_bytes = v.local_memory;
+    d->target.l1_bytes = fv_opencl_room(&d->target, v.local_memory);
     return d;
 }
 void fv_opencl_close(fv_opencl *d) {

@@ -55,6 +55,12 @@ static bool enqueue(fv_opencl *d, const fv_flat_kernel *k, const fovea_device_co
         fine = fits(d, memory[i], 0) &&
                fv_cl_ok(d, d->on->cl->clSetKernelArg(kernel, (cl_uint)i, sizeof(cl_mem), &d->memory[memory[i]]),
                         "setting an argument");
+    if (fine && c->far_bytes && c->groups) {
+        int far = fv_opencl_alloc(d, c->groups * c->far_bytes);
+        fine = far >= 0 &&
+               fv_cl_ok(d, d->on->cl->clSetKernelArg(kernel, (cl_uint)k->n_tensors, sizeof(cl_mem), &d->memory[far]),
+                        "setting the far memory");
+    }
     size_t group = (size_t)c->items, global = group * (size_t)c->groups;
     if (fine && global)
         fine = fv_cl_ok(

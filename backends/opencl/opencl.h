@@ -16,6 +16,12 @@ static inline bool fv_opencl_cpu_shaped(const fv_flat_kernel *k) { return k->gro
 bool fv_opencl_print_cpu(const fv_flat_kernel *k, bool lines, fv_buf *out);  /* what fv_opencl_print calls for it */
 /* Bytes of __local memory that a kernel of the CPU shape uses: none while its scratch is small enough for a stack. */
 int64_t fv_opencl_cpu_local(const fv_flat_kernel *k);
+/* Makes the scratch of a kernel of the CPU shape far where it fits neither a stack nor `local` bytes. */
+void fv_opencl_cpu_place(fv_flat_kernel *k, int64_t local);
+/* Groups to start. A kernel with far memory has few, whose programs take turns, so that its blocks stay few; its last
+ * argument is their memory, fv_opencl_far_bytes(k) each. */
+int64_t fv_opencl_groups(const fv_flat_kernel *k);
+int64_t fv_opencl_far_bytes(const fv_flat_kernel *k);
 /* Facts of a CPU as an OpenCL device, for fv_flatten_cpu and fv_flat_expand_math: by
  * CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT (16 and more, 8 to 15, less). */
 const fv_target *fv_opencl_cpu_target(int native_width);
@@ -46,16 +52,8 @@ void fv_opencl_forget(fv_opencl *d);                    /* releases all memory *
 bool fv_opencl_launch(fv_opencl *d, const fv_flat_kernel *k, const int *memory);
 bool fv_opencl_finish(fv_opencl *d);
 
-/* A kernel in the shape for a device: vectors of a CPU where native_width > 0 (math expanded, nests fitted to its
- * registers in io_schedule), else items of `items`. NULL after an error. */
-fv_flat_kernel *fv_opencl_flatten(const fv_kernel *k, fv_schedule *io_schedule, int native_width,
-                                  const fv_target *items);
-
-/* -- Plans ------------------------------------------------------------------------------------- */
-/* Runs prepare and run of a plan on the device: data[i] holds tensor i of the plan as f64 in memory order (INPUT,
- * OUTPUT, PARAM; others may be NULL). OUTPUT tensors are filled. Rounded to their types on the way in. */
-bool fv_opencl_run(fv_ctx *ctx, const fv_plan *p, double **data);
-/* The same for one flat kernel: data[i] is its tensor i; all but inputs are read back. */
+/* Runs one flat kernel: data[i] holds tensor i as f64 in memory order, rounded to its type on the way in; all but
+ * inputs are read back. */
 bool fv_opencl_run_kernel(fv_opencl *d, const fv_flat_kernel *k, double **data);
 
 /* -- Numbers ----------------------------------------------------------------------------------- */

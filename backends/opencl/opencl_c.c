@@ -107,7 +107,37 @@ void fv_cl_know(fv_cl *p, fv_str name, fv_range r) {
     fv_facts_add(p->ctx, &p->facts, fv_var(p->ctx, name, FV_I32), r.lo, r.hi);
 }
 
-/* Loops over groups and items are the launch itself. */
+/* -- Far memory -------------------------------------------------------------------------------- */
+enum { FAR_GROUPS = 512 };                                  /* enough to fill a device */
+
+int64_t fv_opencl_groups(const fv_flat_kernel *k) {
+    return k->far_bytes && k->programs > FAR_GROUPS ? FAR_GROUPS : k->programs; }
+int64_t fv_opencl_far_bytes(const fv_flat_kernel *k) { return (k->far_bytes + 127) / 128 * 128; }
+void fv_cl_far(fv_cl *p, const fv_memory *m) {
+    const char *type = fv_cl_storage(m->obj.type);
+    fv_buf_printf(p->out, "__global %s *%s = (__global %s *)(fv_far + (size_t)get_group_id(0) * %lld + %lld);", type,
+                  fv_cl_name_of(p, m->obj.name, true), type, (long long)fv_opencl_far_bytes(p->k),
+                  (long long)m->offset_bytes);
+}
+void fv_cl_group_loop(fv_cl *p, const char *type, const char *v) {
+    fv_buf_printf(p->out, "for (%s %s = (%s)get_group_id(0); %s < %lld; %s += (%s)get_num_groups(0)) {\n", type, v, type,
+                  v, (long long)p->k->programs, v, type);
+}
+void fv_cl_local_arrays(fv_cl *p, const fv_flat *s) {
+    for (; s; s = s->next) {
+        if (s->kind == FV_L_ALLOC && s->memory->space == FV_SPACE_LOCAL)
+            fv_buf_printf(p->out, "    __local %s %s[%lld] __attribute__((aligned(64)));\n",
+                          fv_cl_storage(s->memory->obj.type), fv_cl_name_of(p, s->memory->obj.name, true),
+                          (long long)s->memory->count);
+        fv_cl_local_arrays(p, s->body);
+        fv_cl_local_arrays(p, s->orelse);
+    }
+}
+void fv_cl_declared(fv_cl *p, const fv_memory *m) {
+    fv_buf_printf(p->out, "/* %s: %lld */", fv_cl_name_of(p, m->obj.name, true), (long long)m->count); }
+static void put_barrier(fv_cl *p);
+
+/* Loops over groups and items are the launch itself; what groups with far memory do in turn ends with a barrier. */
 static void launch_loop(fv_cl *p, const fv_flat *s) {
     int64_t lo, hi, want = s->loop == FV_LOOP_GROUP ? p->k->programs : p->k->group_size;
     if (!fv_is_int(s->lo, &lo) || !fv_is_int(s->hi, &hi) || lo || hi != want || s->step != 1 || s->dim) {
@@ -115,11 +145,20 @@ static void launch_loop(fv_cl *p, const fv_flat *s) {
                    (long long)want);
         return;
     }
+    bool turns = s->loop == FV_LOOP_GROUP && p->k->far_bytes;
+    const char *name = fv_cl_name_of(p, s->name, false);
+    if (turns) fv_cl_local_arrays(p, s->body);
     fv_cl_line(p, s);
-    fv_buf_printf(p->out, "const int %s = (int)get_%s_id(0);\n", fv_cl_name_of(p, s->name, false),
-                  s->loop == FV_LOOP_GROUP ? "group" : "local");
+    if (turns) fv_cl_group_loop(p, "int", name);
+    else fv_buf_printf(p->out, "const int %s = (int)get_%s_id(0);\n", name, s->loop == FV_LOOP_GROUP ? "group"
+                       : "local");
     fv_cl_know(p, s->name, (fv_range){ 0, hi - 1 });
+    p->indent += turns;
     list(p, s->body);
+    if (!turns) return;
+    put_barrier(p);
+    p->indent--;
+    fv_buf_printf(p->out, "%*s}\n", 4 * p->indent, "");
 }
 void fv_cl_for_head(fv_cl *p, const fv_flat *s, const char *type, void (*expr)(fv_cl *, const fv_expr *)) {
     const char *v = fv_cl_name_of(p, s->name, false);
@@ -179,7 +218,9 @@ static void put_alloc(fv_cl *p, const fv_flat *s) {
             else put(p, name);
         }
         put(p, ";");
-    } else fv_buf_printf(p->out, "%s%s %s[%lld];", m->space == FV_SPACE_LOCAL ? "__local " : "",
+    } else if (m->space == FV_SPACE_FAR) fv_cl_far(p, m);
+    else if (m->space == FV_SPACE_LOCAL && p->k->far_bytes) fv_cl_declared(p, m);
+    else fv_buf_printf(p->out, "%s%s %s[%lld];", m->space == FV_SPACE_LOCAL ? "__local " : "",
                          fv_cl_storage(m->obj.type), name, (long long)m->count);
     fv_cl_end(p, s);
 }
@@ -198,10 +239,11 @@ static void put_store(fv_cl *p, const fv_flat *s) {
     put(p, ";");
     fv_cl_end(p, s);
 }
-static bool has_inout(const fv_flat_kernel *k) {
-    for (int i = 0; i < k->n_tensors; i++)
-        if (k->tensor[i]->role == FV_ROLE_INOUT) return true;
-    return false;
+static void put_barrier(fv_cl *p) {
+    bool global = p->k->far_bytes > 0;
+    for (int i = 0; i < p->k->n_tensors; i++) global |= p->k->tensor[i]->role == FV_ROLE_INOUT;
+    fv_buf_printf(p->out, "%*sbarrier(CLK_LOCAL_MEM_FENCE%s);\n", 4 * p->indent, "", global ? " | CLK_GLOBAL_MEM_FENCE"
+                  : "");
 }
 static void list(fv_cl *p, const fv_flat *s) {
     for (; s && !p->failed; s = s->next) {
@@ -216,10 +258,7 @@ static void list(fv_cl *p, const fv_flat *s) {
         case FV_L_ALLOC: put_alloc(p, s); break;
         case FV_L_STORE: put_store(p, s); break;
         case FV_L_FRAG: fv_cl_fail(p, "a fragment of a matrix unit"); break;
-        case FV_L_BARRIER:
-            fv_buf_printf(p->out, "%*sbarrier(CLK_LOCAL_MEM_FENCE%s);\n", 4 * p->indent, "", has_inout(p->k)
-                          ? " | CLK_GLOBAL_MEM_FENCE" : "");
-            break;
+        case FV_L_BARRIER: put_barrier(p); break;
         case FV_L_ASSERT: break;                            /* indices are checked where a model is entered */
         }
     }
@@ -248,6 +287,7 @@ void fv_cl_parameters(fv_cl *p) {
         fv_buf_printf(p->out, "%s\n    __global %s%s *%s", i ? "," : "", t->role == FV_ROLE_IN ? "const " : "",
                       fv_cl_storage(t->obj.type), fv_cl_name_of(p, t->obj.name, true));
     }
+    if (k->far_bytes) fv_buf_printf(p->out, "%s\n    __global char *fv_far", k->n_tensors ? "," : "");
     put(p, ")\n{\n");
 }
 static void signature(fv_cl *p) {

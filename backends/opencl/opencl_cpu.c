@@ -34,6 +34,19 @@ const fv_target *fv_opencl_cpu_target(int native_width) {
     return native_width >= 16 ? &wide : native_width >= 8 ? &middle : &narrow;
 }
 int64_t fv_opencl_cpu_local(const fv_flat_kernel *k) { return k->scratch_bytes > STACK_BYTES ? k->scratch_bytes : 0; }
+static void make_far(fv_flat *s) {
+    for (; s; s = s->next) {
+        if (s->kind == FV_L_ALLOC && s->memory->space == FV_SPACE_LOCAL) s->memory->space = FV_SPACE_FAR;
+        make_far(s->body);
+        make_far(s->orelse);
+    }
+}
+void fv_opencl_cpu_place(fv_flat_kernel *k, int64_t local) {
+    if (k->scratch_bytes <= local || k->scratch_bytes <= STACK_BYTES) return;
+    make_far(k->body);
+    k->far_bytes = k->scratch_bytes;
+    k->scratch_bytes = 0;
+}
 
 static void put(fv_cl *p, const char *s) { fv_buf_puts(p->out, s); }
 static void list(fv_cl *p, const fv_flat *s);
@@ -56,7 +69,8 @@ static void block(fv_cl *p, const fv_flat *body) {
 static void put_programs(fv_cl *p, const fv_flat *s) {
     const char *v = fv_cl_name_of(p, s->name, false);
     fv_cl_line(p, s);
-    fv_buf_printf(p->out, "{\n%*sconst long %s = get_group_id(0);\n", 4 * (p->indent + 1), "", v);
+    if (p->k->far_bytes) fv_cl_group_loop(p, "long", v);
+    else fv_buf_printf(p->out, "{\n%*sconst long %s = get_group_id(0);\n", 4 * (p->indent + 1), "", v);
     fv_cl_know(p, s->name, (fv_range){0, p->k->programs - 1});
     bind(p, s->name);
     block(p, s->body);
@@ -113,10 +127,11 @@ static void put_alloc(fv_cl *p, const fv_flat *s) {
         }
         put(p, ";");
     } else if (m->space == FV_SPACE_LOCAL && fv_opencl_cpu_local(p->k)) /* declared at the head */
-        fv_buf_printf(p->out, "/* %s: %lld */", fv_cl_name_of(p, m->obj.name, true), (long long)m->count);
+        fv_cl_declared(p, m);
     else if (m->space == FV_SPACE_LOCAL)
         fv_buf_printf(p->out, "%s %s[%lld] __attribute__((aligned(64)));", fv_cl_storage(m->obj.type),
                       fv_cl_name_of(p, m->obj.name, true), (long long)m->count);
+    else if (m->space == FV_SPACE_FAR) fv_cl_far(p, m);
     else fv_cl_fail(p, "'%s' is in a memory that a CPU does not have", fv_cstr(p->ctx, m->obj.name));
     fv_cl_end(p, s);
 }
@@ -144,7 +159,7 @@ static void store_vector(fv_cl *p, const fv_flat *s, const fv_obj *to) {
     int lanes = s->expr->lanes;
     char c = fv_cl_cpu_code(to->type);
     if (!s->mask && !s->scatter) {
-        const char *space = s->tensor && !s->memory ? "__global" : fv_opencl_cpu_local(p->k) ? "__local" : "__private";
+        const char *space = fv_cl_cpu_space(p, s->memory ? &s->memory->obj : &s->tensor->obj);
         fv_buf_printf(p->out, "*(%s fv_%c%d *)(", space, c, lanes);
         fv_cl_cpu_address(p, to, s->offset);
         put(p, ") = ");
@@ -235,16 +250,6 @@ static void needs_of(const fv_flat *s, needs *n) {
         needs_of(s->orelse, n);
     }
 }
-static void local_arrays(fv_cl *p, const fv_flat *s) { /* __local variables stand at the head of a kernel only */
-    for (; s; s = s->next) {
-        if (s->kind == FV_L_ALLOC && s->memory->space == FV_SPACE_LOCAL)
-            fv_buf_printf(p->out, "    __local %s %s[%lld] __attribute__((aligned(64)));\n",
-                          fv_cl_storage(s->memory->obj.type), fv_cl_name_of(p, s->memory->obj.name, true),
-                          (long long)s->memory->count);
-        local_arrays(p, s->body);
-        local_arrays(p, s->orelse);
-    }
-}
 bool fv_opencl_print_cpu(const fv_flat_kernel *k, bool lines, fv_buf *out) {
     fv_buf body = {0};
     fv_cl p = {.ctx = k->ctx, .k = k, .out = &body, .lines = lines, .indent = 1};
@@ -254,7 +259,7 @@ bool fv_opencl_print_cpu(const fv_flat_kernel *k, bool lines, fv_buf *out) {
     needs_of(k->body, &n);
     put(&p, "\n__kernel __attribute__((reqd_work_group_size(1, 1, 1))) FV_WIDE\nvoid ");
     fv_cl_parameters(&p);
-    if (fv_opencl_cpu_local(k)) local_arrays(&p, k->body);
+    if (fv_opencl_cpu_local(k)) fv_cl_local_arrays(&p, k->body);
     list(&p, k->body);
     put(&p, "}\n");
     fv_cl_cpu_prelude(n.lanes, n.doubles, out);

@@ -69,13 +69,15 @@ void fv_cl_cpu_register(fv_cl *p, const fv_memory *m, int64_t i) {
     put(p, fv_cl_name_of(p, m->obj.name, true));
     if (m->count > 1) fv_buf_printf(p->out, "_r%lld", (long long)i);
 }
-static const char *space(fv_cl *p, const fv_obj *ref) {
-    return ref->kind != FV_OBJ_BUFFER ? "__global" : fv_opencl_cpu_local(p->k) ? "__local" : "__private";
+const char *fv_cl_cpu_space(const fv_cl *p, const fv_obj *ref) {
+    if (ref->kind != FV_OBJ_BUFFER || ((const fv_memory *)ref)->space == FV_SPACE_FAR) return "__global";
+    return fv_opencl_cpu_local(p->k) ? "__local" : "__private";
 }
 /* "*(const __global fv_f16 *)(" …; a scalar's pointer has the type already, except for zeros */
 static void deref(fv_cl *p, const fv_expr *e) {
     if (e->lanes > 1) {
-        fv_buf_printf(p->out, "*(const %s fv_%c%d *)(", space(p, e->ref), fv_cl_cpu_code(e->ref->type), e->lanes);
+        fv_buf_printf(p->out, "*(const %s fv_%c%d *)(", fv_cl_cpu_space(p, e->ref), fv_cl_cpu_code(e->ref->type),
+                      e->lanes);
     } else put(p, "*(");
 }
 static void plain_load(fv_cl *p, const fv_expr *e) {
@@ -90,7 +92,8 @@ static void plain_load(fv_cl *p, const fv_expr *e) {
         fv_cl_cpu_expr(p, e->arg[2]);
         put(p, " ? ");
         fv_cl_cpu_address(p, e->ref, e->arg[0]);
-        fv_buf_printf(p->out, " : (const %s %s *)(ulong)fv_zeros)", space(p, e->ref), fv_cl_storage(e->ref->type));
+        fv_buf_printf(p->out, " : (const %s %s *)(ulong)fv_zeros)", fv_cl_cpu_space(p, e->ref),
+                      fv_cl_storage(e->ref->type));
         terms(p, e->arg[1]);
     } else fv_cl_cpu_address(p, e->ref, e->arg[0]);
     put(p, ")");

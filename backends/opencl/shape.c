@@ -28,20 +28,31 @@ const fv_target *fv_opencl_shape(const char *name, const char *device) {
     int lanes = named ? lanes_of(name, native) : native;
     return lanes < 0 ? NULL : lanes ? fv_opencl_cpu_target(lanes) : &fv_target_opencl;
 }
-fv_flat_kernel *fv_opencl_flatten(const fv_kernel *k, fv_schedule *io_schedule, int native_width,
-                                  const fv_target *items) {
-    if (!native_width) return fv_flatten_opencl(k, io_schedule, items);
-    const fv_target *t = fv_opencl_cpu_target(native_width);
-    fv_flat_kernel *f = fv_flatten_chosen(k, io_schedule, t);
-    if (f) fv_flat_expand_math(f, t);
-    return f;
+/* Of items no more than leaves room for another group on most devices; a processor has but one at a time. */
+enum { MOST_LOCAL = 48 << 10 };
+int64_t fv_opencl_room(const fv_target *t, int64_t device_bytes) {
+    bool items = t->lanes == 1;
+    int64_t most = items && device_bytes > MOST_LOCAL ? MOST_LOCAL : device_bytes;
+    return most > 0 ? most : t->l1_bytes;
 }
-fv_flat_kernel *fv_opencl_flatten_for(const fv_kernel *k, fv_schedule *io_schedule, const fv_target *t) {
-    return fv_opencl_flatten(k, io_schedule, t->lanes > 1 ? t->lanes : 0, t);
+fv_target fv_opencl_fit(const fv_target *t, const char *device) {
+    fovea_cl_device v;
+    fv_target fitted = *t;
+    if (fovea_cl_find(device, &v, NULL)) fitted.l1_bytes = fv_opencl_room(t, v.local_memory);
+    return fitted;
+}
+fv_flat_kernel *fv_opencl_flatten(const fv_kernel *k, fv_schedule *io_schedule, const fv_target *t) {
+    if (t->lanes == 1) return fv_flatten_opencl(k, io_schedule, t);
+    fv_flat_kernel *f = fv_flatten_chosen(k, io_schedule, t);
+    if (!f) return NULL;
+    fv_flat_expand_math(f, t);
+    fv_opencl_cpu_place(f, t->l1_bytes);
+    return f;
 }
 void fv_opencl_facts(const fv_flat_kernel *k, fovea_device_code *out) {
     bool cpu = fv_opencl_cpu_shaped(k);
-    out->groups = k->programs;
+    out->groups = fv_opencl_groups(k);
+    out->far_bytes = fv_opencl_far_bytes(k);
     out->items = cpu ? 1 : k->group_size;
     out->local_bytes = cpu ? fv_opencl_cpu_local(k) : k->scratch_bytes;
 }

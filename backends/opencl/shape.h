@@ -10,8 +10,12 @@
 const fv_target *fv_opencl_shape(const char *name, const char *device);
 extern const char *const fv_opencl_shapes[]; /* NULL-terminated */
 
-/* A tile kernel for the target of a shape; NULL after recording errors. */
-fv_flat_kernel *fv_opencl_flatten_for(const fv_kernel *k, fv_schedule *io_schedule, const fv_target *t);
-/* Groups, items and local memory of a flat kernel; entry and source are left alone. */
+/* The facts `t` with the local memory that a group may take (l1_bytes) on the device that would be taken; without a
+ * device, on any. */
+fv_target fv_opencl_fit(const fv_target *t, const char *device);
+int64_t fv_opencl_room(const fv_target *t, int64_t device_bytes); /* the same of a device with so much */
+/* A tile kernel for the target of a shape, fitted or not; NULL after recording errors. */
+fv_flat_kernel *fv_opencl_flatten(const fv_kernel *k, fv_schedule *io_schedule, const fv_target *t);
+/* Groups, items and memory of a flat kernel; entry and source are left alone. */
 void fv_opencl_facts(const fv_flat_kernel *k, fovea_device_code *out);
 #endif

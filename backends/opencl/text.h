@@ -36,6 +36,13 @@ void fv_cl_know(fv_cl *p, fv_str name, fv_range r);     /* the range of a variab
 /* "for (type v = lo; v < hi; v += step) {", bounds printed by `expr`; the variable's range is known then. */
 void fv_cl_for_head(fv_cl *p, const fv_flat *s, const char *type, void (*expr)(fv_cl *, const fv_expr *));
 void fv_cl_parameters(fv_cl *p);                        /* name and parameters of the kernel, and "{" */
+/* __local variables stand in the outermost block of a kernel only: declares all of them, indented once. Where they stand
+ * in the flat text, fv_cl_declared leaves a comment. */
+void fv_cl_local_arrays(fv_cl *p, const fv_flat *s);
+void fv_cl_declared(fv_cl *p, const fv_memory *m);
+/* The loop over the programs of a kernel with far memory: "for (type v = …) {". */
+void fv_cl_group_loop(fv_cl *p, const char *type, const char *v);
+void fv_cl_far(fv_cl *p, const fv_memory *m);           /* "__global float *name = …;": its place in the group's block */
 const char *fv_cl_builtin(fv_op op); /* OpenCL's function of every floating type and width; or NULL */
 extern const char fv_cl_prelude_f32[], fv_cl_prelude_16[]; /* helpers of scalars: f32; 16-bit floats */
 const char *fv_cl_type(fv_type t);                      /* of variables: bool is int, 16-bit floats are ushort */

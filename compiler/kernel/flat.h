@@ -32,6 +32,7 @@
 typedef enum {
     FV_SPACE_GLOBAL,  /* a tensor parameter */
     FV_SPACE_LOCAL,   /* CPU: the thread's scratch block, at a fixed offset; OpenCL: __local */
+    FV_SPACE_FAR,     /* OpenCL: what local memory has no room for: a block of the group's own in global memory */
     FV_SPACE_PRIVATE, /* OpenCL: private arrays of an item, indexed at run time */
     FV_SPACE_REG
 } fv_space; /* registers: every index is constant (verified) */
@@ -40,8 +41,10 @@ typedef struct {
     fv_space space;
     int lanes;            /* REG: of each register; else 1 */
     int64_t count;        /* elements (REG: registers) */
-    int64_t offset_bytes; /* LOCAL: in the scratch block */
+    int64_t offset_bytes; /* LOCAL, FAR: in the scratch block, in the group's far block */
 } fv_memory;
+/* Does the whole group have it? */
+static inline bool fv_space_shared(fv_space s) { return s == FV_SPACE_LOCAL || s == FV_SPACE_FAR; }
 
 typedef enum {
     FV_LOOP_SERIAL,
@@ -89,6 +92,7 @@ typedef struct {
     fv_flat *body;
     int64_t programs;      /* of the flattened grid */
     int64_t scratch_bytes; /* LOCAL memory in all */
+    int64_t far_bytes;     /* FAR memory of a group in all */
     int64_t group_size;    /* OpenCL items per group */
     int max_live;          /* vector registers live at once, as counted by the lowering */
 } fv_flat_kernel;

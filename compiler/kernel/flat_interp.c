@@ -191,7 +191,7 @@ static bool interpret(fv_fi *m, double **data) {
     m->env = fv_arena_alloc(m->arena, sizeof(double) * (size_t)(m->env_size + 1) * items);
     m->order = fv_arena_alloc(m->arena, sizeof(int) * items);
     for (int i = 0; i < m->n_items; i++) m->order[i] = i;
-    m->owner = fv_arena_alloc(m->arena, sizeof(uint16_t) * (size_t)(m->k->scratch_bytes + 1));
+    m->owner = fv_arena_alloc(m->arena, sizeof(uint16_t) * (size_t)(m->k->scratch_bytes + m->k->far_bytes + 1));
     return run_list(m, body);
 }
 

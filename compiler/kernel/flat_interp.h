@@ -18,7 +18,7 @@ typedef struct {                                        /* a tensor or a memory 
     /* local memory and written tensors: who touched an element last, and since which barrier */
     uint32_t *epoch_w, *item_w, *epoch_r, *item_r;
     uint32_t *program_w, *program_r;                    /* written tensors: which program did */
-    int number;                                         /* of local memory, from 1: owner marks in the scratch block */
+    int number;                                         /* of memory of a group, from 1: owner marks in its blocks */
 } fv_fi_mem;
 
 /* first: of its arguments' slots in `arg` */

@@ -44,7 +44,7 @@ static fv_fi_mem *alloc(fv_fi *m, const fv_memory *a) {
     x->per_item = own ? x->count : 0;
     x->data = get(m, sizeof(double) * (size_t)(x->count * copies));
     for (int64_t i = 0; i < x->count * copies; i++) x->data[i] = fv_fi_poison(a->obj.type);
-    if (a->space == FV_SPACE_LOCAL) fv_fi_track(m, x);
+    if (fv_space_shared(a->space)) fv_fi_track(m, x);
     return x;
 }
 

@@ -39,9 +39,10 @@ static bool watch(fv_fi *m, fv_fi_mem *x, int64_t i, bool write) {
     return true;
 }
 
-/* Local memories may share bytes: what another one wrote over is poison. */
+/* Memories of a group may share bytes: what another one wrote over is poison. The far block stands behind the local. */
 static bool owned(fv_fi *m, const fv_fi_mem *x, int64_t i, bool write) {
     int64_t size = fv_type_bytes(x->obj->type), at = x->memory->offset_bytes + i * size;
+    if (x->space == FV_SPACE_FAR) at += m->k->scratch_bytes;
     if (!write) return !m->owner[at] || m->owner[at] == x->number;
     for (int64_t b = 0; b < size; b++) m->owner[at + b] = (uint16_t)x->number;
     return true;
@@ -56,7 +57,7 @@ double *fv_fi_element(fv_fi *m, fv_fi_mem *x, int64_t i, bool write, double *poi
     *poison = fv_fi_poison(x->obj->type);
     if (i >= x->count) return poison;
     if (x->epoch_w && !watch(m, x, i, write)) return NULL;
-    if (x->space == FV_SPACE_LOCAL && !owned(m, x, i, write)) return poison;
+    if (fv_space_shared(x->space) && !owned(m, x, i, write)) return poison;
     return &x->data[i + x->per_item * m->item];
 }
 

@@ -108,6 +108,7 @@ static bool head(fv_fp *p) {
         bool ok;
         if (fv_lex_accept(&p->lx, "programs")) ok = fv_lex_int(&p->lx, &k->programs);
         else if (fv_lex_accept(&p->lx, "scratch")) ok = fv_lex_int(&p->lx, &k->scratch_bytes);
+        else if (fv_lex_accept(&p->lx, "far")) ok = fv_lex_int(&p->lx, &k->far_bytes);
         else if (fv_lex_accept(&p->lx, "group")) ok = fv_lex_int(&p->lx, &k->group_size);
         else if (fv_lex_accept(&p->lx, "live")) {
             ok = fv_lex_int(&p->lx, &live) && live >= 0 && live <= INT32_MAX;
@@ -168,15 +169,15 @@ static bool parse_let(fv_fp *p, fv_flat *s) {
 
 static bool parse_alloc(fv_fp *p, fv_flat *s) {
     static const struct { const char *word; fv_space space; } spaces[] = {
-        { "global", FV_SPACE_GLOBAL }, { "local", FV_SPACE_LOCAL }, { "private", FV_SPACE_PRIVATE },
-            { "reg", FV_SPACE_REG },
+        { "global", FV_SPACE_GLOBAL }, { "local", FV_SPACE_LOCAL }, { "far", FV_SPACE_FAR },
+        { "private", FV_SPACE_PRIVATE }, { "reg", FV_SPACE_REG },
     };
     fv_memory *m = s->memory = FV_NEW(p->ctx, fv_memory);
     m->obj = (fv_obj){.kind = FV_OBJ_BUFFER, .rank = 1};
     if (!fv_lex_name(&p->lx, &m->obj.name)) return false;
-    size_t i = 0;
-    while (i < 4 && !fv_lex_accept(&p->lx, spaces[i].word)) i++;
-    if (i == 4) return fv_lex_fail(&p->lx, "local, private or reg");
+    size_t i = 0, n = sizeof spaces / sizeof spaces[0];
+    while (i < n && !fv_lex_accept(&p->lx, spaces[i].word)) i++;
+    if (i == n) return fv_lex_fail(&p->lx, "local, far, private or reg");
     m->space = spaces[i].space;
     if (!fv_fp_type(p, &m->obj.type, &m->lanes) || !fv_lex_expect(&p->lx, "[") || !fv_lex_int(&p->lx, &m->count)
         || !fv_lex_expect(&p->lx, "]"))

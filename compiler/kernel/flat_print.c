@@ -150,12 +150,12 @@ static void put_store(const fv_ctx *ctx, const fv_flat *s, fv_buf *out) {
 }
 
 static void put_alloc(const fv_ctx *ctx, const fv_flat *s, fv_buf *out) {
-    static const char *const space[] = { "global", "local", "private", "reg" };
+    static const char *const space[] = { "global", "local", "far", "private", "reg" };
     const fv_memory *m = s->memory;
     fv_buf_printf(out, "alloc %s %s ", fv_cstr(ctx, m->obj.name), space[m->space]);
     put_type(out, m->obj.type, m->lanes);
     fv_buf_printf(out, "[%lld]", (long long)m->count);
-    if (m->space == FV_SPACE_LOCAL) fv_buf_printf(out, " at %lld", (long long)m->offset_bytes);
+    if (fv_space_shared(m->space)) fv_buf_printf(out, " at %lld", (long long)m->offset_bytes);
     put_label(ctx, s, out);
 }
 
@@ -241,6 +241,7 @@ void fv_flat_print(const fv_flat_kernel *k, fv_buf *out) {
     fv_buf_printf(out, "flat %s {\n", fv_cstr(ctx, k->name));
     fv_buf_printf(out, "  programs %lld\n", (long long)k->programs);
     if (k->scratch_bytes) fv_buf_printf(out, "  scratch %lld\n", (long long)k->scratch_bytes);
+    if (k->far_bytes) fv_buf_printf(out, "  far %lld\n", (long long)k->far_bytes);
     if (k->group_size) fv_buf_printf(out, "  group %lld\n", (long long)k->group_size);
     if (k->max_live) fv_buf_printf(out, "  live %d\n", k->max_live);
     for (int i = 0; i < k->n_tensors; i++) put_tensor(ctx, k->tensor[i], out);

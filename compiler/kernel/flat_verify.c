@@ -132,14 +132,17 @@ static void check_alloc(fv_fv *v, const fv_flat *s) {
         fv_fv_fault(v, "%s has %lld elements of type %s", name, (long long)m->count, fv_type_name(m->obj.type));
     if (m->lanes < 1 || (m->space != FV_SPACE_REG && m->lanes != 1))
         fv_fv_fault(v, "%s has elements of %d lanes", name, m->lanes);
-    if (m->space == FV_SPACE_LOCAL && v->in_item) fv_fv_fault(v, "%s is local and stands inside the item loop", name);
-    if (m->space == FV_SPACE_LOCAL) {
+    if (fv_space_shared(m->space)) {
+        bool far = m->space == FV_SPACE_FAR;
+        const char *space = far ? "far" : "local";
+        int64_t all = far ? v->k->far_bytes : v->k->scratch_bytes, end = m->offset_bytes + m->count * bytes;
+        if (v->in_item) fv_fv_fault(v, "%s is %s and stands inside the item loop", name, space);
         if (m->offset_bytes < 0 || m->offset_bytes % 64)
-            fv_fv_fault(v, "%s stands at byte %lld of local memory: offsets are multiples of 64", name,
-                        (long long)m->offset_bytes);
-        else if (m->offset_bytes + m->count * bytes > v->k->scratch_bytes)
-            fv_fv_fault(v, "%s ends at byte %lld of local memory, which has %lld", name,
-                        (long long)(m->offset_bytes + m->count * bytes), (long long)v->k->scratch_bytes);
+            fv_fv_fault(v, "%s stands at byte %lld of %s memory: offsets are multiples of 64", name,
+                        (long long)m->offset_bytes, space);
+        else if (end > all)
+            fv_fv_fault(v, "%s ends at byte %lld of %s memory, which has %lld", name, (long long)end, space,
+                        (long long)all);
     }
     if (m->space == FV_SPACE_PRIVATE && !v->in_item)
         fv_fv_fault(v, "%s is private and stands outside of the item loop", name);
@@ -283,7 +286,7 @@ static void check_tensors(fv_fv *v) {
 
 int fv_flat_verify(fv_flat_kernel *k) {
     fv_fv v = { .ctx = k->ctx, .k = k };
-    if (k->programs < 0 || k->scratch_bytes < 0 || k->group_size < 0)
+    if (k->programs < 0 || k->scratch_bytes < 0 || k->far_bytes < 0 || k->group_size < 0)
         fv_fv_fault(&v, "a number of the head is negative");
     check_tensors(&v);
     check_block(&v, k->body);

@@ -279,9 +279,10 @@ static void make_memory(it *f, it_buffer *x) {
     m->lanes = 1;
     m->count = x->slot_stride;
     if (local) {
-        m->space = FV_SPACE_LOCAL;
-        m->offset_bytes = (f->out->scratch_bytes + 63) / 64 * 64;
-        f->out->scratch_bytes = m->offset_bytes + m->count * fv_type_bytes(b->obj.type);
+        int64_t *all = x->far ? &f->out->far_bytes : &f->out->scratch_bytes;
+        m->space = x->far ? FV_SPACE_FAR : FV_SPACE_LOCAL;
+        m->offset_bytes = (*all + 63) / 64 * 64;
+        *all = m->offset_bytes + m->count * fv_type_bytes(b->obj.type);
         x->object = f->n_objects++;
         return;
     }
@@ -311,7 +312,7 @@ static void frame(it *f, it_unit *units) {
     fv_flats group = { 0 }, items = { 0 }, top = { 0 };
     it_barriers(f, units);
     for (int i = 0; i < f->n_buffers; i++)
-        add_alloc(f, f->buffer[i]->mem->space == FV_SPACE_LOCAL ? &group : &items, f->buffer[i]->mem);
+        add_alloc(f, fv_space_shared(f->buffer[i]->mem->space) ? &group : &items, f->buffer[i]->mem);
     for (int i = 0; i < 3; i++)
         if (f->scratch[i]) add_alloc(f, &group, f->scratch[i]);
     fv_flat *code = it_assemble(f, units);

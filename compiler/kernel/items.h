@@ -10,7 +10,8 @@
  * A way (`it_way`) distributes points over items: a list of axes read as one mixed-radix number z = slot * group +
  * item. A statement takes the first way of the list whose axes are all free in it; without one it is cooperative: all
  * its free axes are the way. A buffer is private iff every statement that touches it is distributed by one way and
- * indexes it with that way's bare axes at the same places; otherwise it is local. */
+ * indexes it with that way's bare axes at the same places; otherwise it is the group's: local, or, where no distribution
+ * fits local memory, far (the largest first). */
 #ifndef FV_ITEMS_H
 #define FV_ITEMS_H
 #include "kernel/flat_internal.h"
@@ -34,9 +35,10 @@ typedef struct {
 typedef struct {
     const fv_buffer *b;
     fv_memory *mem;
-    /* IT_SHARED: local; else private by this mark; -1: not seen yet */
+    /* IT_SHARED: the group's; else private by this mark; -1: not seen yet */
     int mark;
-    int object;                                         /* local: number for the barrier pass */
+    bool far;                                           /* of the group's: in global memory */
+    int object;                                         /* of the group's: number for the barrier pass */
     int64_t stride[FV_MAX_AXES], slot_stride;           /* elements; private: 0 at the axes of the way */
 } it_buffer;
 
@@ -74,8 +76,9 @@ typedef struct {
     it_axis **axis;
     int n_buffers, cap_buffers;
     it_buffer **buffer;
+    bool spill;                                         /* what local memory has no room for becomes far */
     int64_t local_bytes, private_words;
-    int n_objects;                                      /* local buffers, inout tensors, scratch of trees and flags */
+    int n_objects;                                      /* buffers of the group, inout tensors, scratch of trees and flags */
     /* f32 and i32 partial results, flags of conditions; made when needed */
     fv_memory *scratch[3];
     int scratch_object[3];

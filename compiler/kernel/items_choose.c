@@ -6,13 +6,12 @@
 
 #include <string.h>
 
-/* What every OpenCL device that is likely to be met has: 48 KiB of local memory. Beyond 160 private words compilers
- * spill. */
-const fv_target fv_target_opencl = { .name = "opencl", .lanes = 1, .registers = 160, .l1_bytes = 48 << 10,
+/* What every OpenCL device has: 32 KiB of local memory. Beyond 160 private words compilers spill. */
+const fv_target fv_target_opencl = { .name = "opencl", .lanes = 1, .registers = 160, .l1_bytes = 32 << 10,
         .l2_bytes = 1 << 20 };
 
 /* -- Cost -------------------------------------------------------------------------------------- */
-/* What one read costs beside an arithmetic operation: private 0.2, local 1; a tensor 1 where all items read one
+/* What one read costs beside an arithmetic operation: private 0.2, local 1, far 2; a tensor 1 where all items read one
  * element, 1.5 where neighbours read neighbours, else 3. */
 typedef struct { const it *f; int way; double cost; } reads;
 
@@ -21,7 +20,7 @@ static bool read_cost(const fv_expr *e, void *user) {
     if (e->op != FV_X_READ) return false;
     if (e->ref->kind == FV_OBJ_BUFFER) {
         const it_buffer *b = it_find_buffer(r->f, e->ref);
-        r->cost += b && b->mark != IT_SHARED ? 0.2 : 1;
+        r->cost += b && b->mark != IT_SHARED ? 0.2 : b && b->far ? 2 : 1;
         return false;
     }
     if (r->way < 0 || !e->ref->rank) {
@@ -44,7 +43,7 @@ static double stmt_cost(const it *f, const fv_stmt *s) {
     reads r = { f, w, 1 };
     fv_visit(s->expr, read_cost, &r);
     const it_buffer *b = s->kind == FV_S_STORE ? NULL : it_find_buffer(f, s->target);
-    double write = s->kind == FV_S_STORE ? 1.5 : b && b->mark != IT_SHARED ? 0.2 : 1;
+    double write = s->kind == FV_S_STORE ? 1.5 : b && b->mark != IT_SHARED ? 0.2 : b && b->far ? 2 : 1;
     if (s->kind == FV_S_SCAN) over = 1;
     if (it_is_tree(f, s)) {
         for (double g = group; g > 1; g /= 2) steps += SYNC;
@@ -191,13 +190,20 @@ static void say_limits(it *f) {
                    (long long)f->private_words, f->t->registers);
 }
 
+static bool given_fits(it *f, const fv_schedule *s, const fv_sched_entry *list) {
+    return given(f, s, list) && it_fits(f); }
+
+/* Memory that is far is the last resort: first without. */
 bool it_choose(it *f, const fv_schedule *s) {
     const fv_sched_entry *list = s ? fv_schedule_get(s, FV_F_ITEM, (fv_str){ 0 }) : NULL;
     f->group = 64;
     it_place(f);                                            /* makes the axes */
     bool said = list || (s && fv_schedule_get(s, FV_F_FUSE, fv_intern(f->ctx, "item")));
     int64_t wanted = s ? fv_schedule_int(s, FV_F_GROUP, (fv_str){ 0 }, 0) : 0;
-    if (said ? given(f, s, list) && it_fits(f) : good_group(f, wanted) && choose(f, wanted)) return true;
+    for (int spill = 0; spill < 2 && !f->failed; spill++) {
+        f->spill = spill;
+        if (said ? given_fits(f, s, list) : good_group(f, wanted) && choose(f, wanted)) return true;
+    }
     if (!f->failed) say_limits(f);
     return false;
 }

@@ -1,4 +1,4 @@
-/* items_place: distribution of every statement, and private or local for every buffer; sizes. Nothing is emitted here,
+/* items_place: distribution of every statement, and private, local or far for every buffer; sizes. Nothing is emitted here,
  * so that many distributions can be compared. Invariant: a private element is touched by one item only. */
 #include "kernel/items.h"
 
@@ -176,10 +176,8 @@ static void size_buffer(it *f, it_buffer *x) {
         if (!of_way) n *= b->extent[j];
     }
     x->slot_stride = n;
-    if (!local) n *= way_slots(f, f->mark[x->mark].way);
-    int64_t bytes = n * fv_type_bytes(b->obj.type);
-    if (local) f->local_bytes = (f->local_bytes + 63) / 64 * 64 + bytes;
-    else f->private_words += (bytes + 3) / 4;
+    x->far = false;
+    if (!local) f->private_words += (n * way_slots(f, f->mark[x->mark].way) * fv_type_bytes(b->obj.type) + 3) / 4;
 }
 
 /* Scratch of trees and of conditions: one element an item, each kind once (items_tree.c). */
@@ -197,18 +195,38 @@ static bool count_scratch(fv_stmt *s, void *user) {
     return false;
 }
 
+static int64_t bytes_of(const it_buffer *x) { return x->slot_stride * fv_type_bytes(x->b->obj.type); }
+static int64_t local_bytes(const it *f, const bool *need) {
+    int64_t all = 0;
+    for (int i = 0; i < f->n_buffers; i++)
+        if (f->buffer[i]->mark == IT_SHARED && !f->buffer[i]->far) all = (all + 63) / 64 * 64 + bytes_of(f->buffer[i]);
+    for (int i = 0; i < 3; i++)
+        if (need[i]) all = (all + 63) / 64 * 64 + 4 * (f->group + (i == 2 ? f->group / 16 + 1 : 0));
+    return all;
+}
+static it_buffer *largest_local(const it *f) {
+    it_buffer *found = NULL;
+    for (int i = 0; i < f->n_buffers; i++) {
+        it_buffer *x = f->buffer[i];
+        if (x->mark == IT_SHARED && !x->far && (!found || bytes_of(x) > bytes_of(found))) found = x;
+    }
+    return found;
+}
+
 void it_place(it *f) {
     scratches c = { .f = f };
     f->n_marks = 0;
-    f->local_bytes = f->private_words = 0;
+    f->private_words = 0;
     for (int i = 0; i < f->n_buffers; i++) f->buffer[i]->mark = -1;
     if (!f->n_axes) fv_stmts_visit(f->k->body, add_axes, f);
     fv_stmts_visit(f->k->body, touch_stmt, f);
     for (int i = 0; i < f->n_buffers; i++) size_buffer(f, f->buffer[i]);
     fv_stmts_visit(f->k->body, count_scratch, &c);
-    for (int i = 0; i < 3; i++)
-        if (c.need[i]) f->local_bytes = (f->local_bytes + 63) / 64 * 64 + 4 * (f->group + (i == 2 ? f->group / 16 + 1
-                : 0));
+    f->local_bytes = local_bytes(f, c.need);
+    for (it_buffer *x; f->spill && f->local_bytes > f->t->l1_bytes && (x = largest_local(f));) {
+        x->far = true;
+        f->local_bytes = local_bytes(f, c.need);
+    }
 }
 
 bool it_fits(const it *f) { return f->local_bytes <= f->t->l1_bytes && f->private_words <= f->t->registers; }

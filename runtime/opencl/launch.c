@@ -111,6 +111,11 @@ static fovea_status make_step(state *s, const fovea_launch *l, int32_t number, s
             return fovea_cl_fail(&s->device, code, err, "setting argument %d of kernel %s (launch %d)", (int)k, label,
                                  (int)number);
     }
+    if (!c->far_bytes) return FOVEA_OK;
+    cl_int code = s->on->cl->clSetKernelArg(out->kernel, (cl_uint)l->n_args, sizeof(cl_mem), &s->block[FOVEA_CL_FAR]);
+    if (code != CL_SUCCESS)
+        return fovea_cl_fail(&s->device, code, err, "setting the far memory of kernel %s (launch %d)", label,
+                             (int)number);
     return FOVEA_OK;
 }
 static fovea_status take(state *s, fovea_error *err) {
@@ -152,14 +157,14 @@ static fovea_status copy_out(state *s, void *const *base, fovea_error *err) {
     return FOVEA_OK;
 }
 /* NaN in every float of the working memory, so that what is read before it is written shows. */
-static fovea_status poison(state *s, fovea_error *err) {
-    int64_t bytes = s->layout.bytes[FOVEA_CL_WORK];
+static fovea_status poison(state *s, fovea_cl_block b, fovea_error *err) {
+    int64_t bytes = s->layout.bytes[b];
     cl_int code = CL_SUCCESS;
     void *nan = malloc(POISON);
     if (!nan) return fovea_fail(err, FOVEA_E_MEMORY, "no memory to poison a device with");
     memset(nan, 0xff, POISON);
     for (int64_t at = 0; at < bytes && code == CL_SUCCESS; at += POISON)
-        code = s->on->cl->clEnqueueWriteBuffer(s->on->queue, s->block[FOVEA_CL_WORK], CL_TRUE, (size_t)at,
+        code = s->on->cl->clEnqueueWriteBuffer(s->on->queue, s->block[b], CL_TRUE, (size_t)at,
                                                bytes - at < POISON ? (size_t)(bytes - at) : POISON, nan, 0, NULL, NULL);
     free(nan);
     return code == CL_SUCCESS ? FOVEA_OK : fovea_cl_fail(&s->device, code, err, "poisoning the working memory");
@@ -224,7 +229,8 @@ static void forget_events(state *s, int stage) {
 }
 static fovea_status stage_once(state *s, int stage, void *const *base, int64_t *ns, fovea_error *err) {
     fovea_status status = FOVEA_OK;
-    if (s->check) status = poison(s, err);
+    if (s->check) status = poison(s, FOVEA_CL_WORK, err);
+    if (s->check && status == FOVEA_OK) status = poison(s, FOVEA_CL_FAR, err);
     if (!stage) {
         if (status == FOVEA_OK) status = copy_in(s, FOVEA_PARAM, base, err);
         if (status == FOVEA_OK) status = copy_in(s, FOVEA_CONST, base, err);

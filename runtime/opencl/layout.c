@@ -1,6 +1,7 @@
 /* layout: see layout.h. Invariant: two arrays of the arena that some launch of a stage finds alive together never share
  * a byte, guards included. */
 #include "layout.h"
+#include "runtime/executor.h"
 
 #include <stdlib.h>
 
@@ -12,7 +13,7 @@ typedef struct {
 static int64_t rounded(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 
 const char *fovea_cl_block_name(fovea_cl_block b) {
-    static const char *const names[] = {"weights", "inputs and outputs", "working memory"};
+    static const char *const names[] = {"weights", "inputs and outputs", "working memory", "memory of groups"};
     return (unsigned)b < FOVEA_CL_BLOCKS ? names[b] : "memory";
 }
 static void note_uses(const fovea_launch *l, int32_t n, int stage, life *of) {
@@ -22,6 +23,12 @@ static void note_uses(const fovea_launch *l, int32_t n, int stage, life *of) {
             if (x->first[stage] < 0) x->first[stage] = i;
             x->last[stage] = i;
         }
+}
+static void note_far(const fovea_launch *l, int32_t n, int64_t *most) {
+    for (int32_t i = 0; i < n; i++) {
+        int64_t bytes = l[i].code ? l[i].code->groups * l[i].code->far_bytes : 0;
+        if (bytes > *most) *most = bytes;
+    }
 }
 static bool meet(const life *a, const life *b) {
     for (int s = 0; s < 2; s++)
@@ -73,6 +80,8 @@ bool fovea_cl_layout_make(const fovea_program *p, int64_t alignment, fovea_cl_la
     if (fine) {
         note_uses(p->prepare, p->n_prepare, 0, of);
         note_uses(p->run, p->n_run, 1, of);
+        note_far(p->prepare, p->n_prepare, &out->bytes[FOVEA_CL_FAR]);
+        note_far(p->run, p->n_run, &out->bytes[FOVEA_CL_FAR]);
         for (int32_t i = 0; i < p->n_arrays; i++) {
             if (out->block[i] == FOVEA_CL_WORK) {
                 arena[n_arena++] = of[i];

@@ -1,4 +1,4 @@
-/* Where the arrays of a program lie in the memory of a device: three blocks, each one buffer. */
+/* Where the arrays of a program lie in the memory of a device: a few blocks, each one buffer. */
 #ifndef FOVEA_OPENCL_LAYOUT_H
 #define FOVEA_OPENCL_LAYOUT_H
 #include "runtime/fovea.h"
@@ -7,6 +7,7 @@ typedef enum {
     FOVEA_CL_WEIGHTS, /* parameters, constants, prepared arrays: filled once per weights */
     FOVEA_CL_ENDS,    /* inputs and outputs */
     FOVEA_CL_WORK,    /* the arena: arrays that are never alive together share bytes */
+    FOVEA_CL_FAR,     /* groups' memory beyond local memory: of one launch at a time */
     FOVEA_CL_BLOCKS
 } fovea_cl_block;
 

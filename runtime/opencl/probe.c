@@ -100,7 +100,7 @@ static fovea_status look(fovea_cl_open *d, cl_mem out, const fovea_cl_probe *p, 
 fovea_status fovea_cl_probe_run(const fovea_cl_probe *p, const fovea_cl_device *device, fovea_error *err) {
     static const int zeros[GROUPS * MOST_ITEMS];
     fovea_cl_open *d;
-    fovea_device_code c = {"fovea_probe", p->source, GROUPS, p->items, 0};
+    fovea_device_code c = {.entry = "fovea_probe", .source = p->source, .groups = GROUPS, .items = p->items};
     cl_kernel kernel = NULL;
     cl_int code = CL_SUCCESS;
     size_t local = (size_t)p->items, global = local * GROUPS;

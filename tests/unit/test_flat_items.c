@@ -2,7 +2,8 @@
  * interpreter: by default, with random distributions, and without their barriers. */
 #include "flat_kit.h"
 
-static int conflicts, harmless;
+static int conflicts, harmless, with_far;
+static const fv_target *target; /* NULL: the default */
 
 static bool flat_run(fv_ctx *ctx, const fv_flat_kernel *f, const fv_kernel *k, double *const *data, double *const *want,
                      double *difference) {
@@ -22,7 +23,8 @@ static void check(fv_ctx *ctx, fv_kernel *k, const char *file, const fv_schedule
     double e = 1;
     if (s) fv_schedule_print(ctx, s, &how);
     const char *with = how.text ? how.text : "default";
-    fv_flat_kernel *f = fv_flatten_opencl(k, s, NULL);
+    fv_flat_kernel *f = fv_flatten_opencl(k, s, target);
+    with_far += f && f->far_bytes > 0;
     cr_assert(f, "%s (%s): %s", file, with, kit_error(ctx));
     cr_assert(fv_flat_verify(f) == 0, "%s (%s): %s", file, with, kit_error(ctx));
     cr_assert(flat_run(ctx, f, k, data, want, &e), "%s (%s): %s", file, with, kit_error(ctx));
@@ -48,6 +50,15 @@ static void by_default(fv_ctx *ctx, fv_kernel *k, const char *file) {
 }
 Test(flat_items, goldens) { kit_goldens(by_default); }
 Test(flat_items, extras) { kit_extras(by_default); }
+/* Hardly any local memory: what has no room in it is far, and nothing else changes. */
+Test(flat_items, far) {
+    fv_target t = fv_target_opencl;
+    t.l1_bytes = 300;
+    target = &t;
+    kit_extras(by_default);
+    kit_shapes(by_default);
+    cr_expect(with_far >= 5, "only %d kernels had far memory", with_far);
+}
 
 /* -- Random lists of axes, group sizes that divide nothing ------------------------------------- */
 typedef struct { fv_str axis[FV_MAX_AXES]; int n; } names;
@@ -206,7 +217,7 @@ Test(flat_items, group_alone) {
 }
 Test(flat_items, limits) {
     refuse("item=q", 48 << 10, 160, "201 private words an item are needed, the limit is 160");
-    refuse("item=", 1000, 160, "25728 bytes of local memory are needed, the target has 1000");
+    refuse("item=d group=256", 1000, 160, "1024 bytes of local memory are needed, the target has 1000");
     refuse("item=nothing", 48 << 10, 160, "item names the axis nothing, which the kernel has not");
     refuse("item=q group=1000", 48 << 10, 160, "a group has 1 to 256 items");
 }

@@ -14,9 +14,9 @@
 #include <unistd.h>
 
 static const int32_t args_prepare[] = {0, 1}, args_first[] = {2, 1, 3}, args_second[] = {3, 4};
-static const fovea_device_code code[] = {{"fovea_a", "prepare source", 2, 8, 0},
-                                         {"fovea_b", "first source", 4, 8, 128},
-                                         {"fovea_c", "second source", 1, 1, 0}};
+static const fovea_device_code code[] = {{"fovea_a", "prepare source", 2, 8, 0, 0},
+                                         {"fovea_b", "first source", 4, 8, 128, 0},
+                                         {"fovea_c", "second source", 1, 1, 0, 0}};
 static const fovea_array arrays[] = {
     {.name = "w", .dtype = FOVEA_F32, .place = FOVEA_PARAM, .rank = 1, .shape = {4}, .bytes = 16},
     {.dtype = FOVEA_F32, .place = FOVEA_PREPARED, .offset = 0, .bytes = 16},

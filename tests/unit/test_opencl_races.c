@@ -34,12 +34,15 @@ static void few_groups(fv_ctx *ctx, fv_flat_kernel *f) {
         f->programs = GROUPS;
     }
 }
-static void run(fv_ctx *ctx, fv_kernel *k, const char *file, const char *schedule, bool drop) {
+/* room: bytes of local memory; 0: the device's */
+static void run(fv_ctx *ctx, fv_kernel *k, const char *file, const char *schedule, int64_t room, bool drop) {
     double *data[KIT_TENSORS];
     fv_opencl *d = fv_opencl_open(ctx);
     cr_assert(d, "%s", kit_error(ctx));
     fv_schedule *s = schedule ? fv_schedule_parse(ctx, "races", schedule) : NULL;
-    fv_flat_kernel *f = fv_flatten_opencl(k, s, fv_opencl_target(d));
+    fv_target t = *fv_opencl_target(d);
+    if (room) t.l1_bytes = room;
+    fv_flat_kernel *f = fv_flatten_opencl(k, s, &t);
     cr_assert(f || schedule, "%s: %s", file, kit_error(ctx));
     barriers = 0;
     if (f) f->body = without_barriers(f->body, drop);
@@ -57,10 +60,11 @@ static void run(fv_ctx *ctx, fv_kernel *k, const char *file, const char *schedul
 }
 static void kept(fv_ctx *ctx, fv_kernel *k, const char *file) {
     static const char *const other[] = {"x item=q", "x item=h,w", "x item=n,c", NULL};
-    run(ctx, k, file, NULL, false);
-    for (int i = 0; other[i]; i++) run(ctx, k, file, other[i], false);
+    run(ctx, k, file, NULL, 0, false);
+    run(ctx, k, file, NULL, 1100, false);
+    for (int i = 0; other[i]; i++) run(ctx, k, file, other[i], 0, false);
 }
-static void dropped(fv_ctx *ctx, fv_kernel *k, const char *file) { run(ctx, k, file, NULL, true); }
+static void dropped(fv_ctx *ctx, fv_kernel *k, const char *file) { run(ctx, k, file, NULL, 0, true); }
 Test(opencl_races, child, .timeout = 500) {
     const char *role = getenv("FOVEA_RACES");
     if (!role) cr_skip_test("runs under oclgrind only");
