@@ -56,6 +56,9 @@ typedef struct fv_backend {
     /* Rates of this machine, measured once (some 0.3 s) and kept in cache_dir (NULL: nowhere). cache: bytes of the
      * levels 1 to 3. NULL: never asked; false: the target does not run here. */
     bool (*rates)(const char *target, const char *cache_dir, const int64_t cache[4], fv_rates *out);
+    /* What times depend on beside the target's facts: the name of the device, the version of its driver (may stay
+     * empty), and of the compiler that this backend uses. false: there is no such device. */
+    bool (*place)(const char *target, const char *device, fv_buf *name, fv_buf *driver, fv_buf *compiler);
     /* Backends whose kernels run elsewhere: what runs them, its options (they live as long as the module), and the
      * source of a launch. NULL for others. */
     const struct fovea_executor *executor;

@@ -4,6 +4,7 @@
 #include "backends/llvm/build.h"
 
 #include <llvm-c/Core.h>
+#include <llvm-c/TargetMachine.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -38,6 +39,28 @@ static const char *cpu_reason(fv_ctx *ctx, const char *name) {
     fv_machine m;
     char why[256];
     return fv_machine_find(name, &m, why, sizeof why) ? NULL : fv_strdup(ctx, why);
+}
+
+/* The processor's name as it says itself; LLVM's name for its kind where it says none. */
+static void processor_name(fv_buf *out) {
+    char line[256];
+    FILE *f = fopen("/proc/cpuinfo", "r");
+    while (f && !out->len && fgets(line, sizeof line, f)) {
+        char *colon = strncmp(line, "model name", 10) ? NULL : strchr(line, ':');
+        if (colon) fv_buf_putn(out, colon + 2, strcspn(colon + 2, "\n"));
+    }
+    if (f) fclose(f);
+    char *kind = out->len ? NULL : LLVMGetHostCPUName();
+    if (kind) fv_buf_puts(out, kind);
+    if (kind) LLVMDisposeMessage(kind);
+}
+static bool cpu_place(const char *target, const char *device, fv_buf *name, fv_buf *driver, fv_buf *compiler) {
+    unsigned major, minor, patch;
+    (void)target, (void)device, (void)driver;
+    LLVMGetVersion(&major, &minor, &patch);
+    fv_buf_printf(compiler, "LLVM %u.%u.%u", major, minor, patch);
+    processor_name(name);
+    return true;
 }
 
 static void cpu_dispose(fv_module *m) {
@@ -158,6 +181,7 @@ const fv_backend fv_backend_cpu = {
     .reason = cpu_reason,
     .pairs_pay = fv_llvm_pairs_pay,
     .rates = fv_llvm_rates,
+    .place = cpu_place,
 };
 
 const char *fv_llvm_cache_dir(fv_ctx *ctx) {

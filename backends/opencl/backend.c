@@ -2,6 +2,7 @@
  * made here, and run by the executor of runtime/opencl. Invariant: launches of one kernel under one schedule share one
  * flat kernel and one text. */
 #include "backends/opencl/shape.h"
+#include "runtime/opencl/device.h"
 #include "runtime/opencl/opencl.h"
 
 #include <string.h>
@@ -110,6 +111,16 @@ static const fovea_device_code *device_code(fv_module *m, int which, int i) {
     return c ? &c->device : NULL;
 }
 
+static bool place(const char *name, const char *device, fv_buf *out, fv_buf *driver, fv_buf *compiler) {
+    fovea_cl_device d;
+    fovea_error e;
+    (void)name, (void)compiler; /* the compiler is the driver's */
+    if (!fovea_cl_find(device, &d, &e)) return false;
+    fv_buf_puts(out, d.name);
+    fv_buf_printf(driver, "%s %s", d.platform_name, d.driver);
+    return true;
+}
+
 const fv_backend fv_backend_opencl = {
     .name = "opencl",
     .summary = "OpenCL C 1.2 for GPUs and other devices",
@@ -127,4 +138,5 @@ const fv_backend fv_backend_opencl = {
     .executor = &fovea_opencl_executor,
     .executor_user = executor_user,
     .code = device_code,
+    .place = place,
 };

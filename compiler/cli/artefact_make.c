@@ -3,6 +3,7 @@
  * tried: nothing is half-written. */
 #define _XOPEN_SOURCE 700 /* POSIX, and realpath */
 #include "cli/artefact.h"
+#include "cli/tuned.h"
 #include "io/file.h"
 #include "runtime/image.h"
 
@@ -27,6 +28,7 @@ static const struct {
 
 typedef struct {
     fv_ctx *ctx;
+    const cli_args *args;
     const char *target, *folder, *out; /* target for the backend; folder: temporary; out: path without suffix */
     const char *cc, *objcopy, *ar;
     bool build;
@@ -273,7 +275,10 @@ static bool deliver(job *j) {
  * Whether it is the same plan is asked of both programs. */
 static bool run_here(job *j, cli_session *s, fv_compiled *c, const char *image) {
     fv_compiled here = {0}, *by = j->target ? &here : c;
-    fv_driver_options o = {.cache_dir = cli_cache_dir(j->ctx), .storage = s->storage};
+    fv_driver_options o = {.cache_dir = cli_cache_dir(j->ctx),
+                           .storage = s->storage,
+                           .wish = c->lower.wish,
+                           .n_wish = c->lower.n_wish};
     if (by != c && !fv_compile(j->ctx, s->spec.graph, (fv_str){0}, &o, &here)) return false;
     bool fine = by == c || fovea_program_hash(&here.program) == fovea_program_hash(&c->program);
     if (fine)
@@ -298,10 +303,13 @@ static bool make_image(job *j, cli_session *s, fv_compiled *c) {
     return true;
 }
 static bool make(job *j, cli_session *s) {
-    fv_compiled c;
+    fv_compiled c = {0};
     fv_driver_options o = {.target = j->target, .cache_dir = cli_cache_dir(j->ctx), .storage = s->storage};
+    cli_tuned tuned;
+    bool fine = cli_tuned_open(j->ctx, j->args, 0, &tuned, &o);
     cli_progress("compiling %s", s->name);
-    bool fine = fv_compile(j->ctx, s->spec.graph, (fv_str){0}, &o, &c);
+    fine = fine && fv_compile(j->ctx, s->spec.graph, (fv_str){0}, &o, &c);
+    cli_tuned_close(&tuned);
     j->a.compiled = &c;
     j->a.model = s->name;
     j->a.preprocess = s->spec.preprocess_json;
@@ -324,7 +332,7 @@ static bool make(job *j, cli_session *s) {
 
 int cli_artefact_make(fv_ctx *ctx, const cli_args *a, bool build) {
     static cli_session s;
-    job j = {.ctx = ctx, .build = build};
+    job j = {.ctx = ctx, .args = a, .build = build};
     if (a->n_words != 1) {
         fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "%s takes one spec, %d given; see fovea %s --help",
                  build ? "build" : "compile", a->n_words, build ? "build" : "compile");

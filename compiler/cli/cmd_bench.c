@@ -1,5 +1,6 @@
 /* fovea bench: every kernel of a model timed; and the fixed sets: floors, amx, cost and backbones. */
 #include "cli/bench.h"
+#include "cli/tuned.h"
 #include "io/json.h"
 
 #include <errno.h>
@@ -127,7 +128,8 @@ static int run(fv_ctx *ctx, const cli_args *a) {
                              .target = cli_target(a, cli_value(a, "backend")),
                              .device = cli_value(a, "device"),
                              .seconds = 1,
-                             .compile_times = true};
+                             .compile_times = true,
+                             .args = a};
     cli_measured m;
     bool fine = cli_choice(ctx, a, "attend", cli_strategies, &o.attend) && cli_bench_format(ctx, a, &format) &&
                 cli_bench_seconds(ctx, a, &o.seconds) && cli_int(ctx, a, "threads", 1, &threads) &&
@@ -148,6 +150,7 @@ static const cli_option options[] = {
     {"target", "NAME", "code for another processor than this one's best: avx2, sse2 …", CLI_VALUE},
     CLI_DEVICE_OPTIONS,
     {"attend", "STRATEGY", "force a strategy of attend: box, offset or expand", CLI_VALUE},
+    CLI_TUNED_OPTIONS,
     {"peer", "FILE.json", "backbones: times of other systems to stand beside (bench/peer_torch.py --json)", CLI_LIST},
     {NULL, NULL, NULL, CLI_FLAG}};
 const cli_command cli_bench = {"bench", "bench SPEC|BACKBONE[:VARIANT]|floors|amx|cost|backbones [options]",

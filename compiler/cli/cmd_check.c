@@ -3,6 +3,7 @@
 #include "cli/check_judge.h"
 #include "cli/check_levels.h"
 #include "cli/live.h"
+#include "cli/tuned.h"
 #include "kernel/flat.h"
 
 #include <math.h>
@@ -20,7 +21,8 @@ typedef struct {
 } worst;
 typedef struct {
     const fv_backend *backend;
-    const char *strategy;         /* NULL: the graph has no attend */
+    const char *strategy;         /* NULL: the graph has no attend, or it is tuned */
+    int tuned;                    /* kernels with schedules of the database */
     const char *declined, *fault; /* both NULL: it takes part; fault: it does not, and should */
     cli_live live;
     worst worst;
@@ -98,12 +100,28 @@ static void prepare(check *k, const fv_backend *b, const char *strategy) {
                            .attend_strategy = strategy,
                            .storage = k->s.storage,
                            .verify = true};
+    cli_tuned tuned;
+    bool opened = cli_tuned_open(k->ctx, k->args, 0, &tuned, &o);
     cli_progress("compiling for %s%s%s", b->name, strategy ? ", " : "", strategy ? strategy : "");
-    if (!fv_compile(k->ctx, k->s.spec.graph, (fv_str){0}, &o, &v->live.compiled)) {
-        if (refused(k->ctx)) v->declined = why_declined(k->ctx, v);
+    if (!opened || !fv_compile(k->ctx, k->s.spec.graph, (fv_str){0}, &o, &v->live.compiled)) {
+        if (opened && refused(k->ctx)) v->declined = why_declined(k->ctx, v);
         else v->fault = diagnosis(k->ctx);
     } else if (flat_faults(&v->live.compiled, &k->kernels)) v->fault = diagnosis(k->ctx);
+    v->tuned = tuned.use.tuned;
+    cli_tuned_close(&tuned);
     fv_diag_clear(k->ctx);
+}
+/* With the schedules of the database, if it has any of these kernels. */
+static void prepare_tuned(check *k, const fv_backend *b) {
+    fv_driver_options o = {
+        .backend = b->name, .target = target_of(k, b), .device = cli_value(k->args, "device"), .storage = k->s.storage};
+    fv_compiled c;
+    cli_tuned tuned;
+    bool some = cli_tuned_open(k->ctx, k->args, 0, &tuned, &o) && o.replan &&
+                fv_compile_plan(k->ctx, k->s.spec.graph, (fv_str){0}, &o, &c) && tuned.use.tuned;
+    fv_diag_clear(k->ctx);
+    cli_tuned_close(&tuned);
+    if (some) prepare(k, b, NULL);
 }
 static void mark_chosen(check *k, const fv_backend *b) {
     fv_driver_options o = {
@@ -128,6 +146,7 @@ static void prepare_all(check *k) {
         }
         for (int i = 0; cli_strategies[i]; i++) prepare(k, fv_backends[b], cli_strategies[i]);
         mark_chosen(k, fv_backends[b]);
+        prepare_tuned(k, fv_backends[b]);
     }
 }
 
@@ -300,8 +319,8 @@ static bool report(check *k) {
         char name[96];
         const char *target = v->live.compiled.target ? v->live.compiled.target->name : v->backend->name;
         bool same = !strcmp(target, v->backend->name);
-        snprintf(name, sizeof name, "%s%s%s%s%s", v->backend->name, same ? "" : " ", same ? "" : target,
-                 v->strategy ? ", " : "", v->strategy ? v->strategy : "");
+        snprintf(name, sizeof name, "%s%s%s%s%s%s", v->backend->name, same ? "" : " ", same ? "" : target,
+                 v->strategy ? ", " : "", v->strategy ? v->strategy : "", v->tuned ? ", tuned" : "");
         if (v->declined) {
             printf("  %-24s declined: %s\n", name, v->declined);
             continue;
@@ -350,6 +369,9 @@ static int run(fv_ctx *ctx, const cli_args *a) {
     }
     bool fine = cli_int(ctx, a, "rounds", 1, &rounds) && cli_session_open(ctx, a, a->word[0], &k.s) &&
                 fv_graph_verify(k.s.spec.graph) == 0;
+    cli_tuned tuned;
+    fine = fine && cli_tuned_open(ctx, a, 0, &tuned, &(fv_driver_options){0});
+    if (fine) cli_tuned_close(&tuned);
     if (fine) prepare_all(&k);
     bool given = k.s.n_inputs > 0, agrees = false;
     int taking_part = 0;
@@ -388,6 +410,7 @@ static const cli_option options[] = {
     {"rounds", "N", "passes with random numbers, of seeds S, S + 1 … (default 2)", CLI_VALUE},
     {"target", "NAME", "code for another processor than this one's best: avx2, sse2 …", CLI_VALUE},
     CLI_DEVICE_OPTIONS,
+    CLI_TUNED_OPTIONS,
     {NULL, NULL, NULL, CLI_FLAG}};
 const cli_command cli_check = {"check", "check SPEC|BACKBONE[:VARIANT] [options]",
                                "compare every backend and strategy with the exact reference", options, run};

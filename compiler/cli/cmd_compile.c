@@ -1,5 +1,6 @@
 /* fovea compile and fovea build: libraries of a model. The making is in artefact_make.c. */
 #include "cli/artefact.h"
+#include "cli/tuned.h"
 
 #define TARGET_OPTION                                                                                                  \
     {"target", "NAME",                                                                                                 \
@@ -12,6 +13,7 @@ static int build(fv_ctx *ctx, const cli_args *a) { return cli_artefact_make(ctx,
 static const cli_option compile_options[] = {
     CLI_SESSION_OPTIONS,
     TARGET_OPTION,
+    CLI_TUNED_OPTIONS,
     {"o", "NAME",
      "NAME.o, NAME.so and NAME.h are written; its last part names the functions (default: the spec's name)", CLI_VALUE},
     {NULL, NULL, NULL, CLI_FLAG}};
@@ -21,6 +23,7 @@ const cli_command cli_compile = {"compile", "compile SPEC|BACKBONE[:VARIANT] --s
 static const cli_option build_options[] = {
     CLI_SESSION_OPTIONS,
     TARGET_OPTION,
+    CLI_TUNED_OPTIONS,
     {"embed", NULL, "the weights go into the library, not into NAME.weights", CLI_FLAG},
     {"o", "NAME",
      "NAME.a, .so, .h, .pc, .json and .weights are written; its last part names the functions (default: the spec's "

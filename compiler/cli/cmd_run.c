@@ -3,6 +3,7 @@
 #include "cli/live.h"
 #include "cli/picture_answer.h"
 #include "cli/pictures.h"
+#include "cli/tuned.h"
 #include "io/npy.h"
 
 #include <stdlib.h>
@@ -58,8 +59,8 @@ static bool report(fv_ctx *ctx, const cli_args *a, const cli_session *s, cli_liv
         cli_costs_of_run(ctx, &l->compiled, cli_value(a, "target"), fovea_model_threads(l->model), best, runs, all);
     return fine;
 }
-static bool run_compiled(fv_ctx *ctx, const cli_args *a, cli_session *s, cli_live *l, answers *out, int top,
-                         const cli_picture_answer *picture) {
+static bool run_compiled(fv_ctx *ctx, const cli_args *a, cli_session *s, cli_live *l, cli_tuned *tuned, answers *out,
+                         int top, const cli_picture_answer *picture) {
     fv_driver_options o = {.backend = cli_value(a, "backend"),
                            .target = cli_target(a, cli_value(a, "backend")),
                            .device = cli_value(a, "device"),
@@ -68,7 +69,7 @@ static bool run_compiled(fv_ctx *ctx, const cli_args *a, cli_session *s, cli_liv
                            .storage = s->storage,
                            .verify = cli_flag(a, "verify")};
     int64_t threads = 0;
-    if (!cli_int(ctx, a, "threads", 1, &threads)) return false;
+    if (!cli_int(ctx, a, "threads", 1, &threads) || !cli_tuned_open(ctx, a, (int)threads, tuned, &o)) return false;
     fovea_options ro = {.threads = (int32_t)threads, .check = cli_flag(a, "verify")};
     const char *path = cli_value(a, "output");
     if (s->n_pictures && picture->output) {
@@ -158,6 +159,7 @@ static int run(fv_ctx *ctx, const cli_args *a) {
     static cli_session s;
     static answers out;
     static cli_live live;
+    static cli_tuned tuned;
     int64_t top = 5;
     const char *strategy;
     bool fine = cli_choice(ctx, a, "attend", cli_strategies, &strategy) && cli_int(ctx, a, "topk", 1, &top) &&
@@ -168,13 +170,15 @@ static int run(fv_ctx *ctx, const cli_args *a) {
     fine = fine && cli_picture_answer_read(ctx, &s, &picture) &&
            (!output || cli_output_suffix(ctx, output, &picture)) && pictures_fit(ctx, &s, &picture, reference, output);
     if (fine)
-        fine = reference ? run_reference(ctx, &s, &out) : run_compiled(ctx, a, &s, &live, &out, (int)top, &picture);
+        fine = reference ? run_reference(ctx, &s, &out)
+                         : run_compiled(ctx, a, &s, &live, &tuned, &out, (int)top, &picture);
     cli_progress_done();
     if (fine && used) fine = write_used(ctx, used, &s);
     if (fine && output && out.n) fine = write_answers(ctx, output, &out, &picture);
     else if (fine) say(&out);
     free(out.owned);
     cli_live_close(&live);
+    cli_tuned_close(&tuned);
     cli_session_close(&s);
     return fine ? CLI_OK : CLI_USER;
 }
@@ -189,6 +193,7 @@ static const cli_option options[] = {
     {"topk", "K", "classes shown per picture (default 5)", CLI_VALUE},
     {"attend", "STRATEGY", "force a strategy of attend: box, offset or expand", CLI_VALUE},
     {"cost", NULL, "show what every kernel costs, predicted and measured", CLI_FLAG},
+    CLI_TUNED_OPTIONS,
     {"verify", NULL, "verify every kernel between the levels and guard bytes after each launch", CLI_FLAG},
     {NULL, NULL, NULL, CLI_FLAG}};
 const cli_command cli_run = {"run", "run SPEC|BACKBONE[:VARIANT] [options]",

@@ -2,6 +2,7 @@
 #include "cli/cost.h"
 #include "cli/live.h"
 #include "cli/pattern.h"
+#include "cli/tuned.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -133,10 +134,13 @@ static bool show_levels(show *x) {
                            .attend_strategy = cli_value(a, "attend"),
                            .storage = x->s->storage,
                            .keep_text = true};
+    cli_tuned tuned;
+    if (!cli_tuned_open(x->ctx, a, 0, &tuned, &o)) return false;
     if (text) cli_progress("compiling %s", x->s->name);
     bool fine = text ? fv_compile(x->ctx, x->s->spec.graph, (fv_str){0}, &o, &x->c)
                      : fv_compile_plan(x->ctx, x->s->spec.graph, (fv_str){0}, &o, &x->c);
     cli_progress_done();
+    cli_tuned_close(&tuned);
     if (!fine && cli_flag(a, "declined")) declined(x);
     if (!fine) return false;
     if (x->launch >= launches(x->c.plan)) {
@@ -194,6 +198,7 @@ static const cli_option options[] = {
     {"backend", "NAME", "cpu (default) or another of fovea devices", CLI_VALUE},
     {"target", "NAME", "code for another processor: avx2, sse2, neon, TRIPLE:FEATURES", CLI_VALUE},
     CLI_DEVICE_OPTIONS,
+    CLI_TUNED_OPTIONS,
     {"attend", "STRATEGY", "force a strategy of attend: box, offset or expand", CLI_VALUE},
     {NULL, NULL, NULL, CLI_FLAG}};
 const cli_command cli_show = {"show", "show SPEC|BACKBONE[:VARIANT] [--graph|--plan|--kernel|…] [options]",

@@ -2,6 +2,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "cli/measure.h"
 #include "cli/cost.h"
+#include "cli/tuned.h"
 
 #include <dirent.h>
 #include <stdlib.h>
@@ -130,9 +131,11 @@ bool cli_measure(fv_ctx *ctx, cli_session *s, const cli_measure_options *o, cli_
                            .attend_strategy = o->attend,
                            .storage = s->storage};
     fovea_options run = {.threads = (int32_t)o->threads};
-    cli_live l;
-    if (o->compile_times && !compile_times(ctx, s, d, m)) return false;
-    bool fine = cli_live_open(ctx, s, &d, &run, false, &l);
+    cli_live l = {0};
+    cli_tuned tuned = {0};
+    bool fine = !o->args || cli_tuned_open(ctx, o->args, o->threads, &tuned, &d);
+    if (fine && o->compile_times) fine = compile_times(ctx, s, d, m);
+    fine = fine && cli_live_open(ctx, s, &d, &run, false, &l);
     if (fine) {
         m->has_peak = l.compiled.program.executor == NULL; /* that of a device is not known */
         describe(ctx, &l, m);
@@ -143,6 +146,7 @@ bool cli_measure(fv_ctx *ctx, cli_session *s, const cli_measure_options *o, cli_
     }
     cli_progress_done();
     cli_live_close(&l);
+    cli_tuned_close(&tuned);
     return fine;
 }
 double cli_fraction(const cli_measured *m, const cli_timed *t) {

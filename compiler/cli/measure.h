@@ -9,7 +9,7 @@ typedef struct {
     double flops, bytes, min, median;
     double model;      /* seconds that the cost model predicts; 0: none */
     const char *bound; /* what holds it by that model; "": unknown */
-} cli_timed; /* seconds */
+} cli_timed;           /* seconds */
 typedef struct {
     const char *name, *target; /* target: the facts' name */
     int threads, n;
@@ -30,6 +30,7 @@ typedef struct {
     int threads;    /* 0: as many as a model takes by default */
     double seconds; /* of timed runs */
     bool compile_times;
+    const cli_args *args; /* --db and --no-tuned; NULL: every kernel by default */
 } cli_measure_options;
 
 /* Useful operations are multiply-adds and additions of pairs that exist: the lowering counts

@@ -112,6 +112,7 @@ bool fv_compile_plan(fv_ctx *ctx, fv_graph *g, fv_str entry, const fv_driver_opt
         out->lower.no_pairs = !out->backend->pairs_pay(o->target, o->cache_dir);
     double begin = fv_now();
     out->plan = fv_lower(g, entry, &out->lower);
+    if (out->plan && o->replan) out->plan = o->replan(o->replan_user, g, entry, &out->lower, out->plan);
     out->lower_seconds = fv_now() - begin;
     if (!out->plan) return false;
     int faults = 0;

@@ -7,6 +7,10 @@
 #include "lower/lower.h"
 #include "runtime/fovea.h"
 
+/* Called with the plan of a lowering by default: gives the plan to use, `plain` or another one of the same graph, and
+ * leaves in *o what that one was lowered with. */
+typedef fv_plan *fv_replan(void *user, fv_graph *g, fv_str entry, fv_lower_options *o, fv_plan *plain);
+
 typedef struct {
     const char *backend;         /* "cpu" (NULL), or another name of fv_backends */
     const char *target;          /* NULL: the host */
@@ -19,6 +23,8 @@ typedef struct {
     bool no_row_sharing;
     const fv_schedule *const *wish; /* schedules over the defaults, by group; see lower.h */
     int n_wish;
+    fv_replan *replan; /* NULL: none */
+    void *replan_user;
     bool keep_text; /* for `show` */
     bool verify;    /* verify every kernel between the levels */
 } fv_driver_options;

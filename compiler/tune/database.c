@@ -171,6 +171,17 @@ bool fv_tune_db_best(fv_tune_db *db, const fv_tune_key *key, fv_tune_record *out
     sqlite3_finalize(s);
     return step == SQLITE_ROW;
 }
+bool fv_tune_db_any(fv_tune_db *db, const fv_tune_key *key) {
+    int64_t place = row_of(db, find_place, NULL, bind_place, key);
+    sqlite3_stmt *s =
+        place ? fv_tune_db_prepare(db, "SELECT 1 FROM record r WHERE r.place=?1 AND " WINS "LIMIT 1") : NULL;
+    if (!s) return false;
+    sqlite3_bind_int64(s, 1, place);
+    int step = sqlite3_step(s);
+    if (step != SQLITE_ROW && step != SQLITE_DONE) fv_tune_db_fail(db);
+    sqlite3_finalize(s);
+    return step == SQLITE_ROW;
+}
 bool fv_tune_db_each(fv_tune_db *db, const fv_tune_key *key, fv_tune_visit *visit, void *user) {
     int64_t kernel = 0, place = 0;
     int before = fv_error_count(db->ctx);

@@ -44,6 +44,8 @@ const char *fv_tune_db_file(const fv_tune_db *db); /* its path; "" if there is n
  * another process held the file for a minute, the disk is full … ; what was there before is kept. */
 bool fv_tune_db_add(fv_tune_db *db, const fv_tune_record *r);
 
+/* Has it a fastest schedule of any kernel for this dtype, device, driver, compiler and number of threads? */
+bool fv_tune_db_any(fv_tune_db *db, const fv_tune_key *place);
 /* The fastest schedule of exactly this key: correct, and faster than the default. Of several records of one schedule
  * the latest counts. false: there is none, or an error was recorded. */
 bool fv_tune_db_best(fv_tune_db *db, const fv_tune_key *key, fv_tune_record *out);

@@ -132,6 +132,10 @@ Test(database, finds_the_fastest_of_exactly_the_key) {
     put(db, record("k 8", "b", 1.2, 7)); /* measured again: it does not win after all */
     cr_assert(fv_tune_db_best(db, &r.key, &got));
     cr_assert_str_eq(got.schedule, "a");
+    fv_tune_key elsewhere = r.key;
+    cr_assert(fv_tune_db_any(db, &r.key));
+    elsewhere.device = "cpu c";
+    cr_assert_not(fv_tune_db_any(db, &elsewhere));
     int n = 0;
     cr_assert(fv_tune_db_each(db, &r.key, one_more, &n));
     cr_assert_eq(n, 5);
