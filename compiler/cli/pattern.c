@@ -326,7 +326,7 @@ static void blocks_text(fv_ctx *c, const fv_plan *plan, const cli_pattern_set *p
     if (skipped) printf("; %d blocks skipped", skipped);
     printf("\n");
 }
-static bool equal(const cli_pattern_set *a, const cli_pattern_set *b) {
+bool cli_pattern_equal(const cli_pattern_set *a, const cli_pattern_set *b) {
     if (!a->code || a->n_map != b->n_map || a->n_query != b->n_query || a->n_keys != b->n_keys ||
         a->whole != b->whole || a->n_queries != b->n_queries || a->n_cells != b->n_cells)
         return false;
@@ -345,7 +345,7 @@ static void say_again(drawn *d) {
 }
 static void draw(fv_ctx *ctx, drawn *d, const fv_plan *plan, const cli_pattern_set *p) {
     cli_progress_done();
-    if (equal(&d->last, p)) {
+    if (cli_pattern_equal(&d->last, p)) {
         free(p->code);
         d->again++;
         return;
@@ -356,11 +356,24 @@ static void draw(fv_ctx *ctx, drawn *d, const fv_plan *plan, const cli_pattern_s
     cli_pattern_text(ctx, p);
     if (plan && p->number == 0) blocks_text(ctx, plan, p);
 }
+bool cli_pattern_each(fv_ctx *ctx, const cli_args *a, cli_session *s, cli_pattern_visit *visit, void *user) {
+    fv_graph *g = s->spec.graph;
+    int n = g->n_nodes; /* evaluating adds nodes */
+    for (int i = 0; i < n; i++)
+        for (int k = 0; g->node[i]->op == FV_NODE_ATTEND && k < g->node[i]->u.attend.n_sets; k++) {
+            cli_pattern_set p;
+            if (!pattern_of(ctx, a, s, g->node[i], k, &p)) return false;
+            bool more = visit(user, &p);
+            free(p.code);
+            if (!more) return true;
+        }
+    return true;
+}
 bool cli_pattern(fv_ctx *ctx, const cli_args *a, cli_session *s) {
     fv_graph *g = s->spec.graph;
     int attends = 0, n = g->n_nodes;
-    fv_driver_options o = {.target = cli_value(a, "target"), .attend_strategy = cli_value(a, "attend"),
-                           .storage = s->storage};
+    fv_driver_options o = {
+        .target = cli_value(a, "target"), .attend_strategy = cli_value(a, "attend"), .storage = s->storage};
     fv_compiled plan = {0};
     drawn d = {0};
     if (!fv_compile_plan(ctx, g, (fv_str){0}, &o, &plan))

@@ -41,6 +41,13 @@ int64_t cli_pattern_index(const cli_pattern_set *p); /* of the chosen query in c
 int64_t cli_pattern_counts(const cli_pattern_set *p, int *counts, int64_t *outside);
 void cli_pattern_text(fv_ctx *ctx, const cli_pattern_set *p);
 bool cli_pattern_picture(fv_ctx *ctx, const cli_pattern_set *p, const char *path);
+/* Appends an svg element; n blocks, of axes of the map, are outlined. */
+void cli_pattern_svg(fv_ctx *ctx, const cli_pattern_set *p, const cli_block *block, int n, fv_buf *out);
+bool cli_pattern_equal(const cli_pattern_set *a, const cli_pattern_set *b);
+/* Every key set of every attend of the spec, as long as the visitor says true; p->code is freed after the visit. The
+ * graph has more outputs afterwards: compile before. false after recording errors. */
+typedef bool cli_pattern_visit(void *user, const cli_pattern_set *p);
+bool cli_pattern_each(fv_ctx *ctx, const cli_args *a, cli_session *s, cli_pattern_visit *visit, void *user);
 /* fovea show --pattern: all attends of the spec. */
 bool cli_pattern(fv_ctx *ctx, const cli_args *a, cli_session *s);
 #endif

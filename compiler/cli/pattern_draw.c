@@ -131,14 +131,12 @@ static bool draw_png(fv_ctx *ctx, const plane *p, const char *path) {
     fv_picture_dispose(&out);
     return fine;
 }
-static void svg_run(fv_buf *b, const plane *p, int64_t r, int64_t c, int64_t n, const unsigned char *colour) {
-    (void)p;
+static void svg_run(fv_buf *b, int64_t r, int64_t c, int64_t n, const unsigned char *colour) {
     fv_buf_printf(b, "<rect x=\"%lld\" y=\"%lld\" width=\"%lld\" height=\"1\" fill=\"#%02x%02x%02x\"/>\n", (long long)c,
                   (long long)r, (long long)n, colour[0], colour[1], colour[2]);
 }
-static bool draw_svg(fv_ctx *ctx, const plane *p, const char *path) {
-    fv_buf b = {0};
-    fv_buf_printf(&b,
+static void svg_begin(fv_buf *b, const plane *p) {
+    fv_buf_printf(b,
                   "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %lld %lld\" "
                   "shape-rendering=\"crispEdges\">\n<rect width=\"100%%\" height=\"100%%\" fill=\"#eceef0\"/>\n",
                   (long long)p->columns, (long long)p->rows);
@@ -146,13 +144,65 @@ static bool draw_svg(fv_ctx *ctx, const plane *p, const char *path) {
         for (int64_t c = 0, n; c < p->columns; c += n) {
             bool seen = p->seen[r * p->columns + c] > 0;
             for (n = 1; c + n < p->columns && (p->seen[r * p->columns + c + n] > 0) == seen; n++) {}
-            if (seen) svg_run(&b, p, r, c, n, seen_colour);
+            if (seen) svg_run(b, r, c, n, seen_colour);
         }
-    if (p->mark_row >= 0) svg_run(&b, p, p->mark_row, p->mark_column, 1, mark_colour);
+    if (p->mark_row >= 0) svg_run(b, p->mark_row, p->mark_column, 1, mark_colour);
+}
+static bool draw_svg(fv_ctx *ctx, const plane *p, const char *path) {
+    fv_buf b = {0};
+    svg_begin(&b, p);
     fv_buf_puts(&b, "</svg>\n");
     bool fine = fv_file_write(ctx, path, b.text, b.len);
     fv_buf_dispose(&b);
     return fine;
+}
+/* The plane to draw: queries by keys, or the slice of the map that the query stands in. seen NULL: no memory. */
+static plane plane_of(const cli_pattern_set *p) {
+    plane x = {0};
+    if (matrix(p, &x)) return x;
+    int *counts = calloc((size_t)p->n_cells + 1, sizeof(int));
+    int64_t outside, slice = 0;
+    if (!counts) return x;
+    cli_pattern_counts(p, counts, &outside);
+    for (int i = 0; i < p->n_map - 2; i++) slice = slice * p->map[i].extent + (p->at[i] > 0 ? p->at[i] : 0);
+    x = map_slice(p, counts, slice);
+    free(counts);
+    return x;
+}
+/* The axis of the map that a tile axis goes along ("h.y" along h, with or without a number): the last two, or -1. */
+static int along(fv_ctx *ctx, const cli_pattern_set *p, const char *name) {
+    for (int i = p->n_map > 1 ? p->n_map - 2 : 0; i < p->n_map; i++) {
+        const char *axis = fv_cstr(ctx, p->map[i].name);
+        size_t n = strlen(axis);
+        if (!strncmp(name, axis, n) && (!name[n] || name[n] == '.')) return i;
+    }
+    return -1;
+}
+void cli_pattern_svg(fv_ctx *ctx, const cli_pattern_set *p, const cli_block *block, int n, fv_buf *out) {
+    plane x = plane_of(p);
+    if (!x.seen) return;
+    svg_begin(out, &x);
+    bool one =
+        p->whole && p->n_query == 1 && p->n_map == 1; /* rows are queries: the chosen one's row alone has blocks */
+    for (int i = 0; i < n; i++) {
+        int axis = block[i].skipped ? -1 : along(ctx, p, fv_cstr(ctx, block[i].axis));
+        if (axis < 0) continue;
+        bool columns = axis == p->n_map - 1;
+        int64_t length = block[i].hi - block[i].lo + 1;
+        fv_buf_printf(out,
+                      "<rect class=\"block\" x=\"%lld\" y=\"%lld\" width=\"%lld\" height=\"%lld\" fill=\"none\" "
+                      "stroke=\"#d6452d\" stroke-width=\"1\" vector-effect=\"non-scaling-stroke\"/>\n",
+                      (long long)(columns ? block[i].lo : 0),
+                      (long long)(one       ? cli_pattern_index(p)
+                                  : columns ? 0
+                                            : block[i].lo),
+                      (long long)(columns ? length : x.columns),
+                      (long long)(one       ? 1
+                                  : columns ? x.rows
+                                            : length));
+    }
+    fv_buf_puts(out, "</svg>\n");
+    free(x.seen);
 }
 bool cli_pattern_picture(fv_ctx *ctx, const cli_pattern_set *p, const char *path) {
     size_t n = strlen(path);
@@ -161,16 +211,7 @@ bool cli_pattern_picture(fv_ctx *ctx, const cli_pattern_set *p, const char *path
         fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "-o %s: pictures are written as .png or .svg", path);
         return false;
     }
-    plane x;
-    if (!matrix(p, &x)) {
-        int *counts = calloc((size_t)p->n_cells + 1, sizeof(int));
-        int64_t outside, slice = 0;
-        if (!counts) return false;
-        cli_pattern_counts(p, counts, &outside);
-        for (int i = 0; i < p->n_map - 2; i++) slice = slice * p->map[i].extent + (p->at[i] > 0 ? p->at[i] : 0);
-        x = map_slice(p, counts, slice);
-        free(counts);
-    }
+    plane x = plane_of(p);
     bool fine = x.seen && (svg ? draw_svg(ctx, &x, path) : draw_png(ctx, &x, path));
     free(x.seen);
     if (fine) printf("wrote %s\n", path);

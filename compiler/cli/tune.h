@@ -6,6 +6,7 @@
 
 #define CLI_TUNE_FILE_OPTIONS                                                                                          \
     {"db", "FILE", "the database of records (default: tune.db in the cache)", CLI_VALUE},                              \
+        {"report", "FILE", "write what is known of the spec's kernels: .html, .md or .json", CLI_VALUE},               \
         {"export", "FILE", "write all records as JSON lines; - is the standard output", CLI_VALUE}, {                  \
         "import", "FILES", "add the records of files of JSON lines; - is the standard input", CLI_LIST                 \
     }
