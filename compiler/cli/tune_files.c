@@ -1,6 +1,7 @@
-/* fovea tune --export and --import: records as JSON lines, between machines. */
-#include "cli/tune.h"
+/* fovea tune --export and --import: records as JSON lines, between machines; and --no-search. */
+#include "cli/tune_files.h"
 #include "io/file.h"
+#include "tune/database.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -46,10 +47,26 @@ static bool import(fv_ctx *ctx, fv_tune_db *db, const char *path) {
     fv_bytes_dispose(&file);
     return fine;
 }
+static int report_only(fv_ctx *ctx, const cli_args *a) {
+    static cli_session s;
+    int64_t threads = 0;
+    if (a->n_words != 1 || !cli_value(a, "report")) {
+        fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "--no-search takes one spec and --report FILE; see fovea tune --help");
+        return CLI_USER;
+    }
+    bool fine = cli_tune_report_asked(ctx, a) && cli_int(ctx, a, "threads", 1, &threads) &&
+                cli_session_open(ctx, a, a->word[0], &s) && cli_tune_report_of(ctx, a, &s, (int)threads);
+    cli_session_close(&s);
+    return fine ? CLI_OK : CLI_USER;
+}
 bool cli_tune_files(fv_ctx *ctx, const cli_args *a, int *code) {
     const char *out = cli_value(a, "export"), *list[CLI_MAX_WORDS];
     int n = cli_values(a, "import", list, CLI_MAX_WORDS);
-    if (!out && !n) return false;
+    if (!out && !n) {
+        if (!cli_flag(a, "no-search")) return false;
+        *code = report_only(ctx, a);
+        return true;
+    }
     *code = CLI_USER;
     if (a->n_words) {
         fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "--export and --import take no spec: they are about whole databases");

@@ -1,5 +1,6 @@
 /* Reports of tuning as JSON and Markdown, and where they are written. The page is in tune_html.c. */
 #include "cli/tune_report.h"
+#include "cli/tune_files.h"
 #include "io/file.h"
 #include "io/json.h"
 
@@ -147,17 +148,30 @@ static int kind_of(const char *path) {
     }
     return -1;
 }
-bool cli_tune_report_path(fv_ctx *ctx, const char *path) {
-    if (kind_of(path) >= 0) return true;
+bool cli_tune_report_asked(fv_ctx *ctx, const cli_args *a) {
+    const char *path = cli_value(a, "report");
+    if (!path || kind_of(path) >= 0) return true;
     fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "--report %s: reports are written as .html, .md or .json", path);
     return false;
 }
-bool cli_tune_report_write(fv_ctx *ctx, const cli_tune_report *r, const char *path) {
+bool cli_tune_report_of(fv_ctx *ctx, const cli_args *a, cli_session *s, int threads) {
     static void (*const write[])(const cli_tune_report *, fv_buf *) = {cli_tune_html, cli_tune_markdown, cli_tune_json};
-    if (!cli_tune_report_path(ctx, path)) return false;
+    const char *path = cli_value(a, "report");
+    if (!path) return true;
+    if (!cli_tune_report_asked(ctx, a)) return false;
+    fv_driver_options o = {.backend = cli_value(a, "backend"),
+                           .target = cli_target(a, cli_value(a, "backend")),
+                           .device = cli_value(a, "device"),
+                           .cache_dir = cli_cache_dir(ctx),
+                           .storage = s->storage};
+    cli_tune_report r;
     fv_buf b = {0};
-    write[kind_of(path)](r, &b);
-    bool fine = fv_file_write(ctx, path, b.text, b.len);
+    fv_tune_db *db = fv_tune_db_open(ctx, cli_value(a, "db"), false);
+    bool fine = db && cli_tune_gather(ctx, a, s, db, &o, threads ? threads : fovea_threads_available(), &r);
+    if (fine) write[kind_of(path)](&r, &b);
+    fine = fine && fv_file_write(ctx, path, b.text, b.len);
+    if (fine) printf("%s: %d kernels, %d records\n", path, r.n, r.records);
     fv_buf_dispose(&b);
+    fv_tune_db_close(db);
     return fine;
 }

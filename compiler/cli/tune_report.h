@@ -46,8 +46,4 @@ void cli_tune_html(const cli_tune_report *r, fv_buf *out);
 void cli_tune_svg_search(const cli_tune_kernel *k, fv_buf *out);
 void cli_tune_svg_roofs(const cli_tune_report *r, fv_buf *out);
 void cli_tune_escape(fv_buf *out, const char *text); /* text of HTML and SVG */
-
-/* --report FILE, by its suffix: .html, .md or .json. false after recording errors. */
-bool cli_tune_report_write(fv_ctx *ctx, const cli_tune_report *r, const char *path);
-bool cli_tune_report_path(fv_ctx *ctx, const char *path); /* is it one of these? false after recording USAGE */
 #endif

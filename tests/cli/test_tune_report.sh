@@ -3,7 +3,7 @@
 . "$(dirname "$0")/kit.sh"
 spec="neighborhood --shape b=1,head=2,h=28,w=28,d=32"
 # Records of the attention kernel, made of what the report says of it while there are none.
-expect 0 "$fovea" tune $spec --report empty.json
+expect 0 "$fovea" tune $spec --no-search --report empty.json
 says out "empty.json: 1 kernels, 0 records"
 text() { sed -n "s/.*\"$1\": \(\"\([^\"\\\\]\|\\\\.\)*\"\).*/\1/p" empty.json | head -n 1; }
 threads=$(sed -n 's/.*"threads": \([0-9]*\).*/\1/p' empty.json)
@@ -35,13 +35,13 @@ says err "tuned: 1 of 3 kernels"
 expect 0 "$fovea" compile $spec -o lib
 says err "tuned: 1 of 3 kernels"
 
-expect 0 "$fovea" tune $spec --report page.html
+expect 0 "$fovea" tune $spec --no-search --report page.html
 says out "page.html: 1 kernels, 5 records"
-expect 0 "$fovea" tune $spec --report page.md
-expect 0 "$fovea" tune $spec --report page.json
-expect 1 "$fovea" tune $spec --report page.pdf
+expect 0 "$fovea" tune $spec --no-search --report page.md
+expect 0 "$fovea" tune $spec --no-search --report page.json
+expect 1 "$fovea" tune $spec --no-search --report page.pdf
 says err ".html, .md or .json"
-expect 1 "$fovea" tune $spec --report nowhere/page.html
+expect 1 "$fovea" tune $spec --no-search --report nowhere/page.html
 
 # Microseconds of the correct ones, by way of the records themselves.
 expect 0 "$fovea" tune --export exported
