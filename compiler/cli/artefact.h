@@ -16,6 +16,8 @@ typedef struct {
     const char *image; /* its file; NULL: no weights were given */
     int64_t image_bytes;
     const char *preprocess, *classes; /* JSON of the spec, or NULL */
+    fv_type storage;        /* of floats between kernels */
+    double storage_error;   /* measured cost of 16-bit storage, of the largest output; negative: not measured */
 } cli_artefact;
 
 void cli_artefact_program(const cli_artefact *a, fv_buf *out); /* the C file of the tables and the NAME_ functions */

@@ -131,6 +131,8 @@ void cli_artefact_manifest(const cli_artefact *a, bool parameters, fv_buf *b) {
     arrays(a, FOVEA_INPUT, "inputs", b);
     arrays(a, FOVEA_OUTPUT, "outputs", b);
     if (parameters) arrays(a, FOVEA_PARAM, "parameters", b);
+    fv_buf_printf(b, "  \"storage\": \"%s\",\n", fv_type_name(a->storage));
+    if (a->storage_error >= 0) fv_buf_printf(b, "  \"storage_error\": %.3g,\n", a->storage_error);
     fv_buf_printf(b,
                   "  \"launches\": %d,\n  \"arena_bytes\": %" PRId64 ",\n  \"prepared_bytes\": %" PRId64
                   ",\n  \"weights\": {\"bytes\": %" PRId64 ", \"inside\": %s},\n  \"preprocess\": %s,\n  \"classes\": "

@@ -4,6 +4,7 @@
 #define _XOPEN_SOURCE 700 /* POSIX, and realpath */
 #include "cli/artefact.h"
 #include "cli/tuned.h"
+#include "cli/precision.h"
 #include "io/file.h"
 #include "runtime/image.h"
 
@@ -275,10 +276,8 @@ static bool deliver(job *j) {
  * Whether it is the same plan is asked of both programs. */
 static bool run_here(job *j, cli_session *s, fv_compiled *c, const char *image) {
     fv_compiled here = {0}, *by = j->target ? &here : c;
-    fv_driver_options o = {.cache_dir = cli_cache_dir(j->ctx),
-                           .storage = s->storage,
-                           .wish = c->lower.wish,
-                           .n_wish = c->lower.n_wish};
+    fv_driver_options o = {
+        .cache_dir = cli_cache_dir(j->ctx), .storage = s->storage, .wish = c->lower.wish, .n_wish = c->lower.n_wish};
     if (by != c && !fv_compile(j->ctx, s->spec.graph, (fv_str){0}, &o, &here)) return false;
     bool fine = by == c || fovea_program_hash(&here.program) == fovea_program_hash(&c->program);
     if (fine)
@@ -330,6 +329,15 @@ static bool make(job *j, cli_session *s) {
     return fine;
 }
 
+/* What 16-bit storage costs is measured on this processor, whatever the target. */
+static bool choose_storage(job *j, const cli_args *a, cli_session *s) {
+    fv_driver_options o = {.cache_dir = cli_cache_dir(j->ctx)};
+    cli_precision precision;
+    if (!cli_precision_choose(j->ctx, a, s, &o, &precision)) return false;
+    j->a.storage = s->storage;
+    j->a.storage_error = precision.measured ? precision.error : -1;
+    return true;
+}
 int cli_artefact_make(fv_ctx *ctx, const cli_args *a, bool build) {
     static cli_session s;
     job j = {.ctx = ctx, .args = a, .build = build};
@@ -340,7 +348,7 @@ int cli_artefact_make(fv_ctx *ctx, const cli_args *a, bool build) {
     }
     j.a.embedded = build && cli_flag(a, "embed");
     bool fine = choose_target(&j, a) && find_tools(&j) && cli_session_open(ctx, a, a->word[0], &s) &&
-                choose_name(&j, a, &s) && make(&j, &s);
+                choose_name(&j, a, &s) && (!build || choose_storage(&j, a, &s)) && make(&j, &s);
     cli_session_close(&s);
     return fine ? CLI_OK : CLI_USER;
 }

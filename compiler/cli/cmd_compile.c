@@ -1,6 +1,7 @@
 /* fovea compile and fovea build: libraries of a model. The making is in artefact_make.c. */
 #include "cli/artefact.h"
 #include "cli/tuned.h"
+#include "cli/precision.h"
 
 #define TARGET_OPTION                                                                                                  \
     {"target", "NAME",                                                                                                 \
@@ -24,6 +25,7 @@ static const cli_option build_options[] = {
     CLI_SESSION_OPTIONS,
     TARGET_OPTION,
     CLI_TUNED_OPTIONS,
+    CLI_PRECISION_OPTION,
     {"embed", NULL, "the weights go into the library, not into NAME.weights", CLI_FLAG},
     {"o", "NAME",
      "NAME.a, .so, .h, .pc, .json and .weights are written; its last part names the functions (default: the spec's "

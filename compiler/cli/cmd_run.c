@@ -4,6 +4,7 @@
 #include "cli/picture_answer.h"
 #include "cli/pictures.h"
 #include "cli/tuned.h"
+#include "cli/precision.h"
 #include "io/npy.h"
 
 #include <stdlib.h>
@@ -68,8 +69,11 @@ static bool run_compiled(fv_ctx *ctx, const cli_args *a, cli_session *s, cli_liv
                            .attend_strategy = cli_value(a, "attend"),
                            .storage = s->storage,
                            .verify = cli_flag(a, "verify")};
+    cli_precision precision;
     int64_t threads = 0;
-    if (!cli_int(ctx, a, "threads", 1, &threads) || !cli_tuned_open(ctx, a, (int)threads, tuned, &o)) return false;
+    if (!cli_int(ctx, a, "threads", 1, &threads) || !cli_precision_choose(ctx, a, s, &o, &precision)) return false;
+    o.storage = s->storage;
+    if (!cli_tuned_open(ctx, a, (int)threads, tuned, &o)) return false;
     fovea_options ro = {.threads = (int32_t)threads, .check = cli_flag(a, "verify")};
     const char *path = cli_value(a, "output");
     if (s->n_pictures && picture->output) {
@@ -189,6 +193,7 @@ static const cli_option options[] = {
     {"backend", "NAME", "cpu (default), reference, or another of fovea devices", CLI_VALUE},
     {"target", "NAME", "code for another processor than this one: avx2, sse2 …", CLI_VALUE},
     CLI_DEVICE_OPTIONS,
+    CLI_PRECISION_OPTION,
     {"threads", "N", "threads; default: what affinity and quota allow", CLI_VALUE},
     {"topk", "K", "classes shown per picture (default 5)", CLI_VALUE},
     {"attend", "STRATEGY", "force a strategy of attend: box, offset or expand", CLI_VALUE},
