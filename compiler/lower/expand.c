@@ -81,7 +81,7 @@ static void attend_copy(copy *k, const fv_node *n) {
     k->map[n->result[0]->id] = fv_graph_attend(k->to, n->loc, &a, &lse);
     if (n->n_results > 1) k->map[n->result[1]->id] = lse;
 }
-static void copy_node(copy *k, const fv_node *n) {
+void lower_rebuild_node(copy *k, const fv_node *n) {
     const fv_value *v = n->result[0];
     switch (n->op) {
     case FV_NODE_INPUT:
@@ -123,6 +123,18 @@ static void copy_node(copy *k, const fv_node *n) {
         k->map[v->id]->obj.ranged = true;
         k->map[v->id]->obj.lo = v->obj.lo;
         k->map[v->id]->obj.hi = v->obj.hi;
+    }
+}
+
+void lower_rebuild_outputs(copy *k) {
+    for (int o = 0; o < k->from->n_outputs && !k->failed; o++) {
+        const fv_output *out = &k->from->output[o];
+        fv_value *v = k->map[out->value->id];
+        fv_stored s = out->stored;
+        for (int d = 0; d < s.rank; d++)
+            for (int j = 0; j < s.dim[d].n; j++)
+                s.dim[d].axis[j] = fv_value_axis(v, out->value->axis[s.dim[d].axis[j]].name);
+        if (!fv_graph_output(k->to, out->loc, out->entry, out->name, v, &s)) k->failed = true;
     }
 }
 
@@ -190,7 +202,7 @@ static void replay(copy *k, const fv_node *attend, int from) {
         if (!k->live[i] || !k->inner[i] || n->op == FV_NODE_PLACEHOLDER || k->map[n->result[0]->id]) continue;
         ready_walk w = {k, true};
         fv_node_operands(n, is_ready, &w);
-        if (w.ready) copy_node(k, n);
+        if (w.ready) lower_rebuild_node(k, n);
     }
 }
 static fv_value *reduce_over(copy *k, fv_loc loc, fv_monoid m, const axes *a, const fv_str *over, int n,
@@ -383,19 +395,11 @@ fv_graph *lower_expand_attends(fv_graph *g, bool all) {
             if (!k.all && lower_keys_first(&k, n)) lower_associate(&k, n);
             else expand(&k, n, inner_from);
         }
-        else copy_node(&k, n);
+        else lower_rebuild_node(&k, n);
         if (n->op == FV_NODE_ATTEND) inner_from = i + 1;
         for (int r = 0; r < n->n_results; r++)
             if (!k.map[n->result[r]->id]) k.failed = true;
     }
-    for (int o = 0; o < g->n_outputs && !k.failed; o++) {
-        const fv_output *out = &g->output[o];
-        fv_value *v = k.map[out->value->id];
-        fv_stored s = out->stored;
-        for (int d = 0; d < s.rank; d++)
-            for (int j = 0; j < s.dim[d].n; j++)
-                s.dim[d].axis[j] = fv_value_axis(v, out->value->axis[s.dim[d].axis[j]].name);
-        if (!fv_graph_output(k.to, out->loc, out->entry, out->name, v, &s)) k.failed = true;
-    }
+    lower_rebuild_outputs(&k);
     return k.failed ? NULL : k.to;
 }

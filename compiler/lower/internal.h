@@ -60,6 +60,9 @@ typedef struct {
 /* The graph with every attend (all), or those that only expansion can lower, replaced by its expansion; g itself where
  * there is none. NULL: it cannot be expanded. */
 fv_graph *lower_expand_attends(fv_graph *g, bool all);
+/* -- unroll.c: the same graph where there is no live scan; NULL after recording an error, or where one cannot be
+ * unrolled. */
+fv_graph *lower_unroll_scans(fv_graph *g);
 
 /* -- decide.c: roles, sinks, groups
  * ---------------------------------------------------------------------------------------------- */

@@ -73,11 +73,7 @@ static void emit(lower *l, const fv_node *n) {
     bool map = n->op == FV_NODE_READ || (n->op == FV_NODE_COMPUTE && !is_reduce(n));
     if (n->op == FV_NODE_CONCAT) lower_emit_concat(l, n);
     else if (n->op == FV_NODE_TOPK) lower_emit_topk(l, n);
-    else if (n->op == FV_NODE_SCAN) {
-        fv_error(l->ctx, FV_E_NOT_LOWERED, n->loc, "scan over '%s' is not lowered yet",
-                 fv_cstr(l->ctx, n->u.scan.over.name));
-        l->failed = true;
-    } else if (anchor->op == FV_NODE_ATTEND) lower_emit_attend(l, anchor, n);
+    else if (anchor->op == FV_NODE_ATTEND) lower_emit_attend(l, anchor, n);
     else if (!n_members && map) lower_emit_map(l, n);
     else if (n_members == 1 && l->coords[n->id]) lower_emit_reduce(l, anchor, n);
     else if (n_members) lower_emit_rows(l, n, member, n_members);
@@ -86,6 +82,12 @@ static void emit(lower *l, const fv_node *n) {
 
 fv_plan *fv_lower(fv_graph *g, fv_str entry, fv_lower_options *o) {
     fv_ctx *c = g->ctx;
+    int errors = fv_error_count(c);
+    g = lower_unroll_scans(g);
+    if (!g) {
+        if (fv_error_count(c) == errors) fv_error(c, FV_E_INTERNAL, (fv_loc){0}, "a scan cannot be unrolled");
+        return NULL;
+    }
     fv_graph *expanded = lower_expand_attends(g, o->attend_strategy && !strcmp(o->attend_strategy, "expand"));
     if (expanded) g = expanded;
     lower l = {.ctx = c, .g = g, .o = o, .t = o->target, .plan = fv_plan_new(c), .group = -1};
@@ -97,7 +99,6 @@ fv_plan *fv_lower(fv_graph *g, fv_str entry, fv_lower_options *o) {
     l.order = FV_NEWN(c, const int *, g->n_values + 1);
     l.coords = FV_NEWN(c, const fv_expr **, g->n_nodes + 1);
     l.output = FV_NEWN(c, int, g->n_values + 1);
-    int errors = fv_error_count(c);
     lower_decide(&l);
     lower_choose_storage(&l);
     choose_outputs(&l, entry);
