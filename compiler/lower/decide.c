@@ -102,7 +102,7 @@ static void classify(lower *l) {
         }
     }
 }
-/* Every inner node below an attend's scores and weights belongs to it. */
+/* Every inner node below an attend's scores and weights, or a scan's step, belongs to it. */
 static void own(const fv_value *v, void *user) {
     operand_walk *w = user;
     lower_node *d = &w->l->node[v->node->id];
@@ -113,7 +113,7 @@ static void own(const fv_value *v, void *user) {
 static void claim(lower *l) {
     for (int i = 0; i < l->g->n_nodes; i++) {
         const fv_node *n = l->g->node[i];
-        if (n->op != FV_NODE_ATTEND) continue;
+        if (n->op != FV_NODE_ATTEND && n->op != FV_NODE_SCAN) continue;
         operand_walk w = {l, true, i};
         fv_node_operands(n, own, &w);
     }
@@ -131,6 +131,14 @@ static void add_sink(lower_node *d, int id) {
     if (d->n_sinks < LOWER_MAX_SINKS) d->sink[d->n_sinks] = id;
     if (d->n_sinks <= LOWER_MAX_SINKS) d->n_sinks++;
 }
+/* Points at which a kernel reads a value. What a step reads is stored: it is read in every lane. */
+static double reads_of(const fv_node *n, const fv_value *v) {
+    if (n->op == FV_NODE_ATTEND) return attend_domain(&n->u.attend, n->result[0], v);
+    if (n->op != FV_NODE_SCAN) return domain(n);
+    for (int i = 0; i < n->u.scan.n_states; i++)
+        if (n->u.scan.init[i] == v) return (double)fv_value_count(v);
+    return 1e30;
+}
 static void note_reader(const fv_value *v, void *user) {
     sink_walk *w = user;
     lower *l = w->l;
@@ -142,16 +150,14 @@ static void note_reader(const fv_value *v, void *user) {
         if (r->owner < 0) return;
         const fv_node *a = l->g->node[r->owner];
         add_sink(d, r->owner);
-        m = attend_domain(&a->u.attend, a->result[0], v) / size;
+        m = reads_of(a, v) / size;
     } else if (r->role == LOWER_INLINE) {
         for (int i = 0; i < r->n_sinks && i < LOWER_MAX_SINKS; i++) add_sink(d, r->sink[i]);
         if (r->n_sinks > LOWER_MAX_SINKS) d->n_sinks = LOWER_MAX_SINKS + 1;
         m = r->multiplicity * (double)fv_value_count(w->reader->result[0]) / size;
     } else {
         add_sink(d, w->reader->id);
-        m = (w->reader->op == FV_NODE_ATTEND ? attend_domain(&w->reader->u.attend, w->reader->result[0], v)
-                                             : domain(w->reader)) /
-            size;
+        m = reads_of(w->reader, v) / size;
     }
     if (m > d->multiplicity) d->multiplicity = m;
 }

@@ -81,6 +81,23 @@ static void attend_copy(copy *k, const fv_node *n) {
     k->map[n->result[0]->id] = fv_graph_attend(k->to, n->loc, &a, &lse);
     if (n->n_results > 1) k->map[n->result[1]->id] = lse;
 }
+static fv_value **values(copy *k, fv_value *const *list, int n) {
+    fv_value **r = FV_NEWN(k->to->ctx, fv_value *, n + 1);
+    for (int i = 0; i < n; i++) r[i] = value(k, list[i]);
+    return r;
+}
+static void scan_copy(copy *k, const fv_node *n) {
+    fv_scan_node s = n->u.scan;
+    s.init = values(k, s.init, s.n_states);
+    s.state = values(k, s.state, s.n_states);
+    s.next = values(k, s.next, s.n_states);
+    s.element_src = values(k, s.element_src, s.n_elements);
+    s.element = values(k, s.element, s.n_elements);
+    s.output = value(k, s.output);
+    fv_node *r = fv_graph_scan(k->to, n->loc, &s);
+    for (int i = 0; r && i < n->n_results; i++) k->map[n->result[i]->id] = r->result[i];
+    if (!r) k->failed = true;
+}
 void lower_rebuild_node(copy *k, const fv_node *n) {
     const fv_value *v = n->result[0];
     switch (n->op) {
@@ -116,7 +133,7 @@ void lower_rebuild_node(copy *k, const fv_node *n) {
         if (!r) k->failed = true;
         return;
     }
-    case FV_NODE_SCAN:
+    case FV_NODE_SCAN: scan_copy(k, n); return;
     case FV_NODE_COUNT: k->failed = true; break;
     }
     if (v->obj.ranged && k->map[v->id] && !k->map[v->id]->obj.ranged) {
@@ -369,28 +386,27 @@ static bool wants_expansion(const copy *k, const fv_node *n) {
     return ((k->all || step_over_queries(&n->u.attend)) && n->u.attend.set[0].n_scores <= 8 &&
             n->u.attend.n_sets <= 64) || lower_keys_first(k, n);
 }
+/* Is a node inside of an attend that is expanded? It is built with it. */
+static bool replayed(const copy *k, const fv_bound_sets *sets, const fv_node *n) {
+    for (int p = 0; k->inner[n->id] && p < sets->n; p++)
+        if (sets->owner[p] && wants_expansion(k, sets->owner[p]) && fv_bound_sets_has(sets, n, p)) return true;
+    return false;
+}
 fv_graph *lower_expand_attends(fv_graph *g, bool all) {
     fv_ctx *c = g->ctx;
     bool *live = FV_NEWN(c, bool, g->n_nodes + 1), *inner = FV_NEWN(c, bool, g->n_nodes + 1), any = false;
     fv_graph_live(g, live);
     fv_graph_inner(g, inner);
     copy k = {.from = g, .live = live, .inner = inner, .all = all};
-    for (int i = 0; i < g->n_nodes; i++) {
-        any |= wants_expansion(&k, g->node[i]);
-        if (live[i] && g->node[i]->op == FV_NODE_SCAN) return g;
-    }
+    for (int i = 0; i < g->n_nodes; i++) any |= wants_expansion(&k, g->node[i]);
     if (!any) return g;
     k.to = fv_graph_new(c, fv_cstr(c, g->name));
     k.map = FV_NEWN(c, fv_value *, g->n_values + 1);
+    const fv_bound_sets *sets = fv_graph_bound_sets(g);
     int inner_from = 0;
     for (int i = 0; i < g->n_nodes && !k.failed; i++) {
         const fv_node *n = g->node[i];
-        if (!live[i]) continue;
-        if (inner[i] && n->op != FV_NODE_ATTEND) {
-            int owner = i + 1; /* the attend that follows decides: its inner nodes are replayed with it, or copied */
-            while (owner < g->n_nodes && g->node[owner]->op != FV_NODE_ATTEND) owner++;
-            if (owner < g->n_nodes && wants_expansion(&k, g->node[owner])) continue;
-        }
+        if (!live[i] || replayed(&k, sets, n)) continue;
         if (wants_expansion(&k, n)) {
             if (!k.all && lower_keys_first(&k, n)) lower_associate(&k, n);
             else expand(&k, n, inner_from);

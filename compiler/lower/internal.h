@@ -9,7 +9,7 @@ enum { LOWER_MAX_SINKS = 6, LOWER_PREPARE_ELEMENTS = 1 << 21 };
 typedef enum {
     LOWER_DEAD,    /* no output needs it */
     LOWER_LEAF,    /* input, param, const: a plan tensor */
-    LOWER_INNER,   /* depends on a placeholder: part of the attend that owns it */
+    LOWER_INNER,   /* depends on a placeholder: part of the attend or scan that owns it */
     LOWER_INLINE,  /* its expression is substituted where it is read */
     LOWER_STORED,  /* the final value of a group: a tensor */
     LOWER_ABSORBED /* computed inside the group of `group_final` */
@@ -26,7 +26,7 @@ typedef struct {
     bool exact;   /* ranked, or made an integer of: in f32 whatever the storage */
     bool prepare; /* depends on parameters, constants and coordinates alone */
     int final;    /* ABSORBED: node id of its group's final node */
-    int owner;    /* INNER: node id of the attend; else -1 */
+    int owner;    /* INNER: node id of the attend or scan; else -1 */
     int n_sinks;  /* node ids where the value is consumed by a kernel; LOWER_MAX_SINKS + 1: many */
     int sink[LOWER_MAX_SINKS + 1];
     double multiplicity; /* largest (domain of a sink) / (size of this value) */
@@ -60,8 +60,8 @@ typedef struct {
 /* The graph with every attend (all), or those that only expansion can lower, replaced by its expansion; g itself where
  * there is none. NULL: it cannot be expanded. */
 fv_graph *lower_expand_attends(fv_graph *g, bool all);
-/* -- unroll.c: the same graph where there is no live scan; NULL after recording an error, or where one cannot be
- * unrolled. */
+/* -- unroll.c: the same graph without the live scans that no kernel runs; g itself where there is none. NULL after
+ * recording an error, or where one cannot be unrolled. */
 fv_graph *lower_unroll_scans(fv_graph *g);
 
 /* -- decide.c: roles, sinks, groups
@@ -204,6 +204,10 @@ const int *lower_follow(lower *l, const fv_value *v, const fv_expr *value);
 const fv_value *lower_copy(lower *l, const fv_value *v, const int *order, fv_loc loc);
 void lower_emit_topk(lower *l, const fv_node *anchor);
 void lower_emit_concat(lower *l, const fv_node *n);
+void lower_emit_scan(lower *l, const fv_node *n);
+/* Why a scan is no recurrence that one kernel runs; NULL: it is. body: by node id, the live nodes that depend on its
+ * placeholders. */
+const char *lower_scan_refused(const fv_graph *g, const fv_node *scan, const bool *body);
 
 /* Coordinates of the final value over the axes of its anchor. */
 void lower_final_coords(const lower *l, const fv_node *final, const fv_expr **out);

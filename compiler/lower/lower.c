@@ -73,6 +73,7 @@ static void emit(lower *l, const fv_node *n) {
     bool map = n->op == FV_NODE_READ || (n->op == FV_NODE_COMPUTE && !is_reduce(n));
     if (n->op == FV_NODE_CONCAT) lower_emit_concat(l, n);
     else if (n->op == FV_NODE_TOPK) lower_emit_topk(l, n);
+    else if (n->op == FV_NODE_SCAN) lower_emit_scan(l, n);
     else if (anchor->op == FV_NODE_ATTEND) lower_emit_attend(l, anchor, n);
     else if (!n_members && map) lower_emit_map(l, n);
     else if (n_members == 1 && l->coords[n->id]) lower_emit_reduce(l, anchor, n);

@@ -1,6 +1,6 @@
-/* scan by its definition: the body is built once per step. Elements become reads at the step's position, states the
- * values of the step before; the outputs of the steps are concatenated. Every backend runs what comes out. A scan
- * within a scan is unrolled within every step. */
+/* scan by its definition, where no kernel runs it (emit_scan.c): the body is built once per step. Elements become reads
+ * at the step's position, states the values of the step before; the outputs of the steps are concatenated. Every
+ * backend runs what comes out. A scan within a scan is unrolled within every step. */
 #include "lower/expand.h"
 
 enum { MOST_NODES = 20000, MOST_PARTS = 64 };
@@ -120,7 +120,7 @@ static void unroll_scan(unroll *u, const fv_node *scan) {
     for (int i = 0; i < s->n_states; i++) k->map[scan->result[r++]->id] = now[i];
 }
 static void unroll_node(unroll *u, const fv_node *n) {
-    if (n->op == FV_NODE_SCAN) unroll_scan(u, n);
+    if (n->op == FV_NODE_SCAN && lower_scan_refused(u->copy.from, n, body_of(u, n))) unroll_scan(u, n);
     else lower_rebuild_node(&u->copy, n);
     for (int r = 0; r < n->n_results; r++)
         if (!u->copy.map[n->result[r]->id]) u->copy.failed = true;
@@ -133,8 +133,10 @@ fv_graph *lower_unroll_scans(fv_graph *g) {
     unroll u = {.copy = {.from = g, .live = live}, .sets = fv_graph_bound_sets(g)};
     for (int i = 0; i < g->n_nodes; i++)
         if (live[i] && g->node[i]->op == FV_NODE_SCAN) {
-            any = true;
             const bool *in = body_of(&u, g->node[i]);
+            const char *why = lower_scan_refused(g, g->node[i], in);
+            if (!why) continue;
+            any = true;
             for (int j = 0; j < i; j++) inside[j] |= in[j];
         }
     if (!any) return g;
