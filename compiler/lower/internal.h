@@ -62,7 +62,7 @@ typedef struct {
 fv_graph *lower_expand_attends(fv_graph *g, bool all);
 /* -- unroll.c: the same graph without the live scans that no kernel runs; g itself where there is none. NULL after
  * recording an error, or where one cannot be unrolled. */
-fv_graph *lower_unroll_scans(fv_graph *g);
+fv_graph *lower_unroll_scans(fv_graph *g, fv_lower_options *o);
 
 /* -- decide.c: roles, sinks, groups
  * ---------------------------------------------------------------------------------------------- */

@@ -84,7 +84,7 @@ static void emit(lower *l, const fv_node *n) {
 fv_plan *fv_lower(fv_graph *g, fv_str entry, fv_lower_options *o) {
     fv_ctx *c = g->ctx;
     int errors = fv_error_count(c);
-    g = lower_unroll_scans(g);
+    g = lower_unroll_scans(g, o);
     if (!g) {
         if (fv_error_count(c) == errors) fv_error(c, FV_E_INTERNAL, (fv_loc){0}, "a scan cannot be unrolled");
         return NULL;

@@ -126,7 +126,7 @@ static void unroll_node(unroll *u, const fv_node *n) {
         if (!u->copy.map[n->result[r]->id]) u->copy.failed = true;
 }
 
-fv_graph *lower_unroll_scans(fv_graph *g) {
+fv_graph *lower_unroll_scans(fv_graph *g, fv_lower_options *o) {
     fv_ctx *c = g->ctx;
     bool *live = FV_NEWN(c, bool, g->n_nodes + 1), *inside = FV_NEWN(c, bool, g->n_nodes + 1), any = false;
     fv_graph_live(g, live);
@@ -135,7 +135,10 @@ fv_graph *lower_unroll_scans(fv_graph *g) {
         if (live[i] && g->node[i]->op == FV_NODE_SCAN) {
             const bool *in = body_of(&u, g->node[i]);
             const char *why = lower_scan_refused(g, g->node[i], in);
+            lower l = {.ctx = c, .g = g, .o = o};
+            lower_consider(&l, g->node[i], "scan.loop", !why, "%s", why ? why : "one kernel walks the axis");
             if (!why) continue;
+            lower_consider(&l, g->node[i], "scan.unroll", true, "the step is built once per position");
             any = true;
             for (int j = 0; j < i; j++) inside[j] |= in[j];
         }
