@@ -17,7 +17,7 @@ typedef struct {
     const fv_expr *t; /* the step's position */
     fv_buffer *state[LOWER_MOST_MEMBERS], *buffer[LOWER_MOST_MEMBERS];
     bool in_place[LOWER_MOST_MEMBERS]; /* the member that is the next value has the state's buffer */
-    int done;                       /* members that have a value by now */
+    int done;                          /* members that have a value by now */
 } emission;
 
 /* Elements become reads of their sources at the step, states and members their buffers. */
@@ -153,7 +153,8 @@ static void choose_lane(emission *e, const fv_value *out) {
     while (tile > e->l->t->lanes && (double)tile * elements > LOWER_MOST_ELEMENTS / 2) tile /= 2;
     for (int i = 0; i < r->n_grid; i++) {
         int64_t extent = r->grid[i].extent;
-        lower_grid(&e->k, r->grid[i].name, i == best ? (tile < extent ? tile : extent) : 0, extent);
+        lower_grid(&e->k, r->grid[i].name,
+                   i == best ? lower_tile(&e->k, r->grid[i].name, tile < extent ? tile : extent, extent) : 0, extent);
     }
     if (best >= 0) e->lane = r->grid[best].name;
     else if (r->n_inner) e->lane = r->inner[r->n_inner - 1].name;
@@ -205,6 +206,7 @@ void lower_emit_scan(lower *l, const fv_node *n) {
     FV_ASSERT(!r->no, "a scan that is no recurrence was unrolled");
     *e = (emission){.l = l, .r = r};
     lower_kernel_begin(l, &e->k, "scan", "scan.loop", n->loc, l->node[n->id].prepare);
+    lower_kernel_own(&e->k);
     for (int i = 0; i < n->n_results; i++)
         if (wanted(l, n->result[i])) lower_place_value(l, n->result[i], NULL);
     bool stores = s->output && wanted(l, n->result[0]);
