@@ -1,6 +1,6 @@
 /* backend: OpenCL as a backend. Kernels do not run in this process's address space, so there are no entries: texts are
- * made here, and run by the executor of runtime/opencl. Invariant: launches of one kernel under one schedule share one
- * flat kernel and one text. */
+ * made here, and run by the executor of runtime/opencl. Invariant: launches of one code share one flat kernel and one
+ * text, whatever their kernels are called. */
 #include "backends/opencl/shape.h"
 #include "runtime/opencl/device.h"
 #include "runtime/opencl/opencl.h"
@@ -9,8 +9,7 @@
 #include <time.h>
 
 typedef struct {
-    const fv_kernel *kernel;
-    const fv_schedule *schedule;
+    int number; /* fv_launch.code */
     fv_flat_kernel *flat;
     fv_buf text, entry;
     fovea_device_code device;
@@ -30,9 +29,9 @@ static void dispose_code(code *c) {
 }
 static int code_of(fv_module *m, const fv_launch *l, const fv_target *t) {
     for (int i = 0; i < m->n_codes; i++)
-        if (m->code[i]->kernel == l->kernel && m->code[i]->schedule == l->schedule) return i;
+        if (m->code[i]->number == l->code) return i;
     code *c = FV_NEW(m->ctx, code);
-    *c = (code){.kernel = l->kernel, .schedule = l->schedule, .flat = fv_opencl_flatten(l->kernel, l->schedule, t)};
+    *c = (code){.number = l->code, .flat = fv_opencl_flatten(l->kernel, l->schedule, t)};
     if (!c->flat || fv_flat_verify(c->flat) || !fv_opencl_print(c->flat, true, &c->text)) {
         dispose_code(c);
         return -1;

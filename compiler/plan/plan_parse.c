@@ -194,5 +194,7 @@ fv_plan *fv_plan_parse(fv_ctx *ctx, const char *file, const char *text) {
     if (!fv_lex_expect(&p.lx, "plan") || !fv_lex_expect(&p.lx, "{")) return NULL;
     while (!fv_lex_accept(&p.lx, "}"))
         if (!item(&p)) return NULL;
-    return kernels(&p) && resolve(&p) ? p.plan : NULL;
+    if (!kernels(&p) || !resolve(&p)) return NULL;
+    fv_plan_share(p.plan);
+    return p.plan;
 }

@@ -25,10 +25,10 @@ typedef struct {
     double *tolerance; /* by output: of f32 code; 0: equal; of the variant that runs */
     double *length;    /* by output */
     bool whole;
-    fv_type storage;   /* of the variant that runs */
-    double *most;      /* by output: max(1, max|want|) */
-    void *bound;       /* by output: cli_bound */
-    fv_buf report;     /* what is wrong or why it was refused; text for people */
+    fv_type storage; /* of the variant that runs */
+    double *most;    /* by output: max(1, max|want|) */
+    void *bound;     /* by output: cli_bound */
+    fv_buf report;   /* what is wrong or why it was refused; text for people */
 } fv_diff;
 /* Runs the reference. whole: leaves hold whole numbers in -3..3. false: it failed (report says why). Close it in any
  * case. */
@@ -38,7 +38,7 @@ void fv_diff_close(fv_diff *d);
 typedef struct {
     fv_driver_options driver; /* target, attend strategy, row sharing; verify is set */
     bool interpret, flat;     /* the tile interpreter; the flat interpreter on what compiled code is made of */
-    bool compile;             /* and compiled code, on 1, 2, 5 and 16 threads: equal bits */
+    bool compile; /* and compiled code, on 1, 2, 5 and 16 threads (one where an executor runs it): equal bits */
 } fv_diff_variant;
 /* A refusal is one only if every error recorded is NOT_LOWERED or DECLINED. Diagnostics are cleared. */
 fv_diff_verdict fv_diff_run(fv_diff *d, const fv_diff_variant *v);

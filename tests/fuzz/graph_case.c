@@ -1,6 +1,8 @@
 /* See graph_case.h. */
 #include "tests/fuzz/graph_case.h"
 
+#include <string.h>
+
 static unsigned flags_of(uint64_t seed) {
     switch (seed % 4) {
     case 2: return FV_RANDOM_WIDE;
@@ -15,7 +17,7 @@ static bool has_attend(const fv_graph *g) {
         if (g->node[i]->op == FV_NODE_ATTEND) return true;
     return false;
 }
-static const fv_diff_variant variants[] = {
+static const fv_diff_variant cpu[] = {
     {.interpret = true, .compile = true},
     {.driver = {.target = "avx2"}, .compile = true},
     {.driver = {.storage = FV_BF16, .storage_small = 1}, .interpret = true, .compile = true},
@@ -27,6 +29,29 @@ static const fv_diff_variant variants[] = {
      .interpret = true,
      .compile = true},
 };
+static const fv_diff_variant opencl[] = {
+    {.driver = {.backend = "opencl", .target = "scalar"}, .compile = true},
+    {.driver = {.backend = "opencl", .target = "cpu"}, .compile = true},
+};
+/* every: how many of the variants are for any graph, the first ones; the others are for graphs with an attend. */
+static const struct {
+    const char *backend;
+    const fv_diff_variant *variant;
+    int n, every;
+} tables[] = {
+    {"cpu", cpu, (int)(sizeof cpu / sizeof *cpu), 4},
+    {"opencl", opencl, (int)(sizeof opencl / sizeof *opencl), 2},
+};
+enum { TABLES = (int)(sizeof tables / sizeof *tables) };
+
+static fv_diff_verdict available(void *user, fv_buf *why) {
+    const fv_backend *b = fv_backend_find(user);
+    if (!b) fv_buf_printf(why, "this build has no backend '%s'", (const char *)user);
+    return b && b->available(why) ? FV_DIFF_AGREES : FV_DIFF_REFUSED;
+}
+bool fv_graph_case_runs(const char *backend, fv_buf *why) {
+    return fv_diff_isolated(available, (void *)(uintptr_t)backend, 60, why) == FV_DIFF_AGREES;
+}
 
 fv_diff_verdict fv_graph_case_run(void *user, fv_buf *report) {
     const fv_graph_case *c = user;
@@ -42,9 +67,11 @@ fv_diff_verdict fv_graph_case_run(void *user, fv_buf *report) {
         return FV_DIFF_WRONG;
     }
     bool fine = fv_diff_open(&d, ctx, g, whole ? fv_random_whole_source : fv_random_source, ctx, whole);
-    int n = has_attend(g) ? (int)(sizeof variants / sizeof *variants) : 4;
+    int t = 0;
+    while (c->backend && t < TABLES - 1 && strcmp(tables[t].backend, c->backend) != 0) t++;
+    int n = has_attend(g) ? tables[t].n : tables[t].every;
     for (int i = 0; fine && i < n; i++) {
-        fv_diff_variant v = variants[i];
+        fv_diff_variant v = tables[t].variant[i];
         if (c->interpret_only) v.compile = false;
         v.flat = v.interpret && !c->no_flat;
         size_t before = d.report.len;

@@ -1,0 +1,27 @@
+/* Random graphs on an OpenCL device, in both shapes, against the reference. Each graph compiles its kernels anew, which
+ * takes seconds, so there are few, small ones; ./x fuzz runs more. Every graph runs in a process of its own; this one
+ * never loads a driver. */
+#include "tests/fuzz/graph_case.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+
+static const int seeds[] = {0, 1, 2, 3, 4, 5};
+Test(opencl_graphs, random, .timeout = 500) {
+    fv_buf why = {0};
+    if (!fv_graph_case_runs("opencl", &why)) {
+        fprintf(stderr, "SKIPPED: no OpenCL device: %s\n", why.text ? why.text : "");
+        cr_skip_test("no OpenCL device");
+    }
+    fv_buf_dispose(&why);
+    int agree = 0, n = (int)(sizeof seeds / sizeof *seeds);
+    for (int i = 0; i < n; i++) {
+        fv_graph_case c = {.seed = (uint64_t)seeds[i], .backend = "opencl"};
+        fv_buf report = {0};
+        fv_diff_verdict v = fv_diff_isolated(fv_graph_case_run, &c, 120, &report);
+        cr_expect(v != FV_DIFF_WRONG, "seed %d:\n%s", seeds[i], report.text ? report.text : "");
+        agree += v == FV_DIFF_AGREES;
+        fv_buf_dispose(&report);
+    }
+    cr_expect(agree == n, "%d of %d graphs ran", agree, n);
+}
