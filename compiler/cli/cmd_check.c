@@ -406,7 +406,7 @@ static int run(fv_ctx *ctx, const cli_args *a) {
 }
 static const cli_option options[] = {
     CLI_SESSION_OPTIONS,
-    {"backend", "NAME", "check this one alone: cpu, opencl (default: every backend)", CLI_VALUE},
+    {"backend", "NAME", "check this one alone, of fovea devices (default: every backend)", CLI_VALUE},
     {"rounds", "N", "passes with random numbers, of seeds S, S + 1 … (default 2)", CLI_VALUE},
     {"target", "NAME", "code for another processor than this one's best: avx2, sse2 …", CLI_VALUE},
     CLI_DEVICE_OPTIONS,

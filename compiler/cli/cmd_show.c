@@ -187,7 +187,9 @@ static const cli_option options[] = {
     {"flat", NULL, "loops and vectors", CLI_FLAG},
     {"llvm", NULL, "LLVM IR", CLI_FLAG},
     {"asm", NULL, "assembly of the target", CLI_FLAG},
+#ifdef FOVEA_HAVE_OPENCL
     {"opencl", NULL, "OpenCL C (implies --backend opencl)", CLI_FLAG},
+#endif
     {"schedule", NULL, "the schedule of every kernel", CLI_FLAG},
     {"declined", NULL, "which strategies were considered, and why they were not taken", CLI_FLAG},
     {"pattern", NULL, "which keys a query sees, drawn", CLI_FLAG},
