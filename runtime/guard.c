@@ -12,18 +12,7 @@ enum { PATTERN = 0xA5, POISON = 0xFF };    /* poison is a NaN in every float typ
 
 void fovea_spans_fill(fovea_model *m) {
     const fovea_program *p = m->program;
-    for (int stage = 0; stage < FOVEA_STAGES; stage++) {
-        int32_t n;
-        const fovea_launch *launches = fovea_stage_launches(p, (fovea_stage)stage, &n);
-        fovea_span *spans = m->spans[stage];
-        for (int32_t a = 0; a < p->n_arrays; a++) spans[a] = (fovea_span){-1, -1};
-        for (int32_t i = 0; i < n; i++)
-            for (int32_t k = 0; k < launches[i].n_args; k++) {
-                fovea_span *s = &spans[launches[i].args[k]];
-                if (s->first < 0) s->first = i;
-                s->last = i;
-            }
-    }
+    for (int stage = 0; stage < FOVEA_STAGES; stage++) fovea_stage_spans(p, (fovea_stage)stage, m->spans[stage]);
     for (int32_t a = 0; a < p->n_arrays; a++) {                   /* what run uses stays until the next prepare */
         if (p->arrays[a].place != FOVEA_PREPARED || m->spans[FOVEA_STAGE_RUN][a].first < 0) continue;
         m->spans[FOVEA_STAGE_PREPARE][a].last = INT32_MAX;
@@ -36,10 +25,6 @@ static bool in_blocks(const fovea_array *a) { return a->place == FOVEA_ARENA || 
 static bool share_bytes(const fovea_array *a, const fovea_array *b) {
     return a->place == b->place && a->offset < b->offset + b->bytes + FOVEA_GUARD_BYTES &&
            b->offset < a->offset + a->bytes + FOVEA_GUARD_BYTES;
-}
-
-static bool share_time(fovea_span s, fovea_span t) {
-    return s.first >= 0 && t.first >= 0 && s.first <= t.last && t.first <= s.last;
 }
 
 /* The result of an elementwise launch may take the place of what it reads. */
@@ -56,7 +41,7 @@ fovea_status fovea_layout_check(const fovea_model *m, fovea_error *err) {
             if (!in_blocks(a) || spans[i].first < 0) continue;
             for (int32_t j = 0; j < i; j++) {
                 const fovea_array *b = &p->arrays[j];
-                if (!in_blocks(b) || !share_time(spans[i], spans[j]) || !share_bytes(a, b) ||
+                if (!in_blocks(b) || !fovea_spans_meet(spans[i], spans[j]) || !share_bytes(a, b) ||
                     in_place(a, spans[i], b, spans[j])) continue;
                 return fovea_fail(err, FOVEA_E_PROGRAM,
                                   "arrays %d (%" PRId64 " bytes at %" PRId64 ", launches %d..%d) and %d (%" PRId64

@@ -4,14 +4,10 @@
 #include "executor.h"
 #include "fovea.h"
 #include "pool.h"
+#include "stages.h"
 
 enum { FOVEA_ALIGN = 64 };
 static inline int64_t fovea_aligned(int64_t bytes) { return (bytes + FOVEA_ALIGN - 1) / FOVEA_ALIGN * FOVEA_ALIGN; }
-typedef enum { FOVEA_STAGE_PREPARE, FOVEA_STAGE_RUN, FOVEA_STAGES } fovea_stage;
-
-/* The launches of a stage between which an array holds something; first is -1 for an array that the stage does not
- * use. */
-typedef struct { int32_t first, last; } fovea_span;
 
 struct fovea_model {
     const fovea_program *program;
@@ -44,7 +40,6 @@ fovea_status fovea_model_make(const fovea_program *p, const fovea_options *o, ch
 
 /* Executes the launches of a stage in order. Every array that they use has a base. */
 fovea_status fovea_stage_run(fovea_model *m, fovea_stage stage, int64_t *ns, fovea_error *err);
-const fovea_launch *fovea_stage_launches(const fovea_program *p, fovea_stage stage, int32_t *n);
 
 /* -- Guards (guard.c) ---- */
 /* Fills spans; refuses two arrays that hold something at the same launch in the same bytes, guards included, unless

@@ -12,11 +12,6 @@ static const char *place_name(fovea_place place) {
     return (unsigned)place < sizeof names / sizeof *names ? names[place] : "unknown place";
 }
 
-const fovea_launch *fovea_stage_launches(const fovea_program *p, fovea_stage stage, int32_t *n) {
-    *n = stage == FOVEA_STAGE_PREPARE ? p->n_prepare : p->n_run;
-    return stage == FOVEA_STAGE_PREPARE ? p->prepare : p->run;
-}
-
 static bool in_block(const fovea_array *a, int64_t block) {
     return a->offset >= 0 && a->offset % FOVEA_ALIGN == 0 && block >= FOVEA_GUARD_BYTES &&
            a->bytes <= block - FOVEA_GUARD_BYTES && a->offset <= block - FOVEA_GUARD_BYTES - a->bytes;

@@ -185,18 +185,21 @@ static void put_for(fv_cl *p, const fv_flat *s) {
     p->facts.n = facts;
     put(p, "\n");
 }
+void fv_cl_branches(fv_cl *p, const fv_flat *s, void (*body)(fv_cl *, const fv_flat *)) {
+    put(p, ") {");
+    fv_cl_end(p, s);
+    body(p, s->body);
+    if (s->orelse) {
+        put(p, " else {\n");
+        body(p, s->orelse);
+    }
+    put(p, "\n");
+}
 static void put_if(fv_cl *p, const fv_flat *s) {
     fv_cl_line(p, s);
     put(p, "if (");
     fv_cl_expr(p, s->expr);
-    put(p, ") {");
-    fv_cl_end(p, s);
-    block(p, s->body);
-    if (s->orelse) {
-        put(p, " else {\n");
-        block(p, s->orelse);
-    }
-    put(p, "\n");
+    fv_cl_branches(p, s, block);
 }
 static void put_let(fv_cl *p, const fv_flat *s) {
     fv_cl_line(p, s);

@@ -95,14 +95,7 @@ static void put_if(fv_cl *p, const fv_flat *s) {
     fv_cl_cpu_share(p, &s->expr, 1);
     put(p, "if (");
     fv_cl_cpu_expr(p, s->expr);
-    put(p, ") {");
-    fv_cl_end(p, s);
-    block(p, s->body);
-    if (s->orelse) {
-        put(p, " else {\n");
-        block(p, s->orelse);
-    }
-    put(p, "\n");
+    fv_cl_branches(p, s, block);
 }
 static void put_let(fv_cl *p, const fv_flat *s) {
     fv_cl_line(p, s);

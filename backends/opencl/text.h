@@ -36,6 +36,8 @@ void fv_cl_know(fv_cl *p, fv_str name, fv_range r);     /* the range of a variab
 /* "for (type v = lo; v < hi; v += step) {", bounds printed by `expr`; the variable's range is known then. */
 void fv_cl_for_head(fv_cl *p, const fv_flat *s, const char *type, void (*expr)(fv_cl *, const fv_expr *));
 void fv_cl_parameters(fv_cl *p);                        /* name and parameters of the kernel, and "{" */
+/* Of an IF whose "if (" and condition are printed: the rest, bodies by `block`. */
+void fv_cl_branches(fv_cl *p, const fv_flat *s, void (*block)(fv_cl *, const fv_flat *));
 /* __local variables stand in the outermost block of a kernel only: declares all of them, indented once. Where they stand
  * in the flat text, fv_cl_declared leaves a comment. */
 void fv_cl_local_arrays(fv_cl *p, const fv_flat *s);

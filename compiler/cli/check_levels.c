@@ -7,28 +7,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Visits a tensor's elements in row-major order: number and place in memory. */
-static void copy(const fv_plan_tensor *t, double *memory, const void *data, fovea_dtype type, const double *constant) {
-    int64_t index[FV_MAX_AXES] = {0}, at = 0;
-    for (int d = 0; d < t->rank; d++)
-        if (t->extent[d] == 0) return;
-    for (int64_t n = 0;; n++) {
-        memory[at] = constant ? constant[n] : cli_element(data, type, n);
-        int j = t->rank - 1;
-        for (; j >= 0; j--) {
-            at += t->stride[j];
-            if (++index[j] < t->extent[j]) break;
-            at -= index[j] * t->stride[j];
-            index[j] = 0;
-        }
-        if (j < 0) return;
-    }
+typedef struct {
+    const void *data;
+    fovea_dtype type;
+} given;
+static double element(const void *user, int64_t number) {
+    const given *g = user;
+    return cli_element(g->data, g->type, number);
 }
 static bool fill(fv_ctx *ctx, cli_session *s, const fv_plan_tensor *t, double *memory) {
     int64_t n = fv_plan_tensor_elements(t), count;
     for (int64_t j = 0; j < n; j++) memory[j] = (double)NAN;
     if (t->kind == FV_MEM_CONST) {
-        copy(t, memory, NULL, FOVEA_F32, t->data);
+        fv_plan_lay_const(t, memory);
         return true;
     }
     if (t->kind != FV_MEM_INPUT && t->kind != FV_MEM_PARAM) return true;
@@ -37,7 +28,7 @@ static bool fill(fv_ctx *ctx, cli_session *s, const fv_plan_tensor *t, double *m
     fovea_dtype type = t->type == FV_I32 ? FOVEA_I32 : t->type == FV_BOOL ? FOVEA_BOOL : FOVEA_F32;
     if (leaf && type == FOVEA_F32) type = cli_leaf_dtype(leaf);
     const void *data = leaf ? cli_leaf(ctx, s, leaf, type, &count) : NULL;
-    if (data) copy(t, memory, data, type, NULL);
+    if (data) fv_plan_lay(t, element, &(given){data, type}, memory);
     return data != NULL;
 }
 static bool launch(const fv_compiled *c, const fv_launch *l, double **memory, bool flat) {

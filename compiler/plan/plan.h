@@ -85,6 +85,10 @@ int fv_plan_share(fv_plan *p);
 /* Lays PREPARED tensors out one after another and SCRATCH tensors by lifetime (first to last launch that touches them),
  * 64-byte aligned, guard after each. */
 void fv_plan_arena(fv_plan *p);
+/* Lays the elements of a tensor, which `value` gives by their numbers in row-major order, out by its strides. */
+typedef double fv_plan_element(const void *user, int64_t number);
+void fv_plan_lay(const fv_plan_tensor *t, fv_plan_element *value, const void *user, double *memory);
+void fv_plan_lay_const(const fv_plan_tensor *t, double *memory); /* those of a CONST tensor */
 /* Executes both plans with the tile interpreter. data[i]: memory of tensor i as double, allocated by the caller for
  * INPUT, OUTPUT, PARAM; others by itself. */
 bool fv_plan_interpret(const fv_plan *p, double **data, const fv_interp_options *o);

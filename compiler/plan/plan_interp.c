@@ -8,11 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* CONST data is row-major; memory is by strides. */
-static void fill_const(const fv_plan_tensor *t, double *memory) {
+void fv_plan_lay(const fv_plan_tensor *t, fv_plan_element *value, const void *user, double *memory) {
     int64_t index[FV_MAX_AXES] = {0}, at = 0;
+    for (int d = 0; d < t->rank; d++)
+        if (t->extent[d] == 0) return;
     for (int64_t n = 0;; n++) {
-        memory[at] = t->data[n];
+        memory[at] = value(user, n);
         int j = t->rank - 1;
         for (; j >= 0; j--) {
             at += t->stride[j];
@@ -23,6 +24,8 @@ static void fill_const(const fv_plan_tensor *t, double *memory) {
         if (j < 0) return;
     }
 }
+static double constant(const void *data, int64_t number) { return ((const double *)data)[number]; }
+void fv_plan_lay_const(const fv_plan_tensor *t, double *memory) { fv_plan_lay(t, constant, t->data, memory); }
 
 static bool is_own(const fv_plan_tensor *t) { return fv_mem_is_ours(t->kind) || t->kind == FV_MEM_CONST; }
 
@@ -31,7 +34,7 @@ static double *own_memory(const fv_plan_tensor *t) {
     double *m = malloc(sizeof *m * (size_t)(n ? n : 1));
     FV_ASSERT(m, "out of memory");
     for (int64_t j = 0; j < n; j++) m[j] = (double)NAN;
-    if (t->kind == FV_MEM_CONST && n) fill_const(t, m);
+    if (t->kind == FV_MEM_CONST) fv_plan_lay_const(t, m);
     return m;
 }
 

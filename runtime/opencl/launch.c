@@ -5,6 +5,7 @@
 #include "device.h"
 #include "layout.h"
 #include "opencl.h"
+#include "runtime/stages.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -28,16 +29,12 @@ typedef struct {
     cl_event *event; /* one per launch of the longer stage */
 } state;
 
-static const fovea_launch *launches(const fovea_program *p, int stage, int32_t *n) {
-    *n = stage ? p->n_run : p->n_prepare;
-    return stage ? p->run : p->prepare;
-}
 static void drop(state *s) {
     const fovea_cl *cl = s->on ? s->on->cl : NULL;
     if (cl) cl->clFinish(s->on->queue); /* nothing of the caller's is touched after this */
     for (int stage = 0; cl && stage < 2; stage++) {
         int32_t n;
-        launches(s->program, stage, &n);
+        fovea_stage_launches(s->program, (fovea_stage)stage, &n);
         for (int32_t i = 0; i < n && s->step[stage]; i++) {
             if (s->step[stage][i].kernel) cl->clReleaseKernel(s->step[stage][i].kernel);
             s->step[stage][i] = (step){0};
@@ -123,7 +120,7 @@ static fovea_status take(state *s, fovea_error *err) {
     if (status == FOVEA_OK) status = make_parts(s, err);
     for (int stage = 0; stage < 2; stage++) {
         int32_t n;
-        const fovea_launch *l = launches(s->program, stage, &n);
+        const fovea_launch *l = fovea_stage_launches(s->program, (fovea_stage)stage, &n);
         for (int32_t i = 0; i < n && status == FOVEA_OK; i++)
             if (l[i].code->groups > 0) status = make_step(s, &l[i], i, &s->step[stage][i], err);
     }
@@ -171,14 +168,14 @@ static fovea_status poison(state *s, fovea_cl_block b, fovea_error *err) {
 }
 static fovea_status launch_failed(state *s, int stage, int32_t i, cl_int code, fovea_error *err) {
     int32_t n;
-    const fovea_launch *l = &launches(s->program, stage, &n)[i];
+    const fovea_launch *l = &fovea_stage_launches(s->program, (fovea_stage)stage, &n)[i];
     return fovea_cl_fail(&s->device, code, err, "kernel %s (launch %d of %d of %s%s%s)", l->label ? l->label : "?",
                          (int)i, (int)n, stage ? "run" : "prepare", l->where && *l->where ? ", from " : "",
                          l->where ? l->where : "");
 }
 static fovea_status enqueue(state *s, int stage, fovea_error *err) {
     int32_t n;
-    launches(s->program, stage, &n);
+    fovea_stage_launches(s->program, (fovea_stage)stage, &n);
     for (int32_t i = 0; i < n; i++) {
         const step *x = &s->step[stage][i];
         if (!x->kernel) continue;
@@ -191,7 +188,7 @@ static fovea_status enqueue(state *s, int stage, fovea_error *err) {
 /* Waits; the first launch that ended abnormally is named, or the last that could not be waited for. */
 static fovea_status wait(state *s, int stage, fovea_error *err) {
     int32_t n;
-    launches(s->program, stage, &n);
+    fovea_stage_launches(s->program, (fovea_stage)stage, &n);
     cl_int code = s->on->cl->clFinish(s->on->queue);
     for (int32_t i = 0; i < n; i++) {
         cl_int status = CL_COMPLETE;
@@ -207,7 +204,7 @@ static fovea_status wait(state *s, int stage, fovea_error *err) {
 }
 static void take_times(state *s, int stage, int64_t *ns) {
     int32_t n;
-    launches(s->program, stage, &n);
+    fovea_stage_launches(s->program, (fovea_stage)stage, &n);
     for (int32_t i = 0; ns && i < n; i++) {
         cl_ulong begin = 0, end = 0;
         ns[i] = 0;
@@ -221,7 +218,7 @@ static void take_times(state *s, int stage, int64_t *ns) {
 }
 static void forget_events(state *s, int stage) {
     int32_t n;
-    launches(s->program, stage, &n);
+    fovea_stage_launches(s->program, (fovea_stage)stage, &n);
     for (int32_t i = 0; i < n; i++) {
         if (s->event[i]) s->on->cl->clReleaseEvent(s->event[i]);
         s->event[i] = NULL;

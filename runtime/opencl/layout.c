@@ -2,11 +2,13 @@
  * a byte, guards included. */
 #include "layout.h"
 #include "runtime/executor.h"
+#include "runtime/stages.h"
 
 #include <stdlib.h>
 
 typedef struct {
-    int32_t array, first[2], last[2]; /* per stage; first -1: the stage does not use it */
+    int32_t array;
+    fovea_span span[FOVEA_STAGES];
     int64_t bytes, offset;
 } life;
 
@@ -16,23 +18,17 @@ const char *fovea_cl_block_name(fovea_cl_block b) {
     static const char *const names[] = {"weights", "inputs and outputs", "working memory", "memory of groups"};
     return (unsigned)b < FOVEA_CL_BLOCKS ? names[b] : "memory";
 }
-static void note_uses(const fovea_launch *l, int32_t n, int stage, life *of) {
-    for (int32_t i = 0; i < n; i++)
-        for (int32_t k = 0; k < l[i].n_args; k++) {
-            life *x = &of[l[i].args[k]];
-            if (x->first[stage] < 0) x->first[stage] = i;
-            x->last[stage] = i;
-        }
-}
-static void note_far(const fovea_launch *l, int32_t n, int64_t *most) {
+static void note_far(const fovea_program *p, fovea_stage stage, int64_t *most) {
+    int32_t n;
+    const fovea_launch *l = fovea_stage_launches(p, stage, &n);
     for (int32_t i = 0; i < n; i++) {
         int64_t bytes = l[i].code ? l[i].code->groups * l[i].code->far_bytes : 0;
         if (bytes > *most) *most = bytes;
     }
 }
 static bool meet(const life *a, const life *b) {
-    for (int s = 0; s < 2; s++)
-        if (a->first[s] >= 0 && b->first[s] >= 0 && a->first[s] <= b->last[s] && b->first[s] <= a->last[s]) return true;
+    for (int s = 0; s < FOVEA_STAGES; s++)
+        if (fovea_spans_meet(a->span[s], b->span[s])) return true;
     return false;
 }
 static int by_size(const void *a, const void *b) {
@@ -68,20 +64,23 @@ bool fovea_cl_layout_make(const fovea_program *p, int64_t alignment, fovea_cl_la
     size_t n = (size_t)p->n_arrays + 1;
     *out = (fovea_cl_layout){.block = calloc(n, sizeof *out->block), .offset = calloc(n, sizeof *out->offset)};
     life *of = calloc(n, sizeof *of), *arena = calloc(n, sizeof *arena);
+    fovea_span *span = calloc(n, sizeof *span);
     int32_t n_arena = 0;
-    bool fine = out->block && out->offset && of && arena;
+    bool fine = out->block && out->offset && of && arena && span;
     for (int32_t i = 0; fine && i < p->n_arrays; i++) {
-        of[i] = (life){i, {-1, -1}, {-1, -1}, rounded(p->arrays[i].bytes + FOVEA_GUARD_BYTES, alignment), 0};
+        of[i].array = i;
+        of[i].bytes = rounded(p->arrays[i].bytes + FOVEA_GUARD_BYTES, alignment);
         fovea_place place = p->arrays[i].place;
         out->block[i] = place == FOVEA_ARENA                            ? FOVEA_CL_WORK
                         : place == FOVEA_INPUT || place == FOVEA_OUTPUT ? FOVEA_CL_ENDS
                                                                         : FOVEA_CL_WEIGHTS;
     }
     if (fine) {
-        note_uses(p->prepare, p->n_prepare, 0, of);
-        note_uses(p->run, p->n_run, 1, of);
-        note_far(p->prepare, p->n_prepare, &out->bytes[FOVEA_CL_FAR]);
-        note_far(p->run, p->n_run, &out->bytes[FOVEA_CL_FAR]);
+        for (int s = 0; s < FOVEA_STAGES; s++) {
+            fovea_stage_spans(p, (fovea_stage)s, span);
+            for (int32_t i = 0; i < p->n_arrays; i++) of[i].span[s] = span[i];
+            note_far(p, (fovea_stage)s, &out->bytes[FOVEA_CL_FAR]);
+        }
         for (int32_t i = 0; i < p->n_arrays; i++) {
             if (out->block[i] == FOVEA_CL_WORK) {
                 arena[n_arena++] = of[i];
@@ -94,6 +93,7 @@ bool fovea_cl_layout_make(const fovea_program *p, int64_t alignment, fovea_cl_la
     }
     free(of);
     free(arena);
+    free(span);
     if (!fine) fovea_cl_layout_free(out);
     return fine;
 }

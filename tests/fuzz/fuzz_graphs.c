@@ -52,7 +52,7 @@ int main(int argc, char **argv) {
     for (; s < from + count && fv_now() - begin < seconds; s++) {
         fv_graph_case c = {.seed = (uint64_t)s, .interpret_only = quick & 1, .no_flat = quick & 2, .backend = backend};
         fv_buf report = {0};
-        fv_diff_verdict v = fv_diff_isolated(fv_graph_case_run, &c, 60, &report);
+        fv_diff_verdict v = fv_diff_isolated(fv_graph_case_run, &c, backend ? 300 : 60, &report);
         if (v == FV_DIFF_WRONG) printf("seed %lld:\n%s\n", s, report.text ? report.text : "");
         if (v == FV_DIFF_REFUSED && getenv("FOVEA_FUZZ_REFUSED"))
             printf("seed %lld refused:\n%s\n", s, report.text ? report.text : "");

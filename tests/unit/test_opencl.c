@@ -66,17 +66,6 @@ Test(opencl, far, .timeout = 300) {
 }
 
 /* -- Plans ------------------------------------------------------------------------------------- */
-/* A constant's data is dense and row-major; its memory follows its strides. */
-static void lay_const(const fv_plan_tensor *t, double *out) {
-    int64_t index[FV_MAX_AXES] = { 0 }, count = 1;
-    for (int j = 0; j < t->rank; j++) count *= t->extent[j];
-    for (int64_t i = 0; i < count; i++) {
-        int64_t at = 0;
-        for (int j = 0; j < t->rank; j++) at += index[j] * t->stride[j];
-        out[at] = t->data[i];
-        for (int j = t->rank - 1; j >= 0 && ++index[j] == t->extent[j]; j--) index[j] = 0;
-    }
-}
 /* Prepare and run, kernel by kernel, on a device. */
 static bool run_launches(fv_ctx *ctx, const fv_plan *p, double **given) {
     double **all = calloc((size_t)p->n_tensors, sizeof *all);
@@ -85,7 +74,7 @@ static bool run_launches(fv_ctx *ctx, const fv_plan *p, double **given) {
     for (int i = 0; i < p->n_tensors; i++) {
         const fv_plan_tensor *t = p->tensor[i];
         all[i] = given[i] ? given[i] : calloc((size_t)fv_plan_tensor_elements(t) + 1, sizeof(double));
-        if (t->kind == FV_MEM_CONST && t->data) lay_const(t, all[i]);
+        if (t->kind == FV_MEM_CONST && t->data) fv_plan_lay_const(t, all[i]);
     }
     for (int which = 0; which < 2; which++)
         for (int i = 0; ok && i < p->n_launches[which]; i++) {

@@ -18,7 +18,7 @@ Test(opencl_graphs, random, .timeout = 500) {
     for (int i = 0; i < n; i++) {
         fv_graph_case c = {.seed = (uint64_t)seeds[i], .backend = "opencl"};
         fv_buf report = {0};
-        fv_diff_verdict v = fv_diff_isolated(fv_graph_case_run, &c, 120, &report);
+        fv_diff_verdict v = fv_diff_isolated(fv_graph_case_run, &c, 240, &report);
         cr_expect(v != FV_DIFF_WRONG, "seed %d:\n%s", seeds[i], report.text ? report.text : "");
         agree += v == FV_DIFF_AGREES;
         fv_buf_dispose(&report);
