@@ -43,7 +43,8 @@ typedef struct fv_backend {
     fovea_kernel *(*entry)(fv_module *m, int which, int i);
     int64_t (*scratch_bytes)(fv_module *m, int which, int i);
     int64_t (*programs)(fv_module *m, int which, int i);
-    /* Text of one stage: "flat", "llvm", "asm", "opencl". false: no such stage. */
+    /* Text of one stage: "flat", "llvm", "asm", "opencl"; "declined": what the lowering left to other ways, and why.
+     * false: no such stage. */
     bool (*text)(fv_module *m, int which, int i, const char *stage, fv_buf *out);
     /* Relocatable object with all kernels, symbols fovea_k<code>; false: this backend makes none. */
     bool (*object)(fv_module *m, fv_buf *out);

@@ -60,10 +60,9 @@ launches() {
 checks() {
     for shape in $kinds; do
         for d in 32 64 128; do
-            for spec in neighborhood sdpa; do
-                [ -f "$root/specs/attention/$spec.lua" ] || continue
+            for spec in neighborhood dense; do
                 where="h=14,w=14"
-                [ "$spec" = sdpa ] && where="q=200,k=200"
+                [ "$spec" = dense ] && where="m=200,n=200,kv=2"
                 timeout -k 5 120 "$fovea" check $spec --shape b=1,head=2,d=$d,$where --backend opencl --opencl-shape "$shape" \
                     --rounds 1 || echo "-- $spec d=$d $shape: exit code $?"
             done
@@ -75,6 +74,8 @@ speeds() {
         for d in 32 64 128; do
             timeout -k 5 120 "$fovea" bench neighborhood --shape b=1,head=4,h=56,w=56,d=$d --backend opencl \
                 --opencl-shape "$shape" --seconds 1 || echo "-- d=$d $shape: exit code $?"
+            timeout -k 5 120 "$fovea" bench dense --shape b=1,head=8,kv=8,m=1024,n=1024,d=$d --backend opencl \
+                --opencl-shape "$shape" --seconds 1 || echo "-- dense d=$d $shape: exit code $?"
         done
     done
 }
@@ -83,7 +84,7 @@ backbone() {
     "$fovea" run nat:mini --backend opencl ${picture:+--input "$picture"}
     "$fovea" bench nat:mini --backend opencl --seconds 2
 }
-kinds=${FOVEA_SHAPES:-scalar}
+kinds=${FOVEA_SHAPES:-scalar fragment}
 if [ "${2:-}" = "--section" ]; then
     "$3"
     exit

@@ -95,6 +95,7 @@ static bool text(fv_module *m, int which, int i, const char *stage, fv_buf *out)
     const code *c = find(m, which, i);
     if (!c) return false;
     if (!strcmp(stage, "flat")) fv_flat_print(c->flat, out);
+    else if (!strcmp(stage, "declined")) fv_buf_puts(out, c->flat->remarks ? c->flat->remarks : "");
     else if (!strcmp(stage, "opencl")) fv_buf_puts(out, c->text.text);
     else return false;
     return true;

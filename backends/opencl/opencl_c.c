@@ -180,6 +180,10 @@ void fv_cl_for_head(fv_cl *p, const fv_flat *s, const char *type, void (*expr)(f
 static void put_for(fv_cl *p, const fv_flat *s) {
     int facts = p->facts.n;
     fv_cl_line(p, s);
+    /* sums of a matrix unit stay in registers only where their numbers are known; beside them loops are unrolled no
+     * further than registers reach */
+    const char *unroll = fv_cl_has_products(s->body) ? " 1" : fv_cl_holds_sums(s->body) ? "" : " 4";
+    if (p->k->unit) fv_buf_printf(p->out, "#pragma unroll%s\n%*s", unroll, 4 * p->indent, "");
     fv_cl_for_head(p, s, "int", fv_cl_expr);
     block(p, s->body);
     p->facts.n = facts;
@@ -214,7 +218,8 @@ static void put_alloc(fv_cl *p, const fv_flat *s) {
     const char *name = fv_cl_name_of(p, m->obj.name, true);
     fv_cl_line(p, s);
     if (m->lanes != 1) fv_cl_fail(p, "registers of %d lanes", m->lanes);
-    if (m->space == FV_SPACE_REG) {
+    if (m->space == FV_SPACE_FRAG) fv_cl_sums(p, m);
+    else if (m->space == FV_SPACE_REG) {
         fv_buf_printf(p->out, "%s ", fv_cl_type(m->obj.type));
         for (int64_t i = 0; i < m->count; i++) {
             if (m->count > 1) fv_buf_printf(p->out, "%s%s_r%lld", i ? ", " : "", name, (long long)i);
@@ -223,8 +228,9 @@ static void put_alloc(fv_cl *p, const fv_flat *s) {
         put(p, ";");
     } else if (m->space == FV_SPACE_FAR) fv_cl_far(p, m);
     else if (m->space == FV_SPACE_LOCAL && p->k->far_bytes) fv_cl_declared(p, m);
-    else fv_buf_printf(p->out, "%s%s %s[%lld];", m->space == FV_SPACE_LOCAL ? "__local " : "",
-                         fv_cl_storage(m->obj.type), name, (long long)m->count);
+    else fv_buf_printf(p->out, "%s%s %s[%lld]%s;", m->space == FV_SPACE_LOCAL ? "__local " : "",
+                         fv_cl_storage(m->obj.type), name, (long long)m->count,
+                         p->k->unit && m->space == FV_SPACE_LOCAL ? " __attribute__((aligned(16)))" : "");
     fv_cl_end(p, s);
 }
 static void put_store(fv_cl *p, const fv_flat *s) {
@@ -260,6 +266,7 @@ static void list(fv_cl *p, const fv_flat *s) {
         case FV_L_LET: put_let(p, s); break;
         case FV_L_ALLOC: put_alloc(p, s); break;
         case FV_L_STORE: put_store(p, s); break;
+        case FV_L_MMA: s = fv_cl_products(p, s); break;
         case FV_L_FRAG: fv_cl_fail(p, "a fragment of a matrix unit"); break;
         case FV_L_BARRIER: put_barrier(p); break;
         case FV_L_ASSERT: break;                            /* indices are checked where a model is entered */
@@ -298,9 +305,16 @@ static void signature(fv_cl *p) {
     for (int i = 0; i < k->n_tensors; i++)
         if (fv_tensor_elements(k->tensor[i]) > INT32_MAX)
             fv_cl_fail(p, "%s has more than 2^31 elements", fv_cstr(p->ctx, k->tensor[i]->obj.name));
-    fv_buf_printf(p->out, "\n__kernel __attribute__((reqd_work_group_size(%lld, 1, 1)))\nvoid ",
-                  (long long)k->group_size);
+    fv_buf_printf(p->out, "\n__kernel %s__attribute__((reqd_work_group_size(%lld, 1, 1)))\nvoid ",
+                  k->unit ? "FOV_KERNEL " : "", (long long)k->group_size);
     fv_cl_parameters(p);
+}
+static void remarks(fv_cl *p) {                             /* a comment for each */
+    for (const char *s = p->k->remarks; s && *s;) {
+        int n = (int)strcspn(s, "\n");
+        fv_buf_printf(p->out, "/* %.*s */\n", n, s);
+        s += n + (s[n] == '\n');
+    }
 }
 bool fv_opencl_print(const fv_flat_kernel *k, bool lines, fv_buf *out) {
     fv_cl p = { .ctx = k->ctx, .k = k, .out = out, .lines = lines, .indent = 1 };
@@ -310,6 +324,8 @@ bool fv_opencl_print(const fv_flat_kernel *k, bool lines, fv_buf *out) {
     put(&p, fv_cl_prelude_f32);
     put(&p, prelude);
     if (uses(k, FV_F16, FV_BF16)) put(&p, fv_cl_prelude_16);
+    if (k->unit) fv_cl_unit(&p);
+    remarks(&p);
     signature(&p);
     list(&p, k->body);
     put(&p, "}\n");

@@ -53,6 +53,10 @@ static void put_int(fv_cl *p, const fv_expr *e) {
 /* -- Memory ------------------------------------------------------------------------------------ */
 void fv_cl_element(fv_cl *p, const fv_obj *ref, const fv_expr *offset) {
     const fv_memory *m = ref->kind == FV_OBJ_BUFFER ? (const fv_memory *)ref : NULL;
+    if (m && m->space == FV_SPACE_FRAG) {
+        fv_cl_sum(p, m, offset);
+        return;
+    }
     put(p, fv_cl_name_of(p, ref->name, true));
     if (m && m->space == FV_SPACE_REG) {
         if (m->count > 1) fv_buf_printf(p->out, "_r%lld", (long long)offset->i);

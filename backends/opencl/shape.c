@@ -1,12 +1,42 @@
 /* shape: see shape.h. The one place that knows which lowering makes the kernels of which shape. */
 #include "backends/opencl/shape.h"
 
-#include "runtime/opencl/device.h"
+#include "runtime/opencl/probe.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-const char *const fv_opencl_shapes[] = {"scalar", "cpu", "cpu16", "cpu8", "cpu4", NULL};
+const char *const fv_opencl_shapes[] = {"scalar",        "cpu",           "cpu16",          "cpu8",
+                                        "cpu4",          "fragment",      "fragment-emu",   "fragment-nv",
+                                        "fragment-cdna", "fragment-rdna", "fragment-intel", NULL};
+
+/* -- Fragments --------------------------------------------------------------------------------- */
+#define FRAGMENT(unit_name, i)                                                                                         \
+    {.name = "fragment-" unit_name,                                                                                    \
+     .lanes = 16,                                                                                                      \
+     .registers = 160,                                                                                                 \
+     .l1_bytes = 48 << 10,                                                                                             \
+     .l2_bytes = 1 << 20,                                                                                              \
+     .unit = &fv_units[i]}
+static const fv_target fragments[] = {FRAGMENT("emu", 0), FRAGMENT("nv", 1), FRAGMENT("cdna", 2), FRAGMENT("rdna", 3),
+                                      FRAGMENT("intel", 4)};
+const char *const fv_opencl_unit_probes[] = {"ldmatrix", "mma-bf16", "mma-f16", NULL};
+static bool can(const fovea_cl_device *d, const char *ability) {
+    fovea_error e;
+    for (int i = 0; fovea_cl_probe_at(i); i++)
+        if (!strcmp(fovea_cl_probe_at(i)->name, ability))
+            return fovea_cl_probe_fits(fovea_cl_probe_at(i), d) &&
+                   fovea_cl_probe_run(fovea_cl_probe_at(i), d, &e) == FOVEA_OK;
+    return false;
+}
+/* The unit whose probes give the right answers on the device; else none, emulated. */
+static const fv_target *fragment(const char *device) {
+    fovea_cl_device v;
+    fovea_error e;
+    bool nv = fovea_cl_find(device, &v, &e);
+    for (int i = 0; nv && fv_opencl_unit_probes[i]; i++) nv = can(&v, fv_opencl_unit_probes[i]);
+    return &fragments[nv];
+}
 
 /* Lanes of a shape's vectors; 0: it is of items; -1: there is none of that name. */
 static int lanes_of(const char *name, int native) {
@@ -21,6 +51,9 @@ const fv_target *fv_opencl_shape(const char *name, const char *device) {
     if (!name) name = getenv("FOVEA_OPENCL_SHAPE");
     bool named = name && *name;
     fovea_cl_device v;
+    if (named && !strcmp(name, "fragment")) return fragment(device);
+    for (size_t i = 0; named && i < sizeof fragments / sizeof *fragments; i++)
+        if (!strcmp(name, fragments[i].name)) return &fragments[i];
     bool asks = !named || !strcmp(name, "cpu"); /* finding a driver is not free */
     int native = asks && fovea_cl_find(device, &v, NULL) ? fovea_cl_width(&v) : 0;
     for (int i = 4; named && i <= 16; i *= 2) /* a target's own name */
@@ -31,7 +64,7 @@ const fv_target *fv_opencl_shape(const char *name, const char *device) {
 /* Of items no more than leaves room for another group on most devices; a processor has but one at a time. */
 enum { MOST_LOCAL = 48 << 10 };
 int64_t fv_opencl_room(const fv_target *t, int64_t device_bytes) {
-    bool items = t->lanes == 1;
+    bool items = t->lanes == 1 || t->unit;
     int64_t most = items && device_bytes > MOST_LOCAL ? MOST_LOCAL : device_bytes;
     return most > 0 ? most : t->l1_bytes;
 }
@@ -42,7 +75,7 @@ fv_target fv_opencl_fit(const fv_target *t, const char *device) {
     return fitted;
 }
 fv_flat_kernel *fv_opencl_flatten(const fv_kernel *k, fv_schedule *io_schedule, const fv_target *t) {
-    if (t->lanes == 1) return fv_flatten_opencl(k, io_schedule, t);
+    if (t->lanes == 1 || t->unit) return fv_flatten_opencl(k, io_schedule, t);
     fv_flat_kernel *f = fv_flatten_chosen(k, io_schedule, t);
     if (!f) return NULL;
     fv_flat_expand_math(f, t);

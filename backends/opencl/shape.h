@@ -4,11 +4,13 @@
 #include "backends/opencl/opencl.h"
 #include "runtime/executor.h"
 
-/* The target of a shape: "scalar" (one point per item) or "cpu" (one item per group, vectors; "cpu16", "cpu8", "cpu4"
- * fix their lanes). NULL: that of FOVEA_OPENCL_SHAPE, else what suits the device that would be taken (`device` as in
- * fv_compile_options): cpu for processors, scalar for others. NULL: there is no such shape. */
+/* The target of a shape: "scalar" (one point per item), "cpu" (one item per group, vectors; "cpu16", "cpu8", "cpu4" fix
+ * their lanes) or "fragment" (items, and products on the matrix unit whose probes pass on the device, else emulated;
+ * "fragment-nv" and so on fix the unit). NULL: that of FOVEA_OPENCL_SHAPE, else what suits the device that would be
+ * taken (`device` as in fv_compile_options): cpu for processors, scalar for others. NULL: there is no such shape. */
 const fv_target *fv_opencl_shape(const char *name, const char *device);
-extern const char *const fv_opencl_shapes[]; /* NULL-terminated */
+extern const char *const fv_opencl_shapes[];      /* NULL-terminated */
+extern const char *const fv_opencl_unit_probes[]; /* the probes that NVIDIA's unit needs; NULL-terminated */
 
 /* The facts `t` with the local memory that a group may take (l1_bytes) on the device that would be taken; without a
  * device, on any. */

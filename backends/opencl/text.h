@@ -47,6 +47,19 @@ void fv_cl_group_loop(fv_cl *p, const char *type, const char *v);
 void fv_cl_far(fv_cl *p, const fv_memory *m);           /* "__global float *name = …;": its place in the group's block */
 const char *fv_cl_builtin(fv_op op); /* OpenCL's function of every floating type and width; or NULL */
 extern const char fv_cl_prelude_f32[], fv_cl_prelude_16[]; /* helpers of scalars: f32; 16-bit floats */
+/* -- Matrix units: opencl_mma.c ---------------------------------------------------------------- */
+typedef struct {
+    const char *name, *text;
+} fv_cl_prelude;
+extern const fv_cl_prelude fv_cl_preludes[];            /* preludes/NAME.cl; the last has no name */
+void fv_cl_unit(fv_cl *p);                              /* the prelude of the kernel's unit */
+void fv_cl_sums(fv_cl *p, const fv_memory *m);          /* the declaration of sums, and one of them */
+void fv_cl_sum(fv_cl *p, const fv_memory *m, const fv_expr *offset);
+bool fv_cl_holds_sums(const fv_flat *s);                /* does a list touch sums, elements of them? */
+bool fv_cl_has_products(const fv_flat *s);
+bool fv_cl_reads_sums(const fv_expr *e);
+const fv_flat *fv_cl_products(fv_cl *p, const fv_flat *run); /* a run of MMA statements; the last of them */
+
 const char *fv_cl_type(fv_type t);                      /* of variables: bool is int, 16-bit floats are ushort */
 const char *fv_cl_storage(fv_type t);                   /* of memory: bool is uchar */
 #endif

@@ -95,7 +95,7 @@ extern const cli_option cli_session_options[];
 #ifdef FOVEA_HAVE_OPENCL
 #define CLI_DEVICE_OPTIONS                                                                                             \
     {"device", "D", "OpenCL: the device, a number or a part of its name (see fovea devices)", CLI_VALUE}, {            \
-        "opencl-shape", "S", "OpenCL: how kernels are cut: scalar, or another of docs/backends.md", CLI_VALUE          \
+        "opencl-shape", "S", "OpenCL: how kernels are cut: scalar, fragment, or another of docs/backends.md", CLI_VALUE          \
     }
 #else
 #define CLI_DEVICE_OPTIONS {"device", "D", "the device of a backend that has several", CLI_VALUE}

@@ -38,8 +38,8 @@ typedef struct {
     variant v[16];
     cli_bound *bound;
     double **want;
-    cli_judge judge; /* of this pass; made when something disagrees */
-    bool judged;     /* judge is made */
+    cli_judge judge[2]; /* of this pass, for variants of matrix units too (1); made when something disagrees */
+    bool judged[2];     /* judge is made */
     int kernels;
 } check;
 
@@ -151,11 +151,16 @@ static void prepare_all(check *k) {
 }
 
 /* -- One pass over all of them ---- */
+/* Operands of a matrix unit are rounded on their way to it, as if they were stored so. */
+static bool on_unit(const variant *v) { return v->live.compiled.target && v->live.compiled.target->unit; }
+static fv_type rounded(const check *k, const variant *v) {
+    return k->s.storage == FV_F32 && on_unit(v) ? FV_BF16 : k->s.storage;
+}
 /* In 16-bit storage: at most SIXTEEN of the largest element, however long the path. */
-static double allowed(const check *k, int output, double most) {
+static double allowed(const check *k, int output, fv_type storage, double most) {
     const cli_bound *b = &k->bound[output];
-    double t = cli_tolerance(b, k->s.storage, most), f32 = cli_tolerance(b, FV_F32, most);
-    return k->s.storage == FV_F32 ? f32 : fmax(f32, fmin(t, SIXTEEN * most));
+    double t = cli_tolerance(b, storage, most), f32 = cli_tolerance(b, FV_F32, most);
+    return storage == FV_F32 ? f32 : fmax(f32, fmin(t, SIXTEEN * most));
 }
 /* The worst element of one output in this pass. */
 static worst worst_of(const check *k, const variant *v, int output, bool *finite) {
@@ -164,7 +169,7 @@ static worst worst_of(const check *k, const variant *v, int output, bool *finite
     int64_t shape[FV_MAX_AXES], n = cli_output_shape(o, shape);
     const double *want = k->want[output];
     bool real = fv_type_is_float(o->value->obj.type),
-         exact = k->s.whole_numbers && cli_exact(&k->bound[output], k->s.storage);
+         exact = k->s.whole_numbers && cli_exact(&k->bound[output], rounded(k, v));
     double most = 0;
     *finite = n == 0;
     for (int64_t i = 0; i < n; i++)
@@ -172,7 +177,7 @@ static worst worst_of(const check *k, const variant *v, int output, bool *finite
             most = fmax(most, fabs(want[i]));
             *finite = true;
         }
-    double tolerance = real && !exact ? allowed(k, output, most) : 0;
+    double tolerance = real && !exact ? allowed(k, output, rounded(k, v), most) : 0;
     worst w = {.seed = -1};
     for (int64_t i = 0; at >= 0 && i < n; i++) {
         double got = cli_element(v->live.out[at].data, v->live.output[at]->dtype, i), error = fabs(got - want[i]);
@@ -185,20 +190,24 @@ static worst worst_of(const check *k, const variant *v, int output, bool *finite
     return w;
 }
 /* Why what disagrees is not judged; NULL: it is. Whole numbers that must be exact always are. */
-static const char *excuse(check *k, const worst *w) {
+static const char *excuse(check *k, const variant *v, const worst *w) {
     const cli_bound *b = &k->bound[w->output];
-    if (w->ratio <= 1 || (w->whole && cli_exact(b, k->s.storage))) return NULL;
-    if (!k->judged && !cli_judge_run(k->ctx, &k->s, &k->judge)) {
+    fv_type storage = rounded(k, v), was = k->s.storage;
+    int which = storage != was;
+    if (w->ratio <= 1 || (w->whole && cli_exact(b, storage))) return NULL;
+    k->s.storage = storage;
+    k->judged[which] = k->judged[which] || cli_judge_run(k->ctx, &k->s, &k->judge[which]);
+    k->s.storage = was;
+    if (!k->judged[which]) {
         fv_diag_clear(k->ctx);
         return NULL;
     }
-    k->judged = true;
-    return cli_judge_excuse(k->ctx, &k->judge, w->output, b, k->s.storage, w->error, w->tolerance);
+    return cli_judge_excuse(k->ctx, &k->judge[which], w->output, b, storage, w->error, w->tolerance);
 }
 static void compare(check *k, variant *v, int output) {
     bool finite;
     worst w = worst_of(k, v, output, &finite);
-    const char *why = finite ? excuse(k, &w) : "the reference's answer has no finite number";
+    const char *why = finite ? excuse(k, v, &w) : "the reference's answer has no finite number";
     if (why) {
         v->excuse = why;
         v->unjudged++;
@@ -236,13 +245,16 @@ static void spoil(check *k) {
     int64_t shape[FV_MAX_AXES], n = cli_output_shape(&k->s.spec.graph->output[0], shape);
     double most = 0;
     for (int64_t i = 0; x && i < n; i++) most = fmax(most, fabs(k->want[0][i]));
-    if (x && n) k->want[0][n / 2] += atof(x) * allowed(k, 0, most);
+    fv_type storage = k->s.storage; /* the loosest that is compared */
+    for (int i = 0; i < k->n; i++)
+        if (rounded(k, &k->v[i]) != FV_F32) storage = rounded(k, &k->v[i]);
+    if (x && n) k->want[0][n / 2] += atof(x) * allowed(k, 0, storage, most);
 }
 static bool pass(check *k, int64_t seed, bool whole) {
     fv_graph *g = k->s.spec.graph;
     k->s.seed = seed;
     k->s.whole_numbers = whole;
-    k->judged = false;
+    k->judged[0] = k->judged[1] = false;
     cli_session_forget(&k->s);
     for (int o = 0; o < g->n_outputs; o++) k->want[o] = NULL;
     bool fine = cli_reference(k->ctx, &k->s, k->want);
@@ -341,8 +353,8 @@ static bool report(check *k) {
         if (w->seed >= 0)
             printf("\n  %-24s worst %s: got %.9g, want %.9g, error %.3g of %.3g allowed%s (seed %lld)", "", place(k, w),
                    w->got, w->want, w->error, w->tolerance, w->whole ? ", whole numbers" : "", (long long)w->seed);
-        if (w->seed >= 0 && k->s.storage != FV_F32 && w->most > 0)
-            printf("\n  %-24s %s: error %.2g of the largest element", "", fv_type_name(k->s.storage),
+        if (w->seed >= 0 && rounded(k, v) != FV_F32 && w->most > 0)
+            printf("\n  %-24s %s: error %.2g of the largest element", "", fv_type_name(rounded(k, v)),
                    w->error / w->most);
         printf("\n");
         if (v->unjudged)

@@ -77,6 +77,7 @@ static bool stage_text(show *x, const fv_launch *l, int w, int i, void *user) {
     put(&b);
     return fine;
 }
+static bool on_unit(const show *x) { return x->c.module && x->c.target && x->c.target->unit; }
 static void declined(show *x) {
     for (int i = 0; i < x->c.lower.n_considered; i++) {
         const fv_consideration *k = &x->c.lower.considered[i];
@@ -84,6 +85,8 @@ static void declined(show *x) {
         printf("%s: %s %s: %s\n", k->node, k->strategy, k->chosen ? "chosen" : "declined", k->reason);
     }
     if (!x->c.lower.n_considered) printf("no choice between strategies was made\n");
+    /* what of a kernel is left to items although its shape has a matrix unit */
+    if (on_unit(x)) each(x, stage_text, (void *)(uintptr_t)"declined");
 }
 
 /* -- Cost ---- */
@@ -128,6 +131,7 @@ static bool show_levels(show *x) {
     bool text = cli_flag(a, "flat") || cli_flag(a, "llvm") || cli_flag(a, "asm") || cli_flag(a, "opencl");
     const char *backend = cli_value(a, "backend");
     if (!backend && cli_flag(a, "opencl")) backend = "opencl";
+    text |= cli_flag(a, "declined") && backend && !strcmp(backend, "opencl");
     fv_driver_options o = {.backend = backend,
                            .target = cli_target(a, backend),
                            .device = cli_value(a, "device"),
@@ -191,7 +195,8 @@ static const cli_option options[] = {
     {"opencl", NULL, "OpenCL C (implies --backend opencl)", CLI_FLAG},
 #endif
     {"schedule", NULL, "the schedule of every kernel", CLI_FLAG},
-    {"declined", NULL, "which strategies were considered, and why they were not taken", CLI_FLAG},
+    {"declined", NULL,
+     "which strategies were considered, and why they were not taken; OpenCL: what is not on the matrix unit", CLI_FLAG},
     {"pattern", NULL, "which keys a query sees, drawn", CLI_FLAG},
     {"cost", NULL, "parameters, operations and bytes, per kernel", CLI_FLAG},
     {"launch", "N", "only launch N of the plan; without: every distinct kernel once", CLI_VALUE},

@@ -3,6 +3,7 @@
  * are kept per device and driver. */
 #define _POSIX_C_SOURCE 200809L
 #include "cli/device_report.h"
+#include "backends/opencl/shape.h"
 #include "runtime/opencl/probe.h"
 
 #include <poll.h>
@@ -110,6 +111,7 @@ static void remember(const char *path, const char *answer) {
 static void say_probes(fv_ctx *ctx, const fovea_cl_device *d, int number, double seconds) {
     const char *folder = cli_cache_dir(ctx);
     const fovea_cl_probe *p;
+    int unit = 0;
     if (folder) mkdir(folder, 0777);
     for (int i = 0; (p = fovea_cl_probe_at(i)); i++) {
         char key[128], what[96], answer[ANSWER];
@@ -124,7 +126,13 @@ static void say_probes(fv_ctx *ctx, const fovea_cl_device *d, int number, double
             remember(path, answer);
         }
         printf("     %-16s %-34s %.*s%s\n", p->name, p->what, SHOWN, answer, strlen(answer) > SHOWN ? " …" : "");
+        for (size_t j = 0; fv_opencl_unit_probes[j]; j++)
+            unit += !strcmp(p->name, fv_opencl_unit_probes[j]) && !strcmp(answer, "yes");
     }
+    int all = 0;
+    while (fv_opencl_unit_probes[all]) all++;
+    printf("     %-16s %-34s %s\n", "fragment", "the unit of this shape (docs/backends.md)",
+           unit == all ? "nv" : "emu: it is emulated, no unit has passed");
 }
 static const char *kind(const fovea_cl_device *d) {
     return d->type & CL_DEVICE_TYPE_GPU ? "GPU" : d->type & CL_DEVICE_TYPE_CPU ? "processor" : "accelerator";

@@ -22,6 +22,11 @@
  *   DOT(c, a, b)             c[m, n] += sum over k of a[m, 2k] * b[k, 2n] + a[m, 2k+1] * b[k, 2n+1]
  *   STORE(c) memory[offset] stride
  *   END                      no fragment is in use: what is not ended holds the unit
+ *
+ * MMA is a product of 16 x 16 x 16 that a sub-group of items makes together (OpenCL): c[m, n] += sum over k of a[m, k] *
+ * b[k, n]. A and B lie in local memory, 16-bit, row m (k) at offset + m * stride; `turned`: column n of B at offset + n *
+ * stride. Of C an item holds its part, `elements` floats of a memory in FV_SPACE_FRAG at the offset: the fv_unit says
+ * where they stand. All items of the group come together.
  */
 #ifndef FV_FLAT_H
 #define FV_FLAT_H
@@ -34,7 +39,8 @@ typedef enum {
     FV_SPACE_LOCAL,   /* CPU: the thread's scratch block, at a fixed offset; OpenCL: __local */
     FV_SPACE_FAR,     /* OpenCL: what local memory has no room for: a block of the group's own in global memory */
     FV_SPACE_PRIVATE, /* OpenCL: private arrays of an item, indexed at run time */
-    FV_SPACE_REG
+    FV_SPACE_REG,
+    FV_SPACE_FRAG /* OpenCL: an item's parts of sums on a matrix unit; else like PRIVATE */
 } fv_space; /* registers: every index is constant (verified) */
 typedef struct {
     fv_obj obj; /* FV_OBJ_BUFFER (rank 1) */
@@ -52,9 +58,28 @@ typedef enum {
     FV_LOOP_GROUP,
     FV_LOOP_ITEM
 } fv_loop_kind;
-typedef enum { FV_L_FOR, FV_L_IF, FV_L_LET, FV_L_ALLOC, FV_L_STORE, FV_L_BARRIER, FV_L_ASSERT, FV_L_FRAG } fv_flat_kind;
+typedef enum { FV_L_FOR, FV_L_IF, FV_L_LET, FV_L_ALLOC, FV_L_STORE, FV_L_BARRIER, FV_L_ASSERT, FV_L_FRAG, FV_L_MMA } fv_flat_kind;
 typedef enum { FV_FRAG_CONFIG, FV_FRAG_ZERO, FV_FRAG_LOAD, FV_FRAG_DOT, FV_FRAG_STORE, FV_FRAG_END } fv_frag_op;
 enum { FV_FRAG_REGISTERS = 8, FV_FRAG_ROWS = 16, FV_FRAG_COLS = 16, FV_FRAG_PAIRS = 16 };
+
+/* A matrix unit of sub-groups: element i of C of item `lane` (0 .. sub - 1) stands at
+ *   row = lane // row_lane * row_step + i // row_every % row_wrap * row_far
+ *   col = lane % col_lane * col_step + i % col_wrap + i // col_every * col_far */
+enum { FV_UNIT_TILE = 16 };
+typedef struct {
+    const char *name;  /* "emu" "nv" "cdna" "rdna" "intel": the texts of backends/opencl/preludes */
+    int sub, elements; /* items of a sub-group; of C per item */
+    int row_lane, row_step, row_every, row_wrap, row_far;
+    int col_lane, col_step, col_wrap, col_every, col_far;
+} fv_unit;
+extern const fv_unit fv_units[]; /* the last has no name */
+const fv_unit *fv_unit_find(const char *name); /* NULL: there is none */
+static inline int fv_unit_row(const fv_unit *u, int lane, int i) {
+    return lane / u->row_lane * u->row_step + i / u->row_every % u->row_wrap * u->row_far;
+}
+static inline int fv_unit_col(const fv_unit *u, int lane, int i) {
+    return lane % u->col_lane * u->col_step + i % u->col_wrap + i / u->col_every * u->col_far;
+}
 
 typedef struct fv_flat fv_flat;
 struct fv_flat {
@@ -68,7 +93,7 @@ struct fv_flat {
     const fv_expr *lo, *hi;  /* FOR; trip count may be 0 */
     int64_t step;            /* > 0 */
     const fv_expr *expr;     /* LET and STORE value, IF and ASSERT condition (scalar bool) */
-    fv_memory *memory;       /* ALLOC; STORE to a buffer; FRAG load and store */
+    fv_memory *memory;       /* ALLOC; STORE to a buffer; FRAG load and store; C of an MMA */
     const fv_tensor *tensor; /* the same of a tensor (memory NULL) */
     const fv_expr *offset;   /* STORE: elements (REG: constant register number) */
     const fv_expr *mask;     /* STORE: NULL, or a bool vector (scalar stores: scalar bool) */
@@ -76,6 +101,12 @@ struct fv_flat {
     fv_frag_op frag;        /* FRAG; `expr`: rows of a CONFIG, a scalar i32 */
     int reg[3];             /* FRAG: the register; DOT: c, a, b; CONFIG: the first of A, the first of B */
     int64_t stride;         /* FRAG load and store: elements from row to row */
+    struct {
+        fv_memory *memory;
+        const fv_expr *offset;
+        int64_t stride;
+    } part[2];   /* MMA: A, B */
+    bool turned; /* MMA */
 };
 
 /* What a register holds under a CONFIG. */
@@ -94,6 +125,8 @@ typedef struct {
     int64_t scratch_bytes; /* LOCAL memory in all */
     int64_t far_bytes;     /* FAR memory of a group in all */
     int64_t group_size;    /* OpenCL items per group */
+    const fv_unit *unit;   /* OpenCL: what MMA runs on; NULL: none is used */
+    const char *remarks;   /* lines on what the lowering left to other ways, and why; NULL: none. Not part of the text */
     int max_live;          /* vector registers live at once, as counted by the lowering */
 } fv_flat_kernel;
 
@@ -107,6 +140,7 @@ typedef struct {
     bool scalef;
     bool dot2;        /* one instruction adds the products of pairs of bf16 to f32 lanes */
     bool fragments;   /* a matrix unit as described above */
+    const fv_unit *unit; /* a matrix unit of sub-groups; NULL: none */
     int64_t l1_bytes, l2_bytes;
 } fv_target;
 extern const fv_target fv_target_avx512_bf16; /* the same with dot2 */

@@ -23,7 +23,7 @@ typedef struct {                                        /* a tensor or a memory 
 
 /* first: of its arguments' slots in `arg` */
 typedef struct { const fv_expr *e; int out, first; fv_fi_mem *mem; int var; } fv_fi_op;
-enum { FV_FI_LO, FV_FI_HI, FV_FI_EXPR, FV_FI_OFFSET, FV_FI_MASK, FV_FI_SCATTER, FV_FI_RESULTS };
+enum { FV_FI_LO, FV_FI_HI, FV_FI_EXPR, FV_FI_OFFSET, FV_FI_MASK, FV_FI_SCATTER, FV_FI_A, FV_FI_B, FV_FI_RESULTS };
 /* result: slot, -1: no such expression */
 typedef struct { int n; fv_fi_op *op; int *arg; int result[FV_FI_RESULTS]; } fv_fi_tape;
 
@@ -32,7 +32,7 @@ struct fv_fi_node {
     const fv_flat *s;
     fv_fi_node *next, *body, *orelse;
     fv_fi_tape tape;
-    fv_fi_mem *mem;                                     /* ALLOC, STORE */
+    fv_fi_mem *mem, *part[2];                           /* ALLOC, STORE, MMA; A and B of an MMA */
     int var;                                            /* FOR, LET: where its value goes in an environment */
     bool syncs;                                         /* a barrier stands inside */
 };
@@ -75,6 +75,7 @@ bool fv_fi_trap(fv_fi *m, const char *format, ...) __attribute__((format(printf,
 void fv_fi_track(fv_fi *m, fv_fi_mem *x);              /* watch who touches its elements */
 fv_fi_node *fv_fi_compile(fv_fi *m, const fv_flat *s);
 bool fv_fi_fragment(fv_fi *m, const fv_fi_node *n);     /* flat_interp_frag.c; its tape is evaluated */
+bool fv_fi_mma(fv_fi *m, const fv_fi_node *n);          /* flat_interp_mma.c; the current item's elements */
 bool fv_fi_eval(fv_fi *m, const fv_fi_tape *t);         /* fills the slots; false after a trap */
 /* The element at `index` of m, for reading or writing by the current item; NULL after a trap. */
 double *fv_fi_element(fv_fi *m, fv_fi_mem *mem, int64_t index, bool write, double *poison);

@@ -35,7 +35,7 @@ static fv_fi_mem *alloc(fv_fi *m, const fv_memory *a) {
     *x = (fv_fi_mem){ .obj = &a->obj, .memory = a, .space = a->space, .count = a->count * a->lanes,
             .number = ++m->n_mem };
     x->readable = x->count;
-    bool own = a->space == FV_SPACE_PRIVATE || a->space == FV_SPACE_REG;
+    bool own = a->space == FV_SPACE_PRIVATE || a->space == FV_SPACE_REG || a->space == FV_SPACE_FRAG;
     int64_t copies = own ? m->n_items : 1;
     if (x->count * copies > INT64_C(1) << 28) {
         fv_fi_trap(m, "%s is too large to interpret", fv_cstr(m->ctx, a->obj.name));
@@ -108,7 +108,8 @@ static bool add_node(const fv_expr *e, void *user) {
 
 static void make_tape(fv_fi *m, fv_fi_node *n) {
     const fv_flat *s = n->s;
-    const fv_expr *root[FV_FI_RESULTS] = { s->lo, s->hi, s->expr, s->offset, s->mask, s->scatter };
+    const fv_expr *root[FV_FI_RESULTS] = { s->lo, s->hi, s->expr, s->offset, s->mask, s->scatter,
+                                            s->part[0].offset, s->part[1].offset};
     tape_maker w = { .m = m, .t = &n->tape };
     m->stamp++;
     for (int i = 0; i < FV_FI_RESULTS; i++) {
@@ -126,7 +127,8 @@ static fv_fi_node *one(fv_fi *m, const fv_flat *s) {
     n->s = s;
     m->at = s;
     if (s->kind == FV_L_ALLOC) n->mem = alloc(m, s->memory);
-    if (s->kind == FV_L_STORE || (s->kind == FV_L_FRAG && s->offset))
+    for (int i = 0; s->kind == FV_L_MMA && i < 2; i++) n->part[i] = mem_of(m, &s->part[i].memory->obj);
+    if (s->kind == FV_L_STORE || s->kind == FV_L_MMA || (s->kind == FV_L_FRAG && s->offset))
         n->mem = mem_of(m, s->memory ? &s->memory->obj : &s->tensor->obj);
     make_tape(m, n);
     if (s->kind == FV_L_FOR) n->var = var_of(m, fv_var(m->ctx, s->name, FV_I32));

@@ -7,7 +7,7 @@
 #include <string.h>
 
 static const char *const words[] = {
-    "flat", "programs", "scratch", "group", "live",  "tensor", "let",     "for",    "item",
+    "flat", "programs", "scratch", "group", "live",  "unit", "mma", "tensor", "let",     "for",    "item",
     "to",   "step",     "if",      "else",  "alloc", "store",  "barrier", "assert", "frag",
     "mask", "scatter",  "load",    "guard", "perm",  "gather", "splat",   "iota",   "convert",
     "read", "and",      "or",      "not",   "true",  "false",  "inf",     "nan",
@@ -101,6 +101,13 @@ static bool tensor(fv_fp *p) {
     return true;
 }
 
+static bool unit(fv_fp *p) {
+    fv_str name;
+    if (!fv_lex_name(&p->lx, &name)) return false;
+    p->kernel->unit = fv_unit_find(fv_cstr(p->ctx, name));
+    return p->kernel->unit || fv_fp_fail(p, FV_E_SYNTAX, "a matrix unit is emu, nv, cdna, rdna or intel");
+}
+
 static bool head(fv_fp *p) {
     int64_t live;
     fv_flat_kernel *k = p->kernel;
@@ -113,6 +120,9 @@ static bool head(fv_fp *p) {
         else if (fv_lex_accept(&p->lx, "live")) {
             ok = fv_lex_int(&p->lx, &live) && live >= 0 && live <= INT32_MAX;
             if (ok) k->max_live = (int)live;
+        } else if (fv_lex_accept(&p->lx, "unit")) {
+            if (!unit(p)) return false;
+            ok = true;
         } else if (fv_lex_accept(&p->lx, "tensor")) ok = tensor(p);
         else return true;
         if (!ok) return fv_fp_fail(p, FV_E_SYNTAX, "expected a number");
@@ -169,15 +179,15 @@ static bool parse_let(fv_fp *p, fv_flat *s) {
 
 static bool parse_alloc(fv_fp *p, fv_flat *s) {
     static const struct { const char *word; fv_space space; } spaces[] = {
-        { "global", FV_SPACE_GLOBAL }, { "local", FV_SPACE_LOCAL }, { "far", FV_SPACE_FAR },
-        { "private", FV_SPACE_PRIVATE }, { "reg", FV_SPACE_REG },
+        {"global", FV_SPACE_GLOBAL},   {"local", FV_SPACE_LOCAL}, {"far", FV_SPACE_FAR},
+        {"private", FV_SPACE_PRIVATE}, {"reg", FV_SPACE_REG},     {"frag", FV_SPACE_FRAG},
     };
     fv_memory *m = s->memory = FV_NEW(p->ctx, fv_memory);
     m->obj = (fv_obj){.kind = FV_OBJ_BUFFER, .rank = 1};
     if (!fv_lex_name(&p->lx, &m->obj.name)) return false;
     size_t i = 0, n = sizeof spaces / sizeof spaces[0];
     while (i < n && !fv_lex_accept(&p->lx, spaces[i].word)) i++;
-    if (i == n) return fv_lex_fail(&p->lx, "local, far, private or reg");
+    if (i == n) return fv_lex_fail(&p->lx, "local, far, private, reg or frag");
     m->space = spaces[i].space;
     if (!fv_fp_type(p, &m->obj.type, &m->lanes) || !fv_lex_expect(&p->lx, "[") || !fv_lex_int(&p->lx, &m->count)
         || !fv_lex_expect(&p->lx, "]"))
@@ -254,6 +264,22 @@ static bool parse_frag(fv_fp *p, fv_flat *s) {
     }
 }
 
+static bool mma_place(fv_fp *p, fv_memory **m, const fv_expr **offset) {
+    const fv_obj *o = fv_fp_object(p);
+    if (!o) return false;
+    if (!(*m = fv_flat_memory_of(o))) return fv_fp_fail(p, FV_E_SYNTAX, "tensors hold no operand of mma");
+    return fv_lex_expect(&p->lx, "[") && (*offset = fv_fp_expr(p)) && fv_lex_expect(&p->lx, "]");
+}
+static bool parse_mma(fv_fp *p, fv_flat *s) {
+    if (!mma_place(p, &s->memory, &s->offset)) return false;
+    for (int i = 0; i < 2; i++)
+        if (!fv_lex_expect(&p->lx, ",") || !mma_place(p, &s->part[i].memory, &s->part[i].offset) ||
+            !fv_lex_expect(&p->lx, ",") || !fv_lex_int(&p->lx, &s->part[i].stride))
+            return false;
+    s->turned = fv_lex_accept(&p->lx, "turned");
+    return true;
+}
+
 static bool statement(fv_fp *p, fv_flats *list) {
     static const struct { const char *word; fv_flat_kind kind; bool (*fn)(fv_fp *, fv_flat *);
     } table[] = {
@@ -265,6 +291,7 @@ static bool statement(fv_fp *p, fv_flats *list) {
         {"barrier", FV_L_BARRIER, parse_barrier},
         {"assert", FV_L_ASSERT, parse_assert},
         {"frag", FV_L_FRAG, parse_frag},
+        {"mma", FV_L_MMA, parse_mma},
     };
     fv_loc loc = fv_lex_loc(&p->lx);
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
@@ -273,7 +300,7 @@ static bool statement(fv_fp *p, fv_flats *list) {
         s->loc = loc;
         return table[i].fn(p, s) && label(p, s);
     }
-    return fv_lex_fail(&p->lx, "a statement (let, for, if, alloc, store, barrier, assert, frag) or '}'");
+    return fv_lex_fail(&p->lx, "a statement (let, for, if, alloc, store, barrier, assert, frag, mma) or '}'");
 }
 
 static bool statements(fv_fp *p, fv_flat **out) {

@@ -150,7 +150,7 @@ static void put_store(const fv_ctx *ctx, const fv_flat *s, fv_buf *out) {
 }
 
 static void put_alloc(const fv_ctx *ctx, const fv_flat *s, fv_buf *out) {
-    static const char *const space[] = { "global", "local", "far", "private", "reg" };
+    static const char *const space[] = {"global", "local", "far", "private", "reg", "frag"};
     const fv_memory *m = s->memory;
     fv_buf_printf(out, "alloc %s %s ", fv_cstr(ctx, m->obj.name), space[m->space]);
     put_type(out, m->obj.type, m->lanes);
@@ -181,6 +181,19 @@ static void put_frag(const fv_ctx *ctx, const fv_flat *s, fv_buf *out) {
     put_label(ctx, s, out);
 }
 
+static void put_mma(const fv_ctx *ctx, const fv_flat *s, fv_buf *out) {
+    fv_buf_printf(out, "mma %s[", fv_cstr(ctx, s->memory->obj.name));
+    put_expr(ctx, s->offset, 0, out);
+    fv_buf_puts(out, "]");
+    for (int i = 0; i < 2; i++) {
+        fv_buf_printf(out, ", %s[", fv_cstr(ctx, s->part[i].memory->obj.name));
+        put_expr(ctx, s->part[i].offset, 0, out);
+        fv_buf_printf(out, "], %lld", (long long)s->part[i].stride);
+    }
+    if (s->turned) fv_buf_puts(out, " turned");
+    put_label(ctx, s, out);
+}
+
 static void put_statement(const fv_ctx *ctx, const fv_flat *s, int depth, fv_buf *out) {
     switch (s->kind) {
     case FV_L_FOR: put_for(ctx, s, depth, out); return;
@@ -204,6 +217,7 @@ static void put_statement(const fv_ctx *ctx, const fv_flat *s, int depth, fv_buf
     case FV_L_ALLOC: put_alloc(ctx, s, out); return;
     case FV_L_STORE: put_store(ctx, s, out); return;
     case FV_L_FRAG: put_frag(ctx, s, out); return;
+    case FV_L_MMA: put_mma(ctx, s, out); return;
     case FV_L_BARRIER:
         fv_buf_puts(out, "barrier");
         put_label(ctx, s, out);
@@ -243,6 +257,7 @@ void fv_flat_print(const fv_flat_kernel *k, fv_buf *out) {
     if (k->scratch_bytes) fv_buf_printf(out, "  scratch %lld\n", (long long)k->scratch_bytes);
     if (k->far_bytes) fv_buf_printf(out, "  far %lld\n", (long long)k->far_bytes);
     if (k->group_size) fv_buf_printf(out, "  group %lld\n", (long long)k->group_size);
+    if (k->unit) fv_buf_printf(out, "  unit %s\n", k->unit->name);
     if (k->max_live) fv_buf_printf(out, "  live %d\n", k->max_live);
     for (int i = 0; i < k->n_tensors; i++) put_tensor(ctx, k->tensor[i], out);
     put_list(ctx, k->body, 1, out);

@@ -144,8 +144,9 @@ static void check_alloc(fv_fv *v, const fv_flat *s) {
             fv_fv_fault(v, "%s ends at byte %lld of %s memory, which has %lld", name, (long long)end, space,
                         (long long)all);
     }
-    if (m->space == FV_SPACE_PRIVATE && !v->in_item)
+    if ((m->space == FV_SPACE_PRIVATE || m->space == FV_SPACE_FRAG) && !v->in_item)
         fv_fv_fault(v, "%s is private and stands outside of the item loop", name);
+    if (m->space == FV_SPACE_FRAG) fv_fv_sums(v, m);
     bind(v, (fv_fv_name){ .name = m->obj.name, .obj = &m->obj });
 }
 
@@ -266,6 +267,7 @@ static void check_list(fv_fv *v, const fv_flat *s) {
         case FV_L_STORE: check_store(v, s); break;
         case FV_L_ASSERT: check_condition(v, s); break;
         case FV_L_FRAG: check_frag(v, s); break;
+        case FV_L_MMA: fv_fv_mma(v, s); break;
         case FV_L_BARRIER:
             if (!v->in_item) fv_fv_fault(v, "a barrier outside of the item loop");
             else if (v->divergent) fv_fv_fault(v, "a barrier that some items of a group may not reach");
@@ -286,6 +288,9 @@ static void check_tensors(fv_fv *v) {
 
 int fv_flat_verify(fv_flat_kernel *k) {
     fv_fv v = { .ctx = k->ctx, .k = k };
+    if (k->unit && k->group_size % k->unit->sub)
+        fv_fv_fault(&v, "a group of %lld items is no multiple of the %d of a sub-group of %s", (long long)k->group_size,
+                    k->unit->sub, k->unit->name);
     if (k->programs < 0 || k->scratch_bytes < 0 || k->far_bytes < 0 || k->group_size < 0)
         fv_fv_fault(&v, "a number of the head is negative");
     check_tensors(&v);

@@ -25,4 +25,7 @@ bool fv_fv_varies(const fv_fv *v, const fv_expr *e);               /* may the it
 /* Faults if an access of `lanes` at the offset cannot be right: registers need constant numbers, constants must lie
  * within. */
 void fv_fv_access(fv_fv *v, const fv_obj *ref, const fv_expr *offset, int lanes, const char *what);
+/* flat_verify_mma.c: memory of sums on a matrix unit; a product on it */
+void fv_fv_sums(fv_fv *v, const fv_memory *m);
+void fv_fv_mma(fv_fv *v, const fv_flat *s);
 #endif

@@ -172,7 +172,7 @@ static bool node_varies(const fv_expr *e, void *user) {
     }
     const fv_memory *m = fv_flat_memory_of(e->ref);
     /* an item's own; local and global: one element, one value */
-    return m && (m->space == FV_SPACE_PRIVATE || m->space == FV_SPACE_REG);
+    return m && (m->space == FV_SPACE_PRIVATE || m->space == FV_SPACE_REG || m->space == FV_SPACE_FRAG);
 }
 bool fv_fv_varies(const fv_fv *v, const fv_expr *e) {
     return v->in_item && e && fv_visit(e, node_varies, (void *)(uintptr_t)v); }

@@ -315,6 +315,10 @@ static void frame(it *f, it_unit *units) {
         add_alloc(f, fv_space_shared(f->buffer[i]->mem->space) ? &group : &items, f->buffer[i]->mem);
     for (int i = 0; i < 3; i++)
         if (f->scratch[i]) add_alloc(f, &group, f->scratch[i]);
+    if (f->n_products) {
+        for (int i = 0; i < 2; i++) add_alloc(f, &group, f->stage[i]);
+        add_alloc(f, &items, f->sums);
+    }
     fv_flat *code = it_assemble(f, units);
     if (items.last) items.last->next = code;
     else items.first = code;
@@ -342,6 +346,8 @@ static void lower(it *f) {
     fv_facts_add(f->ctx, &f->facts, f->item, 0, f->group - 1);
     for (int i = 0; i < f->k->n_tensors; i++) f->n_objects += f->k->tensor[i]->role == FV_ROLE_INOUT;
     for (int i = 0; i < f->n_buffers; i++) make_memory(f, f->buffer[i]);
+    for (int i = 0; f->n_products && i < 3; i++) it_mma_memory(f, i);
+    if (f->n_products) f->out->unit = f->unit;
     for (const fv_stmt *s = f->k->body; s && !f->failed; s = s->next) {
         f->stmt = s;
         f->loc = s->loc;

@@ -5,6 +5,8 @@
  *   items_expr.c     expressions at a point
  *   items_stmt.c     statements as loops over an item's points
  *   items_tree.c     reductions and conditions over all items of a group
+ *   items_product.c  which contractions a matrix unit takes, and how they are cut
+ *   items_mma.c      those contractions
  *   items_barrier.c  barriers
  *
  * A way (`it_way`) distributes points over items: a list of axes read as one mixed-radix number z = slot * group +
@@ -42,6 +44,18 @@ typedef struct {
     int64_t stride[FV_MAX_AXES], slot_stride;           /* elements; private: 0 at the axes of the way */
 } it_buffer;
 
+/* A contraction on the matrix unit: A (rows x reduced) times B (reduced x columns), padded to whole fragments. */
+typedef struct {
+    const fv_stmt *s;
+    int n_row, n_col, n_k;
+    fv_str row[FV_MAX_AXES], col[FV_MAX_AXES], over[FV_MAX_AXES];
+    const fv_expr *a, *b, *a_where, *b_where;           /* where NULL: everywhere */
+    int64_t m, n, k;                                    /* points */
+    bool across[2];                                     /* memory of A runs along rows, of B along columns */
+    /* sub-groups over rows and columns of fragments, and fragments of one; points of `k` that are in local memory */
+    int64_t wave_rows, wave_cols, rows, cols, chunk;
+} it_product;
+
 /* -- Code with its accesses, before barriers --------------------------------------------------- */
 typedef struct { int object; bool write; int mark; } it_access;
 typedef struct it_unit it_unit;
@@ -78,6 +92,12 @@ typedef struct {
     it_buffer **buffer;
     bool spill;                                         /* what local memory has no room for becomes far */
     int64_t local_bytes, private_words;
+    const fv_unit *unit;                                /* NULL: none */
+    int n_products, cap_products;
+    it_product *product;
+    fv_type mma_type;                                   /* bf16 or f16 */
+    fv_memory *stage[2], *sums;                         /* of A and B, 16-bit; of C */
+    int stage_object[2];
     int n_objects;                                      /* buffers of the group, inout tensors, scratch of trees and flags */
     /* f32 and i32 partial results, flags of conditions; made when needed */
     fv_memory *scratch[3];
@@ -124,6 +144,18 @@ bool it_fits(const it *f);
 /* Is a reduction's predicate free of reduced axes? */
 bool it_where_is_free(const fv_stmt *s);
 
+/* -- product ----------------------------------------------------------------------------------- */
+/* The contractions that fit, and the items of a group that they want; 0: none, with the reasons in the remarks of f->out,
+ * or after an error. */
+int64_t it_products_find(it *f, const fv_schedule *s);
+void it_product_chunk(it *f, int64_t chunk);            /* at most so many reduced points in local memory at once */
+const it_product *it_product_of(const it *f, const fv_stmt *s);     /* NULL: it is distributed over items */
+int64_t it_product_rows(const it_product *p, int which);    /* rows of A's copy, columns of B's (1): whole fragments */
+int64_t it_product_stride(const it_product *p, int which);  /* elements from row to row of a copy */
+int64_t it_stage_count(const it *f, int which);             /* elements of the largest copy */
+int64_t it_sums_count(const it *f);                         /* elements of C that an item has, at most */
+void it_remark(it *f, const fv_stmt *s, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
 /* -- choose ------------------------------------------------------------------------------------ */
 /* sets ways and group from the schedule, else the cheapest that fits */
 bool it_choose(it *f, const fv_schedule *s);
@@ -161,6 +193,9 @@ void it_forget(it *f);                                              /* a new poi
 void it_open_points(it *f, const it_way *way, const fv_str *axes, int n);
 void it_open_axis(it *f, fv_str axis);                              /* a serial loop over the valid points of an axis */
 void it_axes_count(it *f, it_axis *a, const fv_expr **count);       /* valid points, flat */
+void it_know(it *f, const it_axis *a);                              /* facts of a point of the axis */
+void it_mma(it *f, const it_product *p);
+fv_memory *it_mma_memory(it *f, int which);                         /* makes it: copies of A and B, sums */
 void it_statement(it *f, const fv_stmt *s);
 void it_alloc(it *f, const fv_stmt *s);
 fv_type it_acc_type(const fv_stmt *s);

@@ -37,6 +37,7 @@ enum { SYNC = 20 };                                         /* a barrier, in ope
 
 static double stmt_cost(const it *f, const fv_stmt *s) {
     fv_str axes[FV_MAX_AXES], all[FV_MAX_AXES];
+    if (it_product_of(f, s)) return SYNC;                   /* the same for every distribution */
     int n = it_stmt_axes(s, axes), w = it_way_of(f, axes, n), n_all = fv_stmt_free(s, all);
     double group = (double)f->group, points = (double)it_points(f, all, n_all),
         over = (double)it_points(f, s->over, s->n_over), steps = 1;
@@ -162,7 +163,7 @@ static bool good_group(it *f, int64_t group) {              /* 0: none given */
     return false;
 }
 
-static bool given(it *f, const fv_schedule *s, const fv_sched_entry *list) {
+static bool given(it *f, const fv_schedule *s, const fv_sched_entry *list, int64_t group) {     /* 0: its own choice */
     const fv_sched_entry *fuse = fv_schedule_get(s, FV_F_FUSE, fv_intern(f->ctx, "item"));
     it_way names = { 0 };
     f->n_ways = 0;
@@ -175,7 +176,7 @@ static bool given(it *f, const fv_schedule *s, const fv_sched_entry *list) {
     for (int i = 0; i < names.n && f->n_ways < IT_MAX_WAYS; i++)
         f->way[f->n_ways++] = (it_way){ .n = 1, .axis = { names.axis[i] } };
     int64_t own = f->n_ways ? it_points(f, f->way[0].axis, f->way[0].n) : 64;
-    f->group = fv_schedule_int(s, FV_F_GROUP, (fv_str){ 0 }, 0);
+    f->group = group ? group : fv_schedule_int(s, FV_F_GROUP, (fv_str){ 0 }, 0);
     if (!f->group) f->group = own > IT_MAX_GROUP ? IT_MAX_GROUP : own;
     if (!good_group(f, f->group)) return false;
     it_place(f);
@@ -190,8 +191,26 @@ static void say_limits(it *f) {
                    (long long)f->private_words, f->t->registers);
 }
 
+/* With products on the matrix unit, as much of the reduced axes in local memory at once as fits. */
+static bool choose_with_unit(it *f, const fv_schedule *s, const fv_sched_entry *list, bool said) {
+    int64_t group = it_products_find(f, s);
+    for (int spill = 0; spill < 2 && f->n_products; spill++)
+        for (int64_t chunk = 64; chunk >= FV_UNIT_TILE; chunk /= 2) {
+            f->spill = spill;
+            it_product_chunk(f, chunk);
+            bool made = said ? given(f, s, list, group) : choose(f, group);
+            if (f->failed) return false;
+            if (made && it_fits(f)) return true;
+        }
+    if (!f->n_products) return false;
+    it_remark(f, NULL, "not on the matrix unit: %lld bytes of local memory and %lld private words an item are needed, "
+              "there are %lld and %d", (long long)f->local_bytes, (long long)f->private_words, (long long)f->t->l1_bytes,
+              f->t->registers);
+    f->n_products = 0;
+    return false;
+}
 static bool given_fits(it *f, const fv_schedule *s, const fv_sched_entry *list) {
-    return given(f, s, list) && it_fits(f); }
+    return given(f, s, list, 0) && it_fits(f); }
 
 /* Memory that is far is the last resort: first without. */
 bool it_choose(it *f, const fv_schedule *s) {
@@ -200,6 +219,7 @@ bool it_choose(it *f, const fv_schedule *s) {
     it_place(f);                                            /* makes the axes */
     bool said = list || (s && fv_schedule_get(s, FV_F_FUSE, fv_intern(f->ctx, "item")));
     int64_t wanted = s ? fv_schedule_int(s, FV_F_GROUP, (fv_str){ 0 }, 0) : 0;
+    if (choose_with_unit(f, s, list, said)) return true;
     for (int spill = 0; spill < 2 && !f->failed; spill++) {
         f->spill = spill;
         if (said ? given_fits(f, s, list) : good_group(f, wanted) && choose(f, wanted)) return true;

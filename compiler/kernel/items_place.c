@@ -67,7 +67,7 @@ bool it_is_tree(const it *f, const fv_stmt *s) {
     if ((s->kind != FV_S_REDUCE && s->kind != FV_S_CONTRACT) || s->write == FV_W_ARGMAX || s->otherwise
         || f->group == 1) return false;
     int n = it_stmt_axes(s, axes);
-    if (it_way_of(f, axes, n) >= 0) return false;
+    if (it_way_of(f, axes, n) >= 0 || it_product_of(f, s)) return false;
     return it_points(f, axes, n) * 4 <= f->group && it_points(f, s->over, s->n_over) >= 16;
 }
 
@@ -150,7 +150,7 @@ static bool touch_stmt(fv_stmt *s, void *user) {
         touch_all(f, s->expr, way);
     }
     if (!fv_stmt_is_op(s)) return false;
-    int way = it_way_of(f, axes, it_stmt_axes(s, axes));
+    int way = it_product_of(f, s) ? -1 : it_way_of(f, axes, it_stmt_axes(s, axes));
     const fv_expr *all[] = { s->expr, s->expr2, s->where, s->otherwise };
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) touch_all(f, all[i], way);
     if (s->kind == FV_S_STORE) {
@@ -200,6 +200,7 @@ static int64_t local_bytes(const it *f, const bool *need) {
     int64_t all = 0;
     for (int i = 0; i < f->n_buffers; i++)
         if (f->buffer[i]->mark == IT_SHARED && !f->buffer[i]->far) all = (all + 63) / 64 * 64 + bytes_of(f->buffer[i]);
+    for (int i = 0; f->n_products && i < 2; i++) all = (all + 63) / 64 * 64 + 2 * it_stage_count(f, i);
     for (int i = 0; i < 3; i++)
         if (need[i]) all = (all + 63) / 64 * 64 + 4 * (f->group + (i == 2 ? f->group / 16 + 1 : 0));
     return all;

@@ -10,7 +10,7 @@ void it_axes_count(it *f, it_axis *a, const fv_expr **count) {
     *count = a->limit ? fv_simplify(f->ctx, &f->facts,
                                     fv_op2(f->ctx, FV_X_MIN, tile, fv_sub(f->ctx, a->limit, a->base))) : tile;
 }
-static void know(it *f, const it_axis *a) {
+void it_know(it *f, const it_axis *a) {
     fv_facts_add(f->ctx, &f->facts, a->off, 0, a->tile - 1);
     if (a->limit) fv_facts_assume(f->ctx, &f->facts,
                                   fv_op2(f->ctx, FV_X_LT, fv_add(f->ctx, a->base, a->off), a->limit));
@@ -25,7 +25,7 @@ void it_open_axis(it *f, fv_str axis) {
     it_axes_count(f, a, &count);
     if (a->tile == 1 && count->op == FV_X_INT) a->off = fv_int(f->ctx, 0);
     else a->off = it_for(f, fv_cstr(f->ctx, axis), fv_int(f->ctx, 0), count);
-    know(f, a);
+    it_know(f, a);
 }
 
 /* z = slot * group + item over `total` points; opens the loop over slots and the test for the last one. */
@@ -55,7 +55,7 @@ static void open_way(it *f, const it_way *w) {
         if (i) x = fv_op2(f->ctx, FV_X_MOD, x, fv_int(f->ctx, a->tile));
         a->off = it_let(f, fv_cstr(f->ctx, a->name), fv_simplify(f->ctx, &f->facts, x));
         if (a->limit) valid = fv_and(f->ctx, valid, fv_op2(f->ctx, FV_X_LT, fv_add(f->ctx, a->base, a->off), a->limit));
-        if (a->off->op == FV_X_VAR) know(f, a);
+        if (a->off->op == FV_X_VAR) it_know(f, a);
     }
     it_if(f, valid);
 }
@@ -187,7 +187,7 @@ static void scan(it *f, const fv_stmt *s, it_buffer *b) {
     if (s->reverse) {
         it_axes_count(f, a, &count);
         a->off = it_let(f, "back", fv_addi(f->ctx, fv_sub(f->ctx, count, a->off), -1));
-        if (a->off->op == FV_X_VAR) know(f, a);
+        if (a->off->op == FV_X_VAR) it_know(f, a);
     }
     if (s->exclusive) before = it_let(f, "before", it_get(f, acc));
     int depth = f->depth;
@@ -228,8 +228,10 @@ void it_statement(it *f, const fv_stmt *s) {
     fv_str axes[FV_MAX_AXES];
     it_buffer *b = s->kind == FV_S_STORE ? NULL : it_find_buffer(f, s->target);
     int n = it_stmt_axes(s, axes), facts = f->facts.n;
-    if (it_is_tree(f, s)) {
-        it_tree(f, s);
+    const it_product *p = it_product_of(f, s);
+    if (p || it_is_tree(f, s)) {
+        if (p) it_mma(f, p);
+        else it_tree(f, s);
         f->facts.n = facts;
         return;
     }

@@ -8,10 +8,31 @@
 
 enum { RESIDENT_KEYS = 320, KEY_BLOCK = 128, MOST_RESIDENT = 16384 };
 
+/* Queries of a tile, and keys of a block: 0, all of them. */
+typedef struct {
+    int64_t rows, keys;
+} tile_size;
+
 static int64_t extent_of(const fv_axis *a, int n) {
     int64_t e = 1;
     for (int i = 0; i < n; i++) e *= a[i].extent;
     return e;
+}
+
+/* On matrix units of work items a tile's queries, scores and sums are in the group's local memory, with copies of two
+ * operands in 16 bits beside them; smaller tiles where these would not fit. Those of `all` keys if they must be. */
+static tile_size unit_tile(const attend *x, int64_t all, bool must) {
+    static const tile_size try[] = {{64, 64}, {32, 64}, {32, 32}, {16, 64}, {16, 32}};
+    int64_t dot = extent_of(x->a->dot, x->a->n_dot), e = extent_of(x->e, x->n_e), n = sizeof try / sizeof *try;
+    tile_size t = try[n - 1];
+    for (int64_t i = 0; i < n; i++) {
+        t = try[i];
+        if (must || all <= t.keys) t.keys = all;
+        int64_t wide = t.keys > e ? t.keys : e, copies = 2 * 32 * (t.rows + wide + 16) + 16 * (t.rows + wide);
+        if (4 * t.rows * (dot + t.keys + e) + copies <= x->l->t->l1_bytes) break;
+    }
+    if (t.keys == all) t.keys = 0;
+    return t;
 }
 
 static void online_loop(attend_program *p, fv_stmts *list) {
@@ -205,16 +226,22 @@ const char *lower_attend_box(attend *x) {
         return lower_attend_asked(l) ? hull_box(x)
                                      : "every query axis is read by a key index: a tile of queries shares only the "
                                        "hull of its keys, most of whose products would be masked";
+    tile_size size = {4 * l->t->lanes, KEY_BLOCK};
     bool resident = true;
-    int64_t most = 0;
+    int64_t most = 0, all = 0;
     for (int i = 0; i < x->n_sets; i++) {
         int64_t keys = 1;
         for (int j = 0; j < x->set[i].set->n_over; j++) keys *= x->set[i].set->over[j].extent;
         if (keys > RESIDENT_KEYS) resident = false;
         if (keys > most) most = keys;
+        all += keys;
     }
     bool simple =
         x->n_sets == 1 && x->set[0].n_scores == 1 && !x->set[0].weight && x->a->n_steps == 1 && !x->a->step[0].ratio;
+    if (l->t->unit) {
+        size = unit_tile(x, all, !simple);
+        resident = !size.keys;
+    }
     if (!resident && !simple)
         resident = true; /* everything that one online pass cannot do: all scores of a tile in scratch */
 
@@ -229,7 +256,7 @@ const char *lower_attend_box(attend *x) {
     for (int i = 0; i < n_point; i++) lower_grid(&p.k, point[i].name, 0, point[i].extent);
     p.query = lower_fuse(&p.k, tile, n_tile);
     if (n_tile == 1) p.query = (lower_fused){.axis = tile[0].name, .extent = tile[0].extent};
-    int64_t rows = p.query.extent < 4 * l->t->lanes ? p.query.extent : 4 * l->t->lanes;
+    int64_t rows = p.query.extent < size.rows ? p.query.extent : size.rows;
     if (n_tile) { /* else one query per point: lanes run over the keys */
         rows = lower_tile(&p.k, p.query.axis, rows, p.query.extent);
         lower_grid(&p.k, p.query.axis, rows, p.query.extent);
@@ -284,7 +311,7 @@ const char *lower_attend_box(attend *x) {
             s->buffer = init[i].b;
             s->expr = fv_float(c, init[i].v);
         }
-        int64_t block = lower_tile(&p.k, p.key[0][0], KEY_BLOCK, p.keys[0].extent);
+        int64_t block = lower_tile(&p.k, p.key[0][0], size.keys ? size.keys : KEY_BLOCK, p.keys[0].extent);
         lower_inner_axis(&p.k, p.key[0][0], block, p.keys[0].extent);
         online_loop(&p, &p.k.body);
     }

@@ -340,10 +340,10 @@ static fv_write write_of(fv_monoid m) {
     default: return FV_W_SUM;
     }
 }
-static int64_t row_tile(int64_t extent, int64_t want) { /* about `want` rows, balanced */
+static int64_t row_tile(const lower *l, int64_t extent, int64_t want) { /* about `want` rows, balanced */
     if (extent <= want) return extent;
-    int64_t n = (extent + want - 1) / want;
-    return (extent + n - 1) / n;
+    int64_t n = (extent + want - 1) / want, rows = (extent + n - 1) / n;
+    return l->t->unit ? (rows + FV_UNIT_TILE - 1) / FV_UNIT_TILE * FV_UNIT_TILE : rows;
 }
 /* The innermost reduced axis of a depthwise product is unrolled where it is a short row of taps. */
 static bool unrolls_taps(const contraction *x, int weight, bool elementwise) {
@@ -464,7 +464,7 @@ void lower_emit_reduce(lower *l, const fv_node *anchor, const fv_node *final) {
     for (int i = 0; i < x.n_point; i++) lower_grid(&k, x.point[i].name, 0, x.point[i].extent);
     int m_block = row_block(&x, nv, weight, elementwise);
     if (x.n_row) {
-        int64_t tile = lower_tile(&k, row.axis, row_tile(row.extent, x.p.n > 1 ? 64 : 16), row.extent);
+        int64_t tile = lower_tile(&k, row.axis, row_tile(l, row.extent, x.p.n > 1 ? 64 : 16), row.extent);
         lower_grid(&k, row.axis, tile, row.extent);
     }
     if (lanes && x.lanes_last) lower_grid(&k, lane.axis, lane_tile, lane.extent);

@@ -28,6 +28,7 @@ FV_VECTORS_OF(float)
 #define as_uint2(x) __builtin_astype((x), uint2)
 #define as_uint4(x) __builtin_astype((x), uint4)
 #define as_float4(x) __builtin_astype((x), float4)
+#define FOV_ASM __asm__ /* for the preludes of matrix units */
 #define FV_F static inline __attribute__((overloadable, always_inline))
 
 #if defined(__NVPTX__)
@@ -45,6 +46,8 @@ FV_F float log2(float x) { return __nvvm_lg2_approx_f(x); }
 FV_F float sin(float x) { return __nvvm_sin_approx_f(x); }
 FV_F float cos(float x) { return __nvvm_cos_approx_f(x); }
 #elif defined(__AMDGCN__)
+#pragma OPENCL EXTENSION cl_khr_fp16 : enable
+FV_VECTORS_OF(half)
 FV_F size_t get_group_id(uint d) {
     return d == 0   ? __builtin_amdgcn_workgroup_id_x()
            : d == 1 ? __builtin_amdgcn_workgroup_id_y()
@@ -97,5 +100,10 @@ FV_F float ldexp(float x, int n) {
     int h = n / 2;
     return x * as_float((h + 127) << 23) * as_float((n - h + 127) << 23);
 }
+#ifdef __AMDGCN__
+FV_F float vload_half(size_t i, const __private half *p) { return (float)p[i]; }
+FV_F void vstore_half_rte(float x, size_t i, __private half *p) { p[i] = (half)x; }
+#else
 FV_F float vload_half(size_t i, const __private half *p) { return __builtin_load_halff(p + i); }
 FV_F void vstore_half_rte(float x, size_t i, __private half *p) { __builtin_store_halff(x, p + i); }
+#endif

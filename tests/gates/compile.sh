@@ -3,6 +3,7 @@
 #   tests/gates/compile.sh [options] FILE.cl…
 #   --targets "nvptx:sm_80 amdgcn:gfx90a spir64"   which (default: those of `targets` below)
 #   --registers N     greatest number of registers an item may have on NVIDIA (default 255)
+#   --products N      so many instructions of a matrix unit in each text (mma.sync, mfma, wmma)
 #   --include FILE    another header before the text (after builtins.h)
 # Where clang has no such target, or ptxas is not installed, the gate is SKIPPED, and counted.
 # NVIDIA: clang, then ptxas: no spills, registers; AMD: clang: no spills; on both an item's own memory may not exceed the
@@ -11,11 +12,12 @@
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 targets="nvptx:sm_80 nvptx:sm_90 amdgcn:gfx90a amdgcn:gfx942 amdgcn:gfx1100 spir64"
-registers=255 include=
+registers=255 include= products=
 while [ $# -gt 0 ]; do
     case $1 in
     --targets) targets=$2; shift 2 ;;
     --registers) registers=$2; shift 2 ;;
+    --products) products=$2; shift 2 ;;
     --include) include="-include $2"; shift 2 ;;
     --*) echo "compile.sh: no option $1" >&2; exit 2 ;;
     *) break ;;
@@ -35,6 +37,13 @@ skip() { skipped=$((skipped + $#)); }
 compile() { # triple processor file output
     "$clang" -x cl -cl-std=CL1.2 -cl-no-stdinc -target "$1" $2 \
         -include "$here/builtins.h" $include -O2 -w -S -o "$4" "$3" >"$tmp/log" 2>&1
+}
+# are there as many instructions of a matrix unit as asked for?
+multiplies() { # file
+    [ -n "$products" ] || return 0
+    n=$(grep -cE 'mma\.sync|v_mfma|v_wmma' "$1")
+    what="$what, $n products"
+    [ "$n" = "$products" ]
 }
 declared() { # bytes of private arrays in a text
     awk '/__local|__global/ { next }
@@ -56,7 +65,7 @@ nvptx() { # arch file
     shared=$(sed -n 's/.* \([0-9]*\) bytes smem.*/\1/p' "$tmp/log" | sort -n | tail -1)
     what="$name: ${used:-?} registers, ${spills:-?} bytes spilt, ${stack:-?} bytes of stack, ${shared:-0} bytes shared"
     if [ -z "$used" ] || [ "$used" -gt "$registers" ] || [ "${spills:-0}" -gt 0 ]; then fault "$what"
-    elif [ "${stack:-0}" -gt "$(declared "$2")" ]; then fault "$what"
+    elif [ "${stack:-0}" -gt "$(declared "$2")" ] || ! multiplies "$tmp/o.ptx"; then fault "$what"
     else pass "$what"; fi
 }
 field() { sed -n "s/^ *\.$1: *\([0-9]*\).*/\1/p" "$tmp/o.s" | sort -n | tail -1; }
@@ -67,7 +76,7 @@ amdgcn() { # arch file
     what="$name: $(field vgpr_count) vector registers, $spilt spilt, ${scratch:-?} bytes of scratch"
     what="$what, $(field group_segment_fixed_size) bytes local"
     if [ "${spilt:-1}" -gt 0 ]; then fault "$what"
-    elif [ -z "$scratch" ] || [ "$scratch" -gt "$(declared "$2")" ]; then fault "$what"
+    elif [ -z "$scratch" ] || [ "$scratch" -gt "$(declared "$2")" ] || ! multiplies "$tmp/o.s"; then fault "$what"
     else pass "$what"; fi
 }
 spir64() { # file

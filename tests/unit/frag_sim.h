@@ -4,6 +4,8 @@
  * something else, is a failure. The file that includes this defines SIM_BF16. */
 #ifndef FRAG_SIM_H
 #define FRAG_SIM_H
+#include "kernel/flat.h" /* before the words of OpenCL C are defined */
+
 #include "frag_cases.h"
 
 #include <criterion/criterion.h>

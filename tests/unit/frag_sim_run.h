@@ -39,3 +39,16 @@ Test(SIM_SUITE, owners) {
     for (int r = 0; r < 16; r++)
         for (int c = 0; c < 16; c++) cr_expect(owners[r][c] == 1, "%d owners of %d, %d", owners[r][c], r, c);
 }
+/* The compiler's facts of the unit (fv_units) are those of the prelude. */
+#define SIM_TEXT(x) #x
+#define SIM_NAME(x) SIM_TEXT(x)
+Test(SIM_SUITE, facts) {
+    char name[16];
+    cr_assert(sscanf(SIM_NAME(SIM_SUITE), "opencl_frag_%15[a-z]", name) == 1);
+    const fv_unit *u = fv_unit_find(name);
+    cr_assert(u && u->sub == FOV_SUB && u->elements == FOV_CN, "%s", name);
+    for (int lane = 0; lane < FOV_SUB; lane++)
+        for (int i = 0; i < FOV_CN; i++)
+            cr_expect(fv_unit_row(u, lane, i) == FOV_ROW(lane, i) && fv_unit_col(u, lane, i) == FOV_COL(lane, i),
+                      "%s: lane %d, element %d", name, lane, i);
+}

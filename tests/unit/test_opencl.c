@@ -1,6 +1,6 @@
 /* OpenCL: texts, and kernels and plans on a device, against the tile interpreter. Where there is no device the tests of
  * running print why and are skipped. */
-#include "flat_kit.h"
+#include "mma_kit.h"
 #include "backends/opencl/opencl.h"
 #include "backends/opencl/shape.h"
 
@@ -63,6 +63,31 @@ Test(opencl, far, .timeout = 300) {
     on_device(ctx, k, "turns");
     cr_expect(with_far == 1, "the kernel fits %lld bytes", (long long)room);
     fv_ctx_dispose(ctx);
+}
+
+/* -- Matrix units ---------------------------------------------------------------------------------------------- */
+Test(opencl, products, .timeout = 120) {
+    need_device();
+    for (int i = 0; i < MMA_CASES; i++) {
+        double *data[KIT_TENSORS], *want[KIT_TENSORS], *got[KIT_TENSORS];
+        fv_ctx *ctx = fv_ctx_new();
+        fv_opencl *d = fv_opencl_open(ctx);
+        fv_kernel *k = fv_kernel_parse(ctx, "case", mma_cases[i].text);
+        fv_target t = mma_target("emu");
+        fv_flat_kernel *f = k ? fv_flatten_opencl(k, NULL, &t) : NULL;
+        cr_assert(d && f, "%s", kit_error(ctx));
+        mma_fill(k, data);
+        kit_copy(k, data, got);
+        kit_expect(ctx, k, "case", data, want);
+        cr_assert(fv_opencl_run_kernel(d, f, got), "%s: %s", fv_cstr(ctx, k->name), kit_error(ctx));
+        double e = kit_difference(k, want, got);
+        cr_expect(e <= mma_allowed(&mma_cases[i]), "%s: difference %.3g", fv_cstr(ctx, k->name), e);
+        fv_opencl_close(d);
+        kit_free(k, data);
+        kit_free(k, want);
+        kit_free(k, got);
+        fv_ctx_dispose(ctx);
+    }
 }
 
 /* -- Plans ------------------------------------------------------------------------------------- */

@@ -3,7 +3,7 @@
  * one of the same kernels must be found: the check sees what it is for. SKIPPED where oclgrind is not installed.
  * oclgrind ends with the program's own exit code whatever it has found, so what it prints is what counts. */
 #define _GNU_SOURCE
-#include "flat_kit.h"
+#include "mma_kit.h"
 #include "backends/opencl/opencl.h"
 
 #include <sys/wait.h>
@@ -13,6 +13,7 @@ enum { GROUPS = 2 };
 
 /* -- Under oclgrind ---------------------------------------------------------------------------- */
 static int barriers;
+static const fv_unit *unit; /* of kernels that are lowered; NULL: none */
 static fv_flat *without_barriers(fv_flat *s, bool drop) {
     fv_flat *first = NULL, **at = &first;
     for (fv_flat *next; s; s = next) {
@@ -42,6 +43,7 @@ static void run(fv_ctx *ctx, fv_kernel *k, const char *file, const char *schedul
     fv_schedule *s = schedule ? fv_schedule_parse(ctx, "races", schedule) : NULL;
     fv_target t = *fv_opencl_target(d);
     if (room) t.l1_bytes = room;
+    t.unit = unit;
     fv_flat_kernel *f = fv_flatten_opencl(k, s, &t);
     cr_assert(f || schedule, "%s: %s", file, kit_error(ctx));
     barriers = 0;
@@ -64,12 +66,25 @@ static void kept(fv_ctx *ctx, fv_kernel *k, const char *file) {
     run(ctx, k, file, NULL, 1100, false);
     for (int i = 0; other[i]; i++) run(ctx, k, file, other[i], 0, false);
 }
+/* Kernels of matrix units, emulated. */
+static void on_units(bool drop) {
+    for (int i = 0; i < MMA_CASES; i++) {
+        fv_ctx *ctx = fv_ctx_new();
+        fv_kernel *k = fv_kernel_parse(ctx, "case", mma_cases[i].text);
+        unit = fv_unit_find("emu");
+        cr_assert(k, "%s", kit_error(ctx));
+        if (mma_cases[i].products) run(ctx, k, fv_cstr(ctx, k->name), NULL, 0, drop);
+        unit = NULL;
+        fv_ctx_dispose(ctx);
+    }
+}
 static void dropped(fv_ctx *ctx, fv_kernel *k, const char *file) { run(ctx, k, file, NULL, 0, true); }
 Test(opencl_races, child, .timeout = 500) {
     const char *role = getenv("FOVEA_RACES");
     if (!role) cr_skip_test("runs under oclgrind only");
     if (getenv("LD_PRELOAD")) setenv("FOVEA_OPENCL_LIBRARY", getenv("LD_PRELOAD"), 1); /* oclgrind comes as one */
     kit_shapes(!strcmp(role, "kept") ? kept : dropped);
+    on_units(strcmp(role, "kept") != 0);
 }
 
 /* -- The check --------------------------------------------------------------------------------- */

@@ -1,0 +1,12 @@
+# Writes the preludes of matrix units into one C file: cmake -DDIR=backends/opencl/preludes -DOUT=preludes.c -P embed.cmake
+cmake_minimum_required(VERSION 3.21)
+set(arrays "")
+set(table "")
+foreach(name emu nv cdna rdna amd intel)
+    file(READ "${DIR}/${name}.cl" hex HEX)
+    string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${hex}")
+    string(REGEX REPLACE "(0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,)" "\\1\n" bytes "${bytes}")
+    string(APPEND arrays "static const char p_${name}[] = {\n${bytes}0};\n")
+    string(APPEND table "    {\"${name}\", p_${name}},\n")
+endforeach()
+file(WRITE "${OUT}" "/* Generated from backends/opencl/preludes by embed.cmake. */\n#include \"backends/opencl/text.h\"\n\n${arrays}\nconst fv_cl_prelude fv_cl_preludes[] = {\n${table}    {NULL, NULL},\n};\n")
