@@ -195,8 +195,8 @@ static const cli_option options[] = {
     {"opencl", NULL, "OpenCL C (implies --backend opencl)", CLI_FLAG},
 #endif
     {"schedule", NULL, "the schedule of every kernel", CLI_FLAG},
-    {"declined", NULL,
-     "which strategies were considered, and why they were not taken; OpenCL: what is not on the matrix unit", CLI_FLAG},
+    {"declined", NULL, "which strategies were considered, and why they were not taken; what is not on a matrix unit",
+     CLI_FLAG},
     {"pattern", NULL, "which keys a query sees, drawn", CLI_FLAG},
     {"cost", NULL, "parameters, operations and bytes, per kernel", CLI_FLAG},
     {"launch", "N", "only launch N of the plan; without: every distinct kernel once", CLI_VALUE},
