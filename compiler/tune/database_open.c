@@ -95,6 +95,12 @@ static bool known(fv_tune_db *db, bool *fresh) {
                                     (long long)version, SCHEMA));
     return true;
 }
+/* The same outside of a transaction: what it reads is of one moment, while another process may be making the tables. */
+static bool known_at_once(fv_tune_db *db, bool *fresh) {
+    if (!fv_tune_db_do(db, "BEGIN")) return false;
+    bool fine = known(db, fresh);
+    return fv_tune_db_end(db, fine);
+}
 static bool make(fv_tune_db *db) {
     bool fresh = true;
     if (!fv_tune_db_begin(db)) return false;
@@ -145,7 +151,7 @@ static bool open_file(fv_tune_db *db, bool in_memory) {
     sqlite3_extended_result_codes(db->sql, 1);
     sqlite3_busy_timeout(db->sql, PATIENCE_MS);
     if (in_memory) return make(db) && fv_tune_db_do(db, "PRAGMA query_only=1");
-    if (!known(db, &fresh)) return false;
+    if (!known_at_once(db, &fresh)) return false;
     if (!db->write && fresh) { /* an empty file holds no records: read an empty database in its place */
         sqlite3_close(db->sql);
         db->sql = NULL;
