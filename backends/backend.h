@@ -46,8 +46,8 @@ typedef struct fv_backend {
     /* Text of one stage: "flat", "llvm", "asm", "opencl"; "declined": what the lowering left to other ways, and why.
      * false: no such stage. */
     bool (*text)(fv_module *m, int which, int i, const char *stage, fv_buf *out);
-    /* Relocatable object with all kernels, symbols fovea_k<code>; false: this backend makes none. */
-    bool (*object)(fv_module *m, fv_buf *out);
+    /* Relocatable object with all kernels, symbols PREFIX<code>; false: this backend makes none. */
+    bool (*object)(fv_module *m, const char *prefix, fv_buf *out);
     void (*dispose)(fv_module *m);
     fv_compile_stats (*stats)(fv_module *m);
     /* Why `target` gives NULL, in the context's memory. NULL: no more to say than that. */

@@ -3,13 +3,9 @@
 #define _POSIX_C_SOURCE 200809L
 #include "image.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "error.h"
 #include "model.h"
@@ -17,7 +13,7 @@
 
 static const char magic[8] = {'F', 'O', 'V', 'E', 'A', 'I', 'M', 'G'};
 
-/* -- Hashes: FNV-1a over 64-bit words; the content in eight lanes, so that memory is the limit ---- */
+/* -- Hashes: FNV-1a over 64-bit words; the content in pieces of eight lanes, so that memory is the limit ---- */
 static const uint64_t seed = 0xCBF29CE484222325u, prime = 0x100000001B3u;
 static uint64_t mix(uint64_t h, uint64_t v) {
     h = (h ^ v) * prime;
@@ -27,34 +23,67 @@ static uint64_t mix_text(uint64_t h, const char *s) {
     for (; s && *s; s++) h = mix(h, (unsigned char)*s);
     return mix(h, 0);
 }
-static uint64_t content_hash(const void *data, int64_t bytes) { /* bytes: a multiple of 64 */
-    const char *at = data;
-    uint64_t h[8], v[8], all = seed;
-    for (int k = 0; k < 8; k++) h[k] = seed + (uint64_t)k;
-    for (int64_t i = 0; i < bytes; i += 64) {
-        memcpy(v, at + i, 64);
-        for (int k = 0; k < 8; k++) h[k] = mix(h[k], v[k]);
+static inline uint64_t word(const char *at) {
+    uint64_t v;
+    memcpy(&v, at, sizeof v);
+    return v;
+}
+static uint64_t piece_hash(const char *p, int64_t bytes) {
+    uint64_t a = seed, b = seed + 1, c = seed + 2, d = seed + 3, e = seed + 4, f = seed + 5, g = seed + 6, h = seed + 7;
+    for (const char *end = p + bytes; p < end; p += 64) {
+        a = mix(a, word(p)), b = mix(b, word(p + 8)), c = mix(c, word(p + 16)), d = mix(d, word(p + 24));
+        e = mix(e, word(p + 32)), f = mix(f, word(p + 40)), g = mix(g, word(p + 48)), h = mix(h, word(p + 56));
     }
-    for (int k = 0; k < 8; k++) all = mix(all, h[k]);
-    return mix(all, (uint64_t)bytes);
+    return mix(mix(mix(mix(mix(mix(mix(mix(seed, a), b), c), d), e), f), g), h);
+}
+/* Pieces in any order, by any number of threads: the sum of what each gives is the hash. */
+enum { PIECE = 1 << 20 };
+typedef struct {
+    fovea_range range;
+    const char *data;
+    int64_t bytes;
+    _Atomic uint64_t sum;
+} content;
+static void add_pieces(void *arg, int32_t thread) {
+    content *c = arg;
+    (void)thread;
+    for (int64_t i, end; fovea_range_take(&c->range, &i, &end);)
+        for (; i < end; i++) {
+            int64_t rest = c->bytes - i * PIECE;
+            c->sum += mix(piece_hash(c->data + i * PIECE, rest < PIECE ? rest : PIECE), (uint64_t)i);
+        }
+}
+static uint64_t content_hash(const fovea_model *m, const void *data, int64_t bytes) {
+    content c = {.data = data, .bytes = bytes};
+    bool alone = !m || !m->parallel;
+    fovea_range_init(&c.range, (bytes + PIECE - 1) / PIECE, alone ? 1 : m->space.threads);
+    if (alone) add_pieces(&c, 0);
+    else m->parallel(m->parallel_user, m->space.threads, add_pieces, &c);
+    return mix(c.sum, (uint64_t)bytes);
+}
+uint64_t fovea_content_hash(const void *data, int64_t bytes) { return content_hash(NULL, data, bytes); }
+static bool read_by_runs(const fovea_program *p, int32_t array) {
+    for (int32_t i = 0; i < p->n_run; i++)
+        for (int32_t k = 0; k < p->run[i].n_args; k++)
+            if (p->run[i].args[k] == array) return true;
+    return false;
+}
+static uint64_t mix_array(uint64_t h, const fovea_array *a) {
+    h = mix_text(mix(mix(h, (uint64_t)a->dtype), (uint64_t)a->place), a->name);
+    for (int32_t d = 0; d < a->rank; d++) h = mix(h, (uint64_t)a->shape[d]);
+    return mix(mix(h, (uint64_t)a->offset), (uint64_t)a->bytes);
 }
 uint64_t fovea_program_hash(const fovea_program *p) {
     uint64_t h = mix_text(seed, p->name);
     for (int32_t i = 0; i < p->n_arrays; i++) {
         const fovea_array *a = &p->arrays[i];
-        h = mix_text(mix(mix(h, (uint64_t)a->dtype), (uint64_t)a->place), a->name);
-        for (int32_t d = 0; d < a->rank; d++) h = mix(h, (uint64_t)a->shape[d]);
-        h = mix(mix(h, (uint64_t)a->offset), (uint64_t)a->bytes);
+        if (a->place == FOVEA_PARAM || a->place == FOVEA_PREPARED) h = mix(mix_array(h, a), read_by_runs(p, i));
     }
-    for (int stage = 0; stage < FOVEA_STAGES; stage++) {
-        int32_t n;
-        const fovea_launch *l = fovea_stage_launches(p, (fovea_stage)stage, &n);
-        for (int32_t i = 0; i < n; i++) {
-            h = mix(mix_text(h, l[i].label), (uint64_t)l[i].programs);
-            for (int32_t k = 0; k < l[i].n_args; k++) h = mix(h, (uint64_t)l[i].args[k]);
-        }
+    for (int32_t i = 0; i < p->n_prepare; i++) {
+        h = mix_text(h, p->prepare[i].label);
+        for (int32_t k = 0; k < p->prepare[i].n_args; k++) h = mix_array(h, &p->arrays[p->prepare[i].args[k]]);
     }
-    return mix(mix(h, (uint64_t)p->prepared_bytes), (uint64_t)p->arena_bytes);
+    return mix(h, (uint64_t)p->prepared_bytes);
 }
 
 /* -- Making ---- */
@@ -107,13 +136,17 @@ fovea_status fovea_image_make(const fovea_model *m, uint64_t level, void **out, 
                             .prepared_bytes = p->prepared_bytes,
                             .level = level};
     memcpy(h.magic, magic, sizeof magic);
-    h.content = content_hash(image + table, at - table);
+    h.content = fovea_content_hash(image + table, at - table);
     memcpy(image, &h, sizeof h);
     *bytes = at;
     return FOVEA_OK;
 }
 
 /* -- Using ---- */
+static fovea_status damaged(const char *label, fovea_error *err) {
+    return fovea_fail(err, FOVEA_E_FORMAT, "%s: damaged: its bytes are not those that were written", label);
+}
+/* All that can be said without reading the whole. */
 static fovea_status check(const fovea_program *p, uint64_t level, const void *image, int64_t bytes, const char *label,
                           fovea_image_header *h, fovea_error *err) {
     int64_t table = fovea_aligned((int64_t)sizeof *h);
@@ -134,15 +167,15 @@ static fovea_status check(const fovea_program *p, uint64_t level, const void *im
     if (h->level != level)
         return fovea_fail(err, FOVEA_E_WEIGHTS, "%s: weights packed for another level of processor", label);
     int64_t end = bytes - fovea_aligned(p->prepared_bytes);
-    if (h->prepared_bytes != p->prepared_bytes || h->prepared != end || end < table + 8 * (int64_t)h->n_params ||
-        content_hash((const char *)image + table, bytes - table) != h->content)
-        return fovea_fail(err, FOVEA_E_FORMAT, "%s: damaged: its bytes are not those that were written", label);
+    if (h->prepared_bytes != p->prepared_bytes || h->prepared != end || end < table + 8 * (int64_t)h->n_params)
+        return damaged(label, err);
     return FOVEA_OK;
 }
 static fovea_status take(fovea_model *m, char *image, const fovea_image_header *h, const char *label,
                          fovea_error *err) {
     const fovea_program *p = m->program;
     char *table = image + fovea_aligned((int64_t)sizeof *h);
+    if (content_hash(m, table, h->bytes - (table - image)) != h->content) return damaged(label, err);
     if ((int32_t)h->n_params != m->n_params)
         return fovea_fail(err, FOVEA_E_WEIGHTS, "%s: %" PRIu32 " parameters where %d belong", label, h->n_params,
                           m->n_params);
@@ -160,8 +193,8 @@ static fovea_status take(fovea_model *m, char *image, const fovea_image_header *
     m->bound = true;
     return FOVEA_OK;
 }
-static fovea_status load(const fovea_program *p, uint64_t level, const fovea_options *options, const void *image,
-                         int64_t bytes, const char *label, fovea_model **out, fovea_error *err) {
+fovea_status fovea_image_use(const fovea_program *p, uint64_t level, const fovea_options *options, const void *image,
+                             int64_t bytes, const char *label, fovea_model **out, fovea_error *err) {
     fovea_image_header h;
     fovea_status bad = fovea_program_check(p, err);
     if (!bad) bad = run_here(p, err);
@@ -180,31 +213,5 @@ fovea_status fovea_image_load(const fovea_program *p, uint64_t level, const fove
     *out = NULL;
     if ((uintptr_t)image % FOVEA_ALIGN)
         return fovea_fail(err, FOVEA_E_ARGUMENT, "the image is not aligned to %d bytes", FOVEA_ALIGN);
-    return load(p, level, options, image, bytes, "the image", out, err);
-}
-fovea_status fovea_image_open(const fovea_program *p, uint64_t level, const fovea_options *options, const char *path,
-                              fovea_model **out, fovea_error *err) {
-    if (!out || !path) return fovea_fail(err, FOVEA_E_ARGUMENT, "no path, or nowhere to write the model");
-    *out = NULL;
-    struct stat about;
-    int file = open(path, O_RDONLY | O_CLOEXEC);
-    if (file < 0 || fstat(file, &about) || !S_ISREG(about.st_mode)) {
-        if (file >= 0) close(file);
-        return fovea_fail(err, FOVEA_E_FILE, "%s: cannot be opened, or is no file", path);
-    }
-    if (about.st_size < (off_t)sizeof(fovea_image_header)) {
-        close(file);
-        return fovea_fail(err, FOVEA_E_FORMAT, "%s: not an image of weights", path);
-    }
-    void *map = mmap(NULL, (size_t)about.st_size, PROT_READ, MAP_PRIVATE, file, 0);
-    close(file);
-    if (map == MAP_FAILED) return fovea_fail(err, FOVEA_E_FILE, "%s: cannot be mapped", path);
-    fovea_status bad = load(p, level, options, map, (int64_t)about.st_size, path, out, err);
-    if (bad) {
-        munmap(map, (size_t)about.st_size);
-        return bad;
-    }
-    (*out)->map = map;
-    (*out)->map_bytes = (size_t)about.st_size;
-    return FOVEA_OK;
+    return fovea_image_use(p, level, options, image, bytes, "the image", out, err);
 }

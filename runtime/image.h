@@ -12,7 +12,7 @@
 extern "C" {
 #endif
 
-enum { FOVEA_IMAGE_VERSION = 1 };
+enum { FOVEA_IMAGE_VERSION = 3 };
 typedef struct {
     char magic[8]; /* "FOVEAIMG" */
     uint32_t version, n_params;
@@ -24,8 +24,30 @@ typedef struct {
     int64_t reserved[8]; /* 0 */
 } fovea_image_header;
 
-/* Of names, shapes, places and launches of a program: equal for equal programs, whatever compiled them. */
+/* Of the parameters and prepared arrays of a program, and of what prepares them: equal for programs that can use the
+ * same image, whatever compiled them. */
 uint64_t fovea_program_hash(const fovea_program *program);
+
+/* A set of images in one file: this header, a table, the images, each at a multiple of FOVEA_IMAGE_STEP (the largest
+ * page of the processors that code is made for, so that one can be mapped by itself). */
+enum { FOVEA_IMAGE_STEP = 1 << 16, FOVEA_IMAGE_MOST = 32 };
+typedef struct {
+    char magic[8]; /* "FOVEASET" */
+    uint32_t version, n;
+    int64_t bytes;       /* of the whole file */
+    uint64_t content;    /* of the table */
+    int64_t reserved[4]; /* 0 */
+} fovea_image_set;
+typedef struct {
+    uint64_t level, program; /* as in the image's header */
+    int64_t offset, bytes;
+    int64_t reserved[4]; /* 0 */
+} fovea_image_entry;
+/* The set of n images that fovea_image_make gave, allocated (the caller frees it). Errors: FOVEA_E_ARGUMENT,
+ * FOVEA_E_MEMORY. */
+fovea_status fovea_image_join(const void *const *images, int32_t n, void **out, int64_t *bytes, fovea_error *err);
+/* Of a multiple of 64 bytes. */
+uint64_t fovea_content_hash(const void *data, int64_t bytes);
 
 /* The image of a bound model, allocated (aligned to 64, the caller frees it). level: any number that tells apart
  * programs that pack alike by names but not by kernels. Errors: FOVEA_E_STATE (not bound), FOVEA_E_MEMORY,
@@ -38,7 +60,8 @@ fovea_status fovea_image_make(const fovea_model *bound, uint64_t level, void **o
  * of fovea_model_load. The workspace has no `prepared` part. bind is refused (FOVEA_E_STATE). */
 fovea_status fovea_image_load(const fovea_program *program, uint64_t level, const fovea_options *options,
                               const void *image, int64_t bytes, fovea_model **out, fovea_error *err);
-/* The same over a file, mapped for as long as the model lives. Also FOVEA_E_FILE. */
+/* The same over a file, mapped for as long as the model lives: an image, or a set of which the image of this program
+ * and level is mapped (FOVEA_E_WEIGHTS: it has none). Also FOVEA_E_FILE. */
 fovea_status fovea_image_open(const fovea_program *program, uint64_t level, const fovea_options *options,
                               const char *path, fovea_model **out, fovea_error *err);
 

@@ -1,6 +1,6 @@
 /* Load, share, dispose: everything that a model ever allocates, except the conversions of bind. A block is laid out as
  * prepared | arena | scratch of each thread, all multiples of 64, the last two each closed by a guard. */
-#define _POSIX_C_SOURCE 200809L
+#define _DEFAULT_SOURCE /* madvise */
 #include "model.h"
 
 #include <inttypes.h>
@@ -33,12 +33,10 @@ static fovea_status measure(const fovea_program *p, const fovea_options *o, bool
         for (int32_t i = 0; i < n; i++) most = l[i].scratch_bytes > most ? l[i].scratch_bytes : most;
     }
     bool fits = add_rounded(&w->prepared, with_prepared ? p->prepared_bytes : 0) &&
-                add_rounded(&w->arena, p->arena_bytes) &&
-                add_rounded(&w->arena, FOVEA_GUARD_BYTES) && add_rounded(&w->scratch_per_thread, most) &&
-                add_rounded(&w->scratch_per_thread, FOVEA_GUARD_BYTES) &&
+                add_rounded(&w->arena, p->arena_bytes) && add_rounded(&w->arena, FOVEA_GUARD_BYTES) &&
+                add_rounded(&w->scratch_per_thread, most) && add_rounded(&w->scratch_per_thread, FOVEA_GUARD_BYTES) &&
                 !__builtin_mul_overflow(w->scratch_per_thread, (int64_t)w->threads, &all) &&
-                add_rounded(&w->total, w->prepared) &&
-                add_rounded(&w->total, w->arena) && add_rounded(&w->total, all);
+                add_rounded(&w->total, w->prepared) && add_rounded(&w->total, w->arena) && add_rounded(&w->total, all);
     return fits ? FOVEA_OK : fovea_fail(err, FOVEA_E_PROGRAM, "the workspace does not fit an address");
 }
 
@@ -59,7 +57,7 @@ static int32_t list_place(const fovea_program *p, fovea_place place, int32_t *ou
 
 static fovea_status make_lists(fovea_model *m, fovea_error *err) {
     const fovea_program *p = m->program;
-    size_t n = (size_t)p->n_arrays + 1, longest = 1;              /* one more, so that no size is 0 */
+    size_t n = (size_t)p->n_arrays + 1, longest = 1; /* one more, so that no size is 0 */
     for (int stage = 0; stage < FOVEA_STAGES; stage++) {
         int32_t count;
         const fovea_launch *l = fovea_stage_launches(p, (fovea_stage)stage, &count);
@@ -81,6 +79,19 @@ static fovea_status make_lists(fovea_model *m, fovea_error *err) {
     return m->options.check ? fovea_layout_check(m, err) : FOVEA_OK;
 }
 
+/* Large blocks lie on large pages where the system has them: a first run then waits for few of them. */
+static void *block(int64_t bytes) {
+    enum { LARGE = 2 << 20 };
+    void *p;
+    bool large = bytes >= LARGE;
+    size_t round = large ? LARGE : FOVEA_ALIGN, size = ((size_t)bytes + round - 1) / round * round;
+    if (posix_memalign(&p, round, size)) return NULL;
+#ifdef MADV_HUGEPAGE
+    if (large) (void)madvise(p, size, MADV_HUGEPAGE);
+#endif
+    return p;
+}
+
 static fovea_status make_block(fovea_model *m, fovea_error *err) {
     const fovea_options *o = &m->options;
     int64_t total = m->space.total;
@@ -92,8 +103,7 @@ static fovea_status make_block(fovea_model *m, fovea_error *err) {
             return fovea_fail(err, FOVEA_E_MEMORY, "the block given has %" PRId64 " bytes, the model needs %" PRId64,
                               o->memory_bytes, total);
         m->block = o->memory;
-    } else if (posix_memalign(&m->block, FOVEA_ALIGN, (size_t)total) != 0) {
-        m->block = NULL;
+    } else if (!(m->block = block(total))) {
         return fovea_fail(err, FOVEA_E_MEMORY, "no memory for a workspace of %" PRId64 " bytes", total);
     }
     m->prepared = m->block;

@@ -38,6 +38,10 @@ fovea_status fovea_program_check(const fovea_program *program, fovea_error *err)
 fovea_status fovea_model_make(const fovea_program *p, const fovea_options *o, char *prepared, fovea_model **out,
                               fovea_error *err);
 
+/* A model over an image (image.h); `label` starts messages. */
+fovea_status fovea_image_use(const fovea_program *p, uint64_t level, const fovea_options *options, const void *image,
+                             int64_t bytes, const char *label, fovea_model **out, fovea_error *err);
+
 /* Executes the launches of a stage in order. Every array that they use has a base. */
 fovea_status fovea_stage_run(fovea_model *m, fovea_stage stage, int64_t *ns, fovea_error *err);
 

@@ -124,8 +124,8 @@ static bool generate(fv_module *m, const fv_code_unit *unit, int n, fv_code_form
     return ok;
 }
 
-static const char *number_symbol(fv_module *m, int code) {
-    return fv_printf(m->ctx, "fovea_k%d", code);
+static const char *number_symbol(fv_module *m, const char *prefix, int code) {
+    return fv_printf(m->ctx, "%s%d", prefix, code);
 }
 
 static bool cpu_text(fv_module *m, int which, int i, const char *stage, fv_buf *out) {
@@ -144,11 +144,11 @@ static bool cpu_text(fv_module *m, int which, int i, const char *stage, fv_buf *
         fv_flat_print(k, out);
         return true;
     }
-    fv_code_unit unit = { k, number_symbol(m, (int)(c - m->code)), c->noalias };
+    fv_code_unit unit = { k, number_symbol(m, "fovea_k", (int)(c - m->code)), c->noalias };
     return generate(m, &unit, 1, llvm ? FV_CODE_IR : FV_CODE_ASSEMBLY, out);
 }
 
-static bool cpu_object(fv_module *m, fv_buf *out) {
+static bool cpu_object(fv_module *m, const char *prefix, fv_buf *out) {
     fv_code_unit *unit = FV_NEWN(m->ctx, fv_code_unit, m->n + 1);
     int n = 0;
     for (int i = 0; i < m->n; i++) {
@@ -156,7 +156,7 @@ static bool cpu_object(fv_module *m, fv_buf *out) {
         if (!c->launch) continue;
         const fv_flat_kernel *k = fv_built_flat(m, c);
         if (!k) return false;
-        unit[n++] = (fv_code_unit){ k, number_symbol(m, i), c->noalias };
+        unit[n++] = (fv_code_unit){ k, number_symbol(m, prefix, i), c->noalias };
     }
     return generate(m, unit, n, FV_CODE_OBJECT, out);
 }

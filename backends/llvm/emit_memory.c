@@ -96,7 +96,7 @@ static LLVMValueRef zeros(fv_emit *e, int64_t bytes) {
     LLVMTypeRef t = LLVMArrayType2(e->i8, (uint64_t)bytes);
     LLVMValueRef z = LLVMAddGlobal(e->module, t, "zeros");
     LLVMSetInitializer(z, LLVMConstNull(t));
-    LLVMSetGlobalConstant(z, 1);
+    LLVMSetGlobalConstant(z, 0); /* never written; so it takes no room in a file */
     LLVMSetLinkage(z, LLVMInternalLinkage);
     LLVMSetAlignment(z, 64);
     if (e->zeros) {                                     /* the larger one serves all */

@@ -161,6 +161,26 @@ static bool named_machine(const char *name, fv_machine *m) {
     return true;
 }
 
+/* Whether this process can run code for the triple and the features of m. */
+static bool runs_here(const fv_machine *m) {
+    fv_machine host = {0};
+    host_machine(&host);
+    bool x86 = strncmp(m->triple, "x86_64", 6) == 0 && strncmp(host.triple, "x86_64", 6) == 0;
+    bool fits = (x86 || (is_arm(m->triple) && is_arm(host.triple))) && strstr(m->triple, "linux") &&
+                strstr(host.triple, "linux");
+    for (const char *f = m->features; fits && *f;) {
+        size_t n = strcspn(f, ",");
+        char one[64];
+        fits = *f == '-' || (*f == '+' && n < sizeof one);
+        if (fits && *f == '+') {
+            snprintf(one, sizeof one, "%.*s", (int)(n - 1), f + 1);
+            fits = has(host.features, one) && (strncmp(one, "amx", 3) != 0 || may_use_tiles());
+        }
+        f += n + (f[n] == ',');
+    }
+    return fits;
+}
+
 static bool triple_machine(const char *name, fv_machine *m) {
     const char *colon = strchr(name, ':');
     size_t n = (size_t)(colon - name);
@@ -169,7 +189,7 @@ static bool triple_machine(const char *name, fv_machine *m) {
     memcpy(triple, name, n);
     triple[n] = 0;
     take(m, triple, strncmp(triple, "x86_64", 6) == 0 ? "x86-64" : "generic", colon + 1);
-    m->native = false;
+    m->native = runs_here(m);
     set_facts(m);
     return true;
 }

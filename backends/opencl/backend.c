@@ -100,8 +100,8 @@ static bool text(fv_module *m, int which, int i, const char *stage, fv_buf *out)
     else return false;
     return true;
 }
-static bool object(fv_module *m, fv_buf *out) {
-    (void)m, (void)out;
+static bool object(fv_module *m, const char *prefix, fv_buf *out) {
+    (void)m, (void)prefix, (void)out;
     return false;
 }
 static fv_compile_stats stats(fv_module *m) { return m->stats; }

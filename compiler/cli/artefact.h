@@ -4,35 +4,62 @@
 #define FV_CLI_ARTEFACT_H
 #include "cli/cli.h"
 
+enum { CLI_LEVELS = 8 };
+
+/* One level of processor: the model compiled for it. */
 typedef struct {
-    const char *name, *upper;    /* a C identifier, and in capitals */
-    const char *model;           /* the spec as given */
-    const char *target;          /* in words */
-    bool x86, amx, avx512, avx2; /* what the code needs of the processor */
-    const fv_compiled *compiled;
-    /* build only: weights after prepare (runtime/image.h) */
-    bool deployed, embedded;
-    uint64_t level;    /* tells packings of different levels apart */
-    const char *image; /* its file; NULL: no weights were given */
+    const char *name;   /* as the user says it, and as FOVEA_LEVEL may say it */
+    const char *target; /* for the backend; NULL: exactly this processor */
+    int rank;           /* the larger the better */
+    const char *needs;  /* what the code needs of an x86 processor, in GCC's names, a blank after each; "": nothing */
+    bool x86, amx;
+    fv_compiled compiled;
+    uint64_t number;   /* tells packings of different levels apart */
+    const char *image; /* build: the file of its weights after prepare (runtime/image.h); NULL: no weights were given */
+    int64_t image_bytes;
+    bool answered; /* build: it ran here, its answers are kept */
+} cli_level;
+
+typedef struct {
+    const char *name, *upper; /* a C identifier, and in capitals */
+    const char *model;        /* the spec as given */
+    const char *target;       /* in words */
+    int n_levels;
+    cli_level level[CLI_LEVELS]; /* the best first */
+    bool deployed, embedded;     /* build; with the weights inside */
+    const char *image;           /* the file of all images, NULL: no weights were given */
     int64_t image_bytes;
     const char *preprocess, *classes; /* JSON of the spec, or NULL */
     fv_type storage;        /* of floats between kernels */
     double storage_error;   /* measured cost of 16-bit storage, of the largest output; negative: not measured */
 } cli_artefact;
 
+/* Reads --target and --levels. false after recording errors. */
+bool cli_artefact_levels(fv_ctx *ctx, const cli_args *args, cli_artefact *a);
+static inline bool cli_level_runs_here(const cli_level *l) {
+    return l->compiled.program.n_run == 0 || l->compiled.program.run[0].kernel;
+}
+/* Of all levels: the blocks of fovea_options.memory, in bytes: what suffices for each of them. */
+typedef struct {
+    int64_t prepared, arena, total, per_thread; /* total: with one thread */
+    int64_t opened;                             /* with one thread, without prepared */
+} cli_artefact_memory;
+bool cli_artefact_measure(fv_ctx *ctx, const cli_artefact *a, cli_artefact_memory *out);
+
 void cli_artefact_program(const cli_artefact *a, fv_buf *out); /* the C file of the tables and the NAME_ functions */
 /* The header: everything a user of the library includes. false after recording an error (the runtime's headers cannot
  * be read). */
 bool cli_artefact_header(fv_ctx *ctx, const cli_artefact *a, fv_buf *out);
 /* build: what the header says beyond compile's, inside its guard, and the C functions for it. */
-void cli_artefact_deploy_header(const cli_artefact *a, fv_buf *out);
+void cli_artefact_deploy_header(const cli_artefact *a, const cli_artefact_memory *m, fv_buf *out);
 void cli_artefact_deploy_program(const cli_artefact *a, fv_buf *out);
 void cli_artefact_manifest(const cli_artefact *a, bool parameters, fv_buf *out); /* JSON */
 void cli_artefact_pc(const cli_artefact *a, const char *folder, fv_buf *out);    /* for pkg-config */
-/* build: binds the session's weights, writes the image to `image`, runs once on the session's inputs, and writes these
- * and the answers as safetensors. false after recording errors. */
-bool cli_artefact_image(fv_ctx *ctx, cli_session *s, fv_compiled *compiled, uint64_t level, const char *image,
-                        const char *inputs, const char *answers, int64_t *image_bytes);
+/* build: binds the session's weights to every level and writes the images into `folder`; of the levels that run here
+ * also the session's inputs and the answers, as safetensors. Where a level does not run here, what prepares its weights
+ * is compiled for this processor. false after recording errors. */
+bool cli_artefact_images(fv_ctx *ctx, cli_session *s, cli_artefact *a, const char *folder);
+const char *cli_artefact_file(fv_ctx *ctx, const char *folder, const cli_level *l, const char *what);
 /* Makes and writes all of it, as the command line says. An exit code. */
 int cli_artefact_make(fv_ctx *ctx, const cli_args *args, bool build);
 

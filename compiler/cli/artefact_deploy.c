@@ -1,50 +1,23 @@
 /* What fovea build adds to fovea compile: a library that has its weights, as they are after prepare, and says in its
  * header, its manifest and its pkg-config file what a program has to know. */
 #include "cli/artefact.h"
-#include "cli/live.h"
-#include "io/file.h"
 #include "io/json.h"
-#include "runtime/image.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 
-enum { INTERFACE = 2 }; /* of the functions NAME_…: grows when one is added */
-
-/* -- The image, and what a run over it answers ---- */
-static bool write_tensors(fv_ctx *ctx, const char *path, const fovea_array *const *of, const DLTensor *t, int n) {
-    fovea_stored *list = FV_NEWN(ctx, fovea_stored, n + 1);
-    fovea_error e;
-    for (int i = 0; i < n; i++) list[i] = cli_stored(of[i], t[i].data);
-    return fovea_safetensors_write(path, list, n, NULL, &e) ? cli_runtime_error(ctx, FV_E_FILE, &e) : true;
-}
-bool cli_artefact_image(fv_ctx *ctx, cli_session *s, fv_compiled *compiled, uint64_t level, const char *image,
-                        const char *inputs, const char *answers, int64_t *image_bytes) {
-    cli_live live = {.compiled = *compiled};
-    fovea_options run = {0};
-    fovea_error e;
-    void *data = NULL;
-    bool fine = cli_live_load(ctx, s, &run, false, &live) && cli_live_run(ctx, &live) &&
-                write_tensors(ctx, inputs, live.input, live.in, live.n_in) &&
-                write_tensors(ctx, answers, live.output, live.out, live.n_out);
-    if (fine && fovea_image_make(live.model, level, &data, image_bytes, &e))
-        fine = cli_runtime_error(ctx, FV_E_RUN, &e);
-    fine = fine && fv_file_write(ctx, image, data, (size_t)*image_bytes);
-    free(data);
-    cli_live_unload(&live);
-    return fine;
-}
+enum { INTERFACE = 3 }; /* of the functions NAME_…: grows when one is added */
 
 /* -- Texts ---- */
-void cli_artefact_deploy_header(const cli_artefact *a, fv_buf *b) {
+void cli_artefact_deploy_header(const cli_artefact *a, const cli_artefact_memory *m, fv_buf *b) {
     const char *u = a->upper, *n = a->name;
     fv_buf_printf(b,
                   "\n/* -- %s with its weights ---- */\n#define %s_INTERFACE %d\n"
                   "#define %s_WEIGHT_BYTES INT64_C(%" PRId64 ")  /* as they are after prepare; 0: built without */\n"
                   "#define %s_WEIGHTS_INSIDE %d\n"
                   "/* The block of fovea_options.memory for %s_open: */\n"
-                  "#define %s_OPEN_BYTES(threads) (%s_WORKSPACE_BYTES(threads) - %s_PREPARED_BYTES)\n",
-                  n, u, INTERFACE, u, a->image ? a->image_bytes : 0, u, a->embedded, n, u, u, u);
+                  "#define %s_OPEN_BYTES(threads) (INT64_C(%" PRId64 ") + ((int64_t)(threads) - 1) * INT64_C(%" PRId64
+                  "))\n",
+                  n, u, INTERFACE, u, a->image ? a->image_bytes : 0, u, a->embedded, n, u, m->opened, m->per_thread);
     if (a->preprocess) {
         fv_buf_printf(b, "/* How pictures become the input (JSON): */\n#define %s_PREPROCESS ", u);
         cli_quote(b, a->preprocess);
@@ -56,7 +29,8 @@ void cli_artefact_deploy_header(const cli_artefact *a, fv_buf *b) {
         " * packed or copied. weights: the file %s.weights, which is mapped; NULL: those inside the library\n"
         " * (FOVEA_E_ARGUMENT if there are none). All of them are checked: FOVEA_E_FORMAT, they are cut or\n"
         " * damaged; FOVEA_E_WEIGHTS, they are of another model, build or level of processor. FOVEA_E_PROGRAM:\n"
-        " * this processor lacks what the code needs. Free the model with fovea_model_dispose;\n"
+        " * this processor lacks what the code needs. Of several levels the best that this processor has is\n"
+        " * taken, and of the file only its weights are mapped. Free the model with fovea_model_dispose;\n"
         " * fovea_model_share gives further models over the same weights. */\n"
         "fovea_status %s_open(const char *weights, const fovea_options *options, fovea_model **out,\n"
         "                     fovea_error *err);\n"
@@ -66,25 +40,30 @@ void cli_artefact_deploy_header(const cli_artefact *a, fv_buf *b) {
 void cli_artefact_deploy_program(const cli_artefact *a, fv_buf *b) {
     const char *n = a->name;
     bool inside = a->embedded && a->image;
-    if (inside) {
+    for (int i = 0; inside && i < a->n_levels; i++) {
         fv_buf_printf(b,
-                      "extern const unsigned char %s_weights[] __attribute__((visibility(\"hidden\")));\n"
-                      "__asm__(\".pushsection .rodata\\n.balign 64\\n%s_weights:\\n.incbin \\\"",
-                      n, n);
-        for (const char *s = a->image; *s; s++) fv_buf_printf(b, *s == '"' || *s == '\\' ? "\\\\\\%c" : "%c", *s);
+                      "extern const unsigned char %s_weights_%d[] __attribute__((visibility(\"hidden\")));\n"
+                      "__asm__(\".pushsection .rodata\\n.balign 64\\n%s_weights_%d:\\n.incbin \\\"",
+                      n, i, n, i);
+        for (const char *s = a->level[i].image; *s; s++)
+            fv_buf_printf(b, *s == '"' || *s == '\\' ? "\\\\\\%c" : "%c", *s);
         fv_buf_puts(b, "\\\"\\n.popsection\");\n");
+    }
+    if (inside) {
+        fv_buf_puts(b, "static const struct { const void *data; int64_t bytes; } inside[] = {\n");
+        for (int i = 0; i < a->n_levels; i++)
+            fv_buf_printf(b, "    {%s_weights_%d, INT64_C(%" PRId64 ")},\n", n, i, a->level[i].image_bytes);
+        fv_buf_puts(b, "};\n");
     }
     fv_buf_printf(b,
                   "fovea_status %s_open(const char *weights, const fovea_options *options, fovea_model **out, "
-                  "fovea_error *err) {\n    const uint64_t level = UINT64_C(%" PRIu64 ");\n    if (out) *out = 0;\n"
-                  "    if (lacks()) return %s_load(options, out, err);\n"
-                  "    if (weights) return fovea_image_open(&program, level, options, weights, out, err);\n",
-                  n, a->level, n);
+                  "fovea_error *err) {\n    int i = choose(err);\n    if (out) *out = 0;\n    if (i < 0) return "
+                  "FOVEA_E_PROGRAM;\n"
+                  "    if (weights) return fovea_image_open(&programs[i], numbers[i], options, weights, out, err);\n",
+                  n);
     if (inside)
-        fv_buf_printf(b,
-                      "    return fovea_image_load(&program, level, options, %s_weights, INT64_C(%" PRId64
-                      "), out, err);\n}\n",
-                      n, a->image_bytes);
+        fv_buf_puts(b, "    return fovea_image_load(&programs[i], numbers[i], options, inside[i].data, "
+                       "inside[i].bytes, out, err);\n}\n");
     else
         fv_buf_printf(b,
                       "    if (err) {\n        err->status = FOVEA_E_ARGUMENT;\n        snprintf(err->text, sizeof "
@@ -100,7 +79,7 @@ void cli_artefact_pc(const cli_artefact *a, const char *folder, fv_buf *b) {
                   folder, a->name, a->model, a->target, FOVEA_VERSION, a->name);
 }
 static void arrays(const cli_artefact *a, fovea_place place, const char *key, fv_buf *b) {
-    const fovea_program *p = &a->compiled->program;
+    const fovea_program *p = &a->level[0].compiled.program;
     int n = 0;
     fv_buf_printf(b, "  \"%s\": [", key);
     for (int32_t i = 0; i < p->n_arrays; i++) {
@@ -117,7 +96,6 @@ static void arrays(const cli_artefact *a, fovea_place place, const char *key, fv
     fv_buf_puts(b, n ? "\n  ],\n" : "],\n");
 }
 void cli_artefact_manifest(const cli_artefact *a, bool parameters, fv_buf *b) {
-    const fovea_program *p = &a->compiled->program;
     const struct {
         const char *key, *value;
     } texts[] = {{"name", a->name}, {"model", a->model}, {"target", a->target}, {"fovea", FOVEA_VERSION}};
@@ -133,11 +111,21 @@ void cli_artefact_manifest(const cli_artefact *a, bool parameters, fv_buf *b) {
     if (parameters) arrays(a, FOVEA_PARAM, "parameters", b);
     fv_buf_printf(b, "  \"storage\": \"%s\",\n", fv_type_name(a->storage));
     if (a->storage_error >= 0) fv_buf_printf(b, "  \"storage_error\": %.3g,\n", a->storage_error);
+    fv_buf_puts(b, "  \"levels\": [");
+    for (int i = 0; i < a->n_levels; i++) {
+        const cli_level *l = &a->level[i];
+        fv_buf_puts(b, i ? ",\n    {\"name\": " : "\n    {\"name\": ");
+        fv_json_quote(b, l->name);
+        fv_buf_printf(b,
+                      ", \"launches\": %d, \"arena_bytes\": %" PRId64 ", \"prepared_bytes\": %" PRId64
+                      ", \"weight_bytes\": %" PRId64 "}",
+                      l->compiled.program.n_run, l->compiled.program.arena_bytes, l->compiled.program.prepared_bytes,
+                      a->image ? l->image_bytes : 0);
+    }
+    fv_buf_puts(b, "\n  ],\n");
     fv_buf_printf(b,
-                  "  \"launches\": %d,\n  \"arena_bytes\": %" PRId64 ",\n  \"prepared_bytes\": %" PRId64
-                  ",\n  \"weights\": {\"bytes\": %" PRId64 ", \"inside\": %s},\n  \"preprocess\": %s,\n  \"classes\": "
+                  "  \"weights\": {\"bytes\": %" PRId64 ", \"inside\": %s},\n  \"preprocess\": %s,\n  \"classes\": "
                   "%s\n}\n",
-                  p->n_run, p->arena_bytes, p->prepared_bytes, a->image ? a->image_bytes : 0,
-                  a->embedded ? "true" : "false", a->preprocess ? a->preprocess : "null",
+                  a->image ? a->image_bytes : 0, a->embedded ? "true" : "false", a->preprocess ? a->preprocess : "null",
                   a->classes ? a->classes : "null");
 }

@@ -138,19 +138,34 @@ static bool workspace(fv_ctx *ctx, const fovea_program *given, int32_t threads, 
     fovea_error e;
     return fovea_workspace_measure(&p, &o, w, &e) ? cli_runtime_error(ctx, FV_E_INTERNAL, &e) : true;
 }
+static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
+bool cli_artefact_measure(fv_ctx *ctx, const cli_artefact *a, cli_artefact_memory *out) {
+    *out = (cli_artefact_memory){0};
+    for (int i = 0; i < a->n_levels; i++) {
+        const fovea_program *p = &a->level[i].compiled.program;
+        fovea_workspace one, two, three;
+        if (!workspace(ctx, p, 1, &one) || !workspace(ctx, p, 2, &two) || !workspace(ctx, p, 3, &three)) return false;
+        if (three.total - two.total != two.total - one.total) {
+            fv_error(ctx, FV_E_INTERNAL, (fv_loc){0}, "the workspace does not grow evenly with the threads");
+            return false;
+        }
+        out->prepared = most(out->prepared, one.prepared);
+        out->arena = most(out->arena, one.arena);
+        out->total = most(out->total, one.total);
+        out->opened = most(out->opened, one.total - one.prepared);
+        out->per_thread = most(out->per_thread, two.total - one.total);
+    }
+    return true;
+}
 bool cli_artefact_header(fv_ctx *ctx, const cli_artefact *a, fv_buf *b) {
     static const char *const headers[] = {"dlpack.h", "program.h", "fovea.h", "safetensors.h",
                                           "image.h",  "library.h", "tiles.h"};
-    const fovea_program *p = &a->compiled->program;
+    const fovea_program *p = &a->level[0].compiled.program;
     const char *u = a->upper;
-    fovea_workspace one, two, three;
+    cli_artefact_memory m;
     int count[3] = {0};
     int64_t bytes = 0;
-    if (!workspace(ctx, p, 1, &one) || !workspace(ctx, p, 2, &two) || !workspace(ctx, p, 3, &three)) return false;
-    if (three.total - two.total != two.total - one.total) {
-        fv_error(ctx, FV_E_INTERNAL, (fv_loc){0}, "the workspace does not grow evenly with the threads");
-        return false;
-    }
+    if (!cli_artefact_measure(ctx, a, &m)) return false;
     for (int32_t i = 0; i < p->n_arrays; i++) {
         if (p->arrays[i].place <= FOVEA_PARAM) count[p->arrays[i].place]++;
         if (p->arrays[i].place == FOVEA_PARAM) bytes += p->arrays[i].bytes;
@@ -177,18 +192,21 @@ bool cli_artefact_header(fv_ctx *ctx, const cli_artefact *a, fv_buf *b) {
                               p->arrays[i].bytes);
     }
     fv_buf_printf(b,
-                  "/* Exact: what fovea_workspace_measure says; the block of fovea_options.memory. */\n#define "
+                  "/* What fovea_workspace_measure says%s; the block of fovea_options.memory. */\n#define "
                   "%s_PREPARED_BYTES INT64_C(%" PRId64 ")\n#define %s_ARENA_BYTES INT64_C(%" PRId64
                   ")\n#define %s_WORKSPACE_BYTES(threads) (INT64_C(%" PRId64
                   ") + ((int64_t)(threads) - 1) * INT64_C(%" PRId64 "))\n",
-                  u, one.prepared, u, one.arena, u, one.total, two.total - one.total);
+                  a->n_levels > 1 ? ", the most of all levels" : "", u, m.prepared, u, m.arena, u, m.total,
+                  m.per_thread);
     example(b, a);
     fv_buf_puts(b, "\n");
     for (size_t i = 0; i < sizeof headers / sizeof *headers; i++)
         if (!embed(ctx, headers[i], b)) return false;
     fv_buf_printf(b,
-                  "\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n/* The program: constant data. */\nconst "
-                  "fovea_program *%s_program(void);\n"
+                  "\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n/* The level of processor whose code this "
+                  "processor gets (FOVEA_LEVEL of the environment names another that it has); NULL: it can run none. "
+                  "*/\nconst char *%s_level(void);\n"
+                  "/* The program of that level: constant data. */\nconst fovea_program *%s_program(void);\n"
                   "/* fovea_model_load of it, after asking whether this processor can run its code (FOVEA_E_PROGRAM if "
                   "not). */\nfovea_status %s_load(const fovea_options *options, fovea_model **out, fovea_error *err);\n"
                   "/* Finds the parameters and prepares them; the file stays open as long as the model. A program "
@@ -198,8 +216,8 @@ bool cli_artefact_header(fv_ctx *ctx, const cli_artefact *a, fv_buf *b) {
                   "%s_run(fovea_model *model, const void *const *inputs, void *const *outputs, fovea_error "
                   "*err);\n/* All of this, for programs that open the library while they run; also as fovea_library. "
                   "*/\nextern const fovea_description %s_library;\n",
-                  a->name, a->name, a->name, a->name, a->name);
-    if (a->deployed) cli_artefact_deploy_header(a, b);
+                  a->name, a->name, a->name, a->name, a->name, a->name);
+    if (a->deployed) cli_artefact_deploy_header(a, &m, b);
     fv_buf_puts(b, "#ifdef __cplusplus\n}\n#endif\n#endif\n");
     return true;
 }

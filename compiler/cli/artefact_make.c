@@ -6,7 +6,6 @@
 #include "cli/tuned.h"
 #include "cli/precision.h"
 #include "io/file.h"
-#include "runtime/image.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -14,23 +13,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#define V2 "+sse4.2,+avx,+avx2,+fma,+f16c,+bmi,+bmi2,+lzcnt,+popcnt,+movbe"
-#define V4 ",+avx512f,+avx512cd,+avx512vl,+avx512bw,+avx512dq"
-/* Instruction sets by name, as code that every processor with them runs. */
-static const struct {
-    const char *name, *target;
-} levels[] = {
-    {"amx", "x86_64-linux-gnu:" V2 V4 ",+avx512bf16,+amx-tile,+amx-bf16"},
-    {"avx512", "x86_64-linux-gnu:" V2 V4},
-    {"avx2", "x86_64-linux-gnu:" V2},
-    {"sse2", "x86_64-linux-gnu:+sse2"},
-    {"neon", "aarch64-linux-gnu:+neon"},
-};
-
 typedef struct {
     fv_ctx *ctx;
     const cli_args *args;
-    const char *target, *folder, *out; /* target for the backend; folder: temporary; out: path without suffix */
+    const char *folder, *out; /* folder: temporary; out: path without suffix */
     const char *cc, *objcopy, *ar;
     bool build;
     cli_artefact a;
@@ -75,59 +61,29 @@ static bool choose_name(job *j, const cli_args *args, const cli_session *s) {
     j->out = given ? given : base;
     return true;
 }
-static bool choose_target(job *j, const cli_args *args) {
-    const char *t = cli_value(args, "target");
-    const fv_backend *cpu = fv_backend_find("cpu");
-    if (!cpu) {
-        fv_error(j->ctx, FV_E_BACKEND, (fv_loc){0}, "compile needs the cpu backend, which this build leaves out");
-        return false;
-    }
-    const fv_target *host = cpu->target(NULL);
-    if (t && !strcmp(t, "cpu")) {
-        j->target = NULL;
-        j->a.target = fv_printf(j->ctx, "the processor it was compiled on (%s)", host->name);
-    } else {
-        const char *name = t ? t : host->name;
-        j->target = name;
-        for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
-            if (!strcmp(levels[i].name, name)) j->target = levels[i].target;
-        j->a.target = name;
-    }
-    const fv_target *facts = cpu->target(j->target);
-    if (!facts) {
-        fv_error(j->ctx, FV_E_BACKEND, (fv_loc){0},
-                 "no target is called '%s': cpu, amx, avx512, avx2, sse2, neon, or TRIPLE:FEATURES", t);
-        return false;
-    }
-    j->a.amx = !strcmp(facts->name, "amx");
-    j->a.avx512 = j->a.amx || !strcmp(facts->name, "avx512");
-    j->a.avx2 = !strcmp(facts->name, "avx2");
-    j->a.x86 = strcmp(facts->name, "neon") != 0;
-    return true;
-}
 /* $CC and $OBJCOPY, else those of the target's triple, else the system's. */
 static bool find_tools(job *j) {
     static const char *const names[] = {"gcc", "objcopy", "ar"}, *const variables[] = {"CC", "OBJCOPY", "AR"},
                              *const plain[] = {"cc", "objcopy", "ar"};
     const char *found[3];
 #ifdef __x86_64__
-    bool native = j->a.x86;
+    bool native = j->a.level[0].x86;
 #else
-    bool native = !j->a.x86;
+    bool native = !j->a.level[0].x86;
 #endif
     for (int i = 0; i < 2 + j->build; i++) {
         const char *want = getenv(variables[i]);
         if (!want || !*want) {
-            const char *colon = j->target ? strchr(j->target, ':') : NULL;
-            want = native || !colon ? plain[i]
-                                    : fv_printf(j->ctx, "%.*s-%s", (int)(colon - j->target), j->target, names[i]);
+            const char *target = j->a.level[0].target, *colon = target ? strchr(target, ':') : NULL;
+            want = native || !colon ? plain[i] : fv_printf(j->ctx, "%.*s-%s", (int)(colon - target), target, names[i]);
         }
         found[i] = cli_find_program(j->ctx, want);
         if (found[i]) continue;
         fv_error(j->ctx, FV_E_FILE, (fv_loc){0},
-                 "'%s' is not on PATH: the kernels are joined with the runtime by the system's C compiler and "
-                 "binutils; %s names another",
-                 want, variables[i]);
+                 "'%s' is not on PATH: the kernels are joined with the runtime by %s C compiler and binutils; %s names "
+                 "another",
+                 want, native ? "the system's" : "the target's", variables[i]);
+        if (!native) fv_note(j->ctx, (fv_loc){0}, "Debian has them in the packages gcc-TRIPLE and binutils-TRIPLE");
         return false;
     }
     j->cc = found[0];
@@ -137,17 +93,24 @@ static bool find_tools(job *j) {
 }
 
 /* -- Making ---- */
-static bool write_parts(job *j, const fv_compiled *c) {
-    fv_buf object = {0}, program = {0}, header = {0};
-    bool fine = c->backend->object && c->backend->object(c->module, &object);
+static bool write_object(job *j, const cli_level *l, int number) {
+    const fv_compiled *c = &l->compiled;
+    fv_buf object = {0};
+    bool fine = c->backend->object && c->backend->object(c->module, fv_printf(j->ctx, "fovea_k%d_", number), &object);
     if (!fine && !fv_error_count(j->ctx))
         fv_error(j->ctx, FV_E_BACKEND, (fv_loc){0}, "backend '%s' makes no objects", c->backend->name);
+    fine = fine && fv_file_write(j->ctx, cli_artefact_file(j->ctx, j->folder, l, "kernels.o"), object.text, object.len);
+    fv_buf_dispose(&object);
+    return fine;
+}
+static bool write_parts(job *j) {
+    fv_buf program = {0}, header = {0};
+    bool fine = true;
+    for (int i = 0; i < j->a.n_levels && fine; i++) fine = write_object(j, &j->a.level[i], i);
     if (fine) fine = cli_artefact_header(j->ctx, &j->a, &header);
     if (fine) cli_artefact_program(&j->a, &program);
-    fine = fine && fv_file_write(j->ctx, in_folder(j, "_kernels.o"), object.text, object.len) &&
-           fv_file_write(j->ctx, in_folder(j, "_program.c"), program.text, program.len) &&
+    fine = fine && fv_file_write(j->ctx, in_folder(j, "_program.c"), program.text, program.len) &&
            fv_file_write(j->ctx, in_folder(j, ".h"), header.text, header.len);
-    fv_buf_dispose(&object);
     fv_buf_dispose(&program);
     fv_buf_dispose(&header);
     return fine;
@@ -176,20 +139,22 @@ static bool join(job *j) {
     if (!n) return false;
     qsort(source, (size_t)n, sizeof *source, by_name);
     const char *compile[96];
-    static const char *const flags[] = {"-std=c11", "-O2", "-fPIC", "-w", "-ffp-contract=off", "-nostdlib", "-r", "-I"};
+    static const char *const flags[] = {"-std=c11", "-Os", "-fPIC", "-w", "-ffp-contract=off", "-nostdlib", "-r", "-I"};
     compile[k++] = j->cc;
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) compile[k++] = flags[i];
     compile[k++] = cli_runtime_folder(j->ctx);
     compile[k++] = "-o";
     compile[k++] = all;
     compile[k++] = in_folder(j, "_program.c");
-    compile[k++] = in_folder(j, "_kernels.o");
+    for (int i = 0; i < j->a.n_levels; i++)
+        compile[k++] = cli_artefact_file(j->ctx, j->folder, &j->a.level[i], "kernels.o");
     for (int i = 0; i < n; i++) compile[k++] = source[i];
     compile[k] = NULL;
     const char *local[] = {j->objcopy, "--wildcard", "--localize-symbol=fovea_k[0-9]*", "--weaken-symbol=fovea_*", all,
                            object,     NULL};
     const char *link[] = {j->cc,
                           "-shared",
+                          "-s",
                           "-Wl,-z,defs",
                           "-Wl,-z,noexecstack",
                           "-Wl,-Bsymbolic",
@@ -223,31 +188,45 @@ static bool write_deployed(job *j) {
     free(whole);
     return fine;
 }
-/* The example of the header, as a user would compile it, answers what this process answered. */
+/* The example of the header, as a user would compile it, answers what this process answered, at every level that runs
+ * here. */
+static bool same_answers(job *j, const cli_level *l, const char *binary) {
+    const char *got = in_folder(j, "_got"), *log = in_folder(j, ".log");
+    const char *run[] = {binary, cli_artefact_file(j->ctx, j->folder, l, "inputs"), got,
+                         j->a.embedded ? NULL : j->a.image, NULL};
+    fv_bytes want = {0}, have = {0};
+    setenv("FOVEA_LEVEL", l->name, 1);
+    bool fine = cli_run_tool(j->ctx, (char *const *)(uintptr_t)run, log) &&
+                fv_file_read(j->ctx, cli_artefact_file(j->ctx, j->folder, l, "answers"), (size_t)1 << 31, &want) &&
+                fv_file_read(j->ctx, got, (size_t)1 << 31, &have);
+    unsetenv("FOVEA_LEVEL");
+    if (fine && (want.n != have.n || memcmp(want.data, have.data, want.n) != 0)) {
+        fv_error(j->ctx, FV_E_INTERNAL, (fv_loc){0}, "the library %s answers other bits than this process at level %s",
+                 j->a.name, l->name);
+        fine = false;
+    }
+    fv_bytes_dispose(&want);
+    fv_bytes_dispose(&have);
+    return fine;
+}
 static bool try_example(job *j) {
     static const char begin[] = "#if 0  /* An example", end[] = "#endif  /* end";
-    const char *log = in_folder(j, ".log"), *program = in_folder(j, "_main.c"), *binary = in_folder(j, "_main"),
-               *got = in_folder(j, "_got");
-    fv_bytes header = {0}, want = {0}, have = {0};
+    const char *log = in_folder(j, ".log"), *program = in_folder(j, "_main.c"), *binary = in_folder(j, "_main");
+    fv_bytes header = {0};
     bool fine = fv_file_read(j->ctx, in_folder(j, ".h"), 1 << 24, &header);
     char *from = fine ? strstr((char *)header.data, begin) : NULL, *to = from ? strstr(from, end) : NULL;
     from = from ? strchr(from, '\n') : NULL;
     const char *compile[] = {j->cc,       "-std=c11", "-I", j->folder, program, in_folder(j, ".a"),
                              "-lpthread", "-lm",      "-o", binary,    NULL};
-    const char *run[] = {binary, in_folder(j, "_inputs"), got, j->a.embedded ? NULL : j->a.image, NULL};
     cli_progress("trying the example of %s.h", j->a.name);
     fine = fine && from && to && fv_file_write(j->ctx, program, from + 1, (size_t)(to - from) - 1) &&
-           cli_run_tool(j->ctx, (char *const *)(uintptr_t)compile, log) &&
-           cli_run_tool(j->ctx, (char *const *)(uintptr_t)run, log) &&
-           fv_file_read(j->ctx, in_folder(j, "_answers"), (size_t)1 << 31, &want) &&
-           fv_file_read(j->ctx, got, (size_t)1 << 31, &have);
-    if (fine && (want.n != have.n || memcmp(want.data, have.data, want.n) != 0)) {
-        fv_error(j->ctx, FV_E_INTERNAL, (fv_loc){0}, "the library %s answers other bits than this process", j->a.name);
-        fine = false;
+           cli_run_tool(j->ctx, (char *const *)(uintptr_t)compile, log);
+    for (int i = 0; i < j->a.n_levels && fine; i++) {
+        const cli_level *l = &j->a.level[i];
+        if (l->answered) fine = same_answers(j, l, binary);
+        else cli_say("%s: made, and not tried: this processor does not run it", l->name);
     }
     fv_bytes_dispose(&header);
-    fv_bytes_dispose(&want);
-    fv_bytes_dispose(&have);
     return fine;
 }
 static bool deliver(job *j) {
@@ -272,60 +251,58 @@ static bool deliver(job *j) {
     for (int i = 0; i < n; i++) fv_bytes_dispose(&part[i]);
     return fine;
 }
-/* Code for a level that was named cannot run in this process; the same plan for this processor prepares the same bytes.
- * Whether it is the same plan is asked of both programs. */
-static bool run_here(job *j, cli_session *s, fv_compiled *c, const char *image) {
-    fv_compiled here = {0}, *by = j->target ? &here : c;
-    fv_driver_options o = {
-        .cache_dir = cli_cache_dir(j->ctx), .storage = s->storage, .wish = c->lower.wish, .n_wish = c->lower.n_wish};
-    if (by != c && !fv_compile(j->ctx, s->spec.graph, (fv_str){0}, &o, &here)) return false;
-    bool fine = by == c || fovea_program_hash(&here.program) == fovea_program_hash(&c->program);
-    if (fine)
-        fine = cli_artefact_image(j->ctx, s, by, j->a.level, image, in_folder(j, "_inputs"), in_folder(j, "_answers"),
-                                  &j->a.image_bytes);
-    else
-        fv_error(j->ctx, FV_E_BACKEND, (fv_loc){0},
-                 "this processor packs weights otherwise than %s does: build there, or without --weights, and bind the "
-                 "checkpoint when the program starts",
-                 j->a.target);
-    fv_compiled_dispose(&here);
-    return fine;
-}
-static bool make_image(job *j, cli_session *s, fv_compiled *c) {
-    if (!j->build) return true;
-    const char *image = in_folder(j, ".weights");
-    j->a.deployed = true;
-    j->a.level = fv_hash(j->a.target, strlen(j->a.target), FV_HASH_SEED);
-    if (!s->weights && !j->a.embedded) return true;
-    if (!run_here(j, s, c, image)) return false;
-    j->a.image = image;
+/* What a user sees of the library does not depend on the level. */
+static bool levels_agree(job *j) {
+    for (int i = 1; i < j->a.n_levels; i++) {
+        const fovea_program *p = &j->a.level[0].compiled.program, *q = &j->a.level[i].compiled.program;
+        for (fovea_place place = FOVEA_INPUT; place <= FOVEA_PARAM; place++)
+            for (int32_t x = 0, y = 0; x < p->n_arrays || y < q->n_arrays; x++, y++) {
+                while (x < p->n_arrays && p->arrays[x].place != place) x++;
+                while (y < q->n_arrays && q->arrays[y].place != place) y++;
+                if (x >= p->n_arrays && y >= q->n_arrays) break;
+                if (x < p->n_arrays && y < q->n_arrays && !strcmp(p->arrays[x].name, q->arrays[y].name) &&
+                    p->arrays[x].bytes == q->arrays[y].bytes)
+                    continue;
+                fv_error(j->ctx, FV_E_INTERNAL, (fv_loc){0}, "the levels %s and %s differ in what they take or give",
+                         j->a.level[0].name, j->a.level[i].name);
+                return false;
+            }
+    }
     return true;
 }
+static bool compile_levels(job *j, cli_session *s) {
+    for (int i = 0; i < j->a.n_levels; i++) {
+        cli_level *l = &j->a.level[i];
+        fv_driver_options o = {.target = l->target, .cache_dir = cli_cache_dir(j->ctx), .storage = s->storage};
+        cli_tuned tuned;
+        bool fine = cli_tuned_open(j->ctx, j->args, 0, &tuned, &o);
+        cli_progress("compiling %s for %s", s->name, l->name);
+        fine = fine && fv_compile(j->ctx, s->spec.graph, (fv_str){0}, &o, &l->compiled);
+        cli_tuned_close(&tuned);
+        if (!fine) return false;
+    }
+    return levels_agree(j);
+}
 static bool make(job *j, cli_session *s) {
-    fv_compiled c = {0};
-    fv_driver_options o = {.target = j->target, .cache_dir = cli_cache_dir(j->ctx), .storage = s->storage};
-    cli_tuned tuned;
-    bool fine = cli_tuned_open(j->ctx, j->args, 0, &tuned, &o);
-    cli_progress("compiling %s", s->name);
-    fine = fine && fv_compile(j->ctx, s->spec.graph, (fv_str){0}, &o, &c);
-    cli_tuned_close(&tuned);
-    j->a.compiled = &c;
+    const char *tmp = getenv("TMPDIR");
+    char *folder = fv_printf(j->ctx, "%s/fovea-compile-XXXXXX", tmp && *tmp ? tmp : "/tmp");
     j->a.model = s->name;
     j->a.preprocess = s->spec.preprocess_json;
     j->a.classes = s->spec.labels_json;
-    const char *tmp = getenv("TMPDIR");
-    char *folder = fv_printf(j->ctx, "%s/fovea-compile-XXXXXX", tmp && *tmp ? tmp : "/tmp");
+    j->a.deployed = j->build;
+    bool fine = compile_levels(j, s);
     if (fine && !mkdtemp(folder)) {
         fv_error(j->ctx, FV_E_FILE, (fv_loc){0}, "cannot make a folder like %s", folder);
         fine = false;
     }
     j->folder = folder;
     if (fine) {
-        fine = make_image(j, s, &c) && write_parts(j, &c) && join(j) && (!j->build || write_deployed(j)) &&
+        if (j->build && (s->weights || j->a.embedded)) fine = cli_artefact_images(j->ctx, s, &j->a, folder);
+        fine = fine && write_parts(j) && join(j) && (!j->build || write_deployed(j)) &&
                (!j->a.image || try_example(j)) && deliver(j);
         remove_folder(j);
     }
-    fv_compiled_dispose(&c);
+    for (int i = 0; i < j->a.n_levels; i++) fv_compiled_dispose(&j->a.level[i].compiled);
     return fine;
 }
 
@@ -340,14 +317,15 @@ static bool choose_storage(job *j, const cli_args *a, cli_session *s) {
 }
 int cli_artefact_make(fv_ctx *ctx, const cli_args *a, bool build) {
     static cli_session s;
-    job j = {.ctx = ctx, .args = a, .build = build};
+    static job j;
+    j = (job){.ctx = ctx, .args = a, .build = build};
     if (a->n_words != 1) {
         fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "%s takes one spec, %d given; see fovea %s --help",
                  build ? "build" : "compile", a->n_words, build ? "build" : "compile");
         return CLI_USER;
     }
     j.a.embedded = build && cli_flag(a, "embed");
-    bool fine = choose_target(&j, a) && find_tools(&j) && cli_session_open(ctx, a, a->word[0], &s) &&
+    bool fine = cli_artefact_levels(ctx, a, &j.a) && find_tools(&j) && cli_session_open(ctx, a, a->word[0], &s) &&
                 choose_name(&j, a, &s) && (!build || choose_storage(&j, a, &s)) && make(&j, &s);
     cli_session_close(&s);
     return fine ? CLI_OK : CLI_USER;

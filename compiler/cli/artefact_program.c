@@ -3,6 +3,7 @@
 #include "cli/artefact.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 void cli_quote(fv_buf *b, const char *s) {
@@ -15,42 +16,111 @@ void cli_quote(fv_buf *b, const char *s) {
     }
     fv_buf_puts(b, "\"");
 }
-static void constants(fv_buf *b, const fovea_program *p) {
+/* Constants of all levels; the same numbers stand there once. */
+typedef struct {
+    int level, array;
+    const void *data;
+    int64_t bytes;
+} constant;
+typedef struct {
+    fv_buf *b;
+    const cli_artefact *a;
+    constant *known;
+    int n, cap;
+} writer;
+
+static const constant *find(const writer *w, const fovea_array *a) {
+    for (int i = 0; i < w->n; i++)
+        if (w->known[i].bytes == a->bytes && !memcmp(w->known[i].data, a->data, (size_t)a->bytes)) return &w->known[i];
+    return NULL;
+}
+static void constants(writer *w, int level) {
+    const fovea_program *p = &w->a->level[level].compiled.program;
     for (int32_t i = 0; i < p->n_arrays; i++) {
         const fovea_array *a = &p->arrays[i];
-        if (a->place != FOVEA_CONST) continue;
+        if (a->place != FOVEA_CONST || find(w, a)) continue;
         const unsigned char *data = a->data;
-        fv_buf_printf(b, "static const _Alignas(64) unsigned char constant_%d[%" PRId64 "] = {", i,
+        fv_buf_printf(w->b, "static const _Alignas(64) unsigned char constant_%d_%d[%" PRId64 "] = {", level, i,
                       a->bytes + FOVEA_GUARD_BYTES);
-        for (int64_t j = 0; j < a->bytes; j++) fv_buf_printf(b, "%s%u,", j % 32 ? "" : "\n    ", data[j]);
-        fv_buf_puts(b, a->bytes ? "};\n" : "0};\n");
+        for (int64_t j = 0; j < a->bytes; j++) fv_buf_printf(w->b, "%s%u,", j % 32 ? "" : "\n    ", data[j]);
+        fv_buf_puts(w->b, a->bytes ? "};\n" : "0};\n");
+        if (w->n == w->cap) {
+            w->cap = 2 * w->cap + 16;
+            w->known = realloc(w->known, sizeof *w->known * (size_t)w->cap);
+            FV_ASSERT(w->known, "out of memory");
+        }
+        w->known[w->n++] = (constant){level, i, a->data, a->bytes};
     }
 }
-static void arrays(fv_buf *b, const fovea_program *p) {
-    static const char *const places[] = {"FOVEA_INPUT", "FOVEA_OUTPUT",   "FOVEA_PARAM",
-                                         "FOVEA_CONST", "FOVEA_PREPARED", "FOVEA_ARENA"};
-    static const char *const types[] = {"FOVEA_F32", "FOVEA_F16", "FOVEA_BF16", "FOVEA_F64",
-                                        "FOVEA_I32", "FOVEA_I64", "FOVEA_U8",   "FOVEA_BOOL"};
-    fv_buf_printf(b, "static const fovea_array arrays[%d] = {\n", p->n_arrays > 0 ? p->n_arrays : 1);
+/* The arrays of a program take most of a library's tables: they stand in it packed, names and shapes in pools, and are
+ * unpacked into memory of zeros before they are first asked for. */
+static int64_t pool_shape(fv_buf *pool, int64_t *n, const fovea_array *a) {
+    int64_t at = 0, run = 0;
+    const int64_t *have = (const int64_t *)(const void *)pool->text;
+    for (; at + a->rank <= *n; at++) {
+        for (run = 0; run < a->rank && have[at + run] == a->shape[run]; run++) {}
+        if (run == a->rank) return at;
+    }
+    fv_buf_putn(pool, (const char *)a->shape, sizeof *a->shape * (size_t)a->rank);
+    *n += a->rank;
+    return *n - a->rank;
+}
+static void arrays(const writer *w, int level) {
+    const fovea_program *p = &w->a->level[level].compiled.program;
+    fv_buf *b = w->b, shapes = {0};
+    int64_t n_shapes = 0;
+    size_t name = 0;
+    fv_buf_printf(b, "static fovea_array arrays_%d[%d];\nstatic const char names_%d[] =\n", level,
+                  p->n_arrays > 0 ? p->n_arrays : 1, level);
+    for (int32_t i = 0; i < p->n_arrays; i++) {
+        fv_buf_puts(b, "    ");
+        cli_quote(b, p->arrays[i].name);
+        fv_buf_puts(b, "\"\\0\"\n");
+    }
+    fv_buf_printf(b, "    \"\";\nstatic const packed packed_%d[] = {\n", level);
     for (int32_t i = 0; i < p->n_arrays; i++) {
         const fovea_array *a = &p->arrays[i];
-        fv_buf_puts(b, "    {.name = ");
-        cli_quote(b, a->name);
-        fv_buf_printf(b, ", .dtype = %s, .place = %s, .rank = %d, .shape = {", types[a->dtype], places[a->place],
-                      a->rank);
-        for (int d = 0; d < a->rank; d++) fv_buf_printf(b, "%s%" PRId64, d ? ", " : "", a->shape[d]);
-        fv_buf_printf(b, "%s}, .offset = %" PRId64 ", .bytes = %" PRId64 ", .index_bound = %" PRId64,
-                      a->rank ? "" : "0", a->offset, a->bytes, a->index_bound);
-        if (a->place == FOVEA_CONST) fv_buf_printf(b, ", .data = constant_%d", i);
-        fv_buf_puts(b, "},\n");
+        fv_buf_printf(b, "    {%zu, %" PRId64 ", %d, %d, %d, 0, %" PRId64 ", %" PRId64 "},\n", name,
+                      pool_shape(&shapes, &n_shapes, a), (int)a->dtype, (int)a->place, a->rank, a->offset, a->bytes);
+        name += strlen(a->name) + 1;
     }
-    fv_buf_puts(b, p->n_arrays ? "};\n" : "    {0}};\n");
+    fv_buf_printf(b, "    {0}};\nstatic const int64_t shapes_%d[] = {", level);
+    for (int64_t i = 0; i < n_shapes; i++)
+        fv_buf_printf(b, "%" PRId64 ", ", ((const int64_t *)(const void *)shapes.text)[i]);
+    fv_buf_printf(b, "0};\nstatic void unpack_%d(void) {\n    unpack(arrays_%d, packed_%d, %d, names_%d, shapes_%d);\n",
+                  level, level, level, p->n_arrays, level, level);
+    for (int32_t i = 0; i < p->n_arrays; i++) {
+        const fovea_array *a = &p->arrays[i];
+        const constant *c = a->place == FOVEA_CONST ? find(w, a) : NULL;
+        if (c) fv_buf_printf(b, "    arrays_%d[%d].data = constant_%d_%d;\n", level, i, c->level, c->array);
+        if (a->index_bound)
+            fv_buf_printf(b, "    arrays_%d[%d].index_bound = INT64_C(%" PRId64 ");\n", level, i, a->index_bound);
+    }
+    fv_buf_puts(b, "}\n");
+    fv_buf_dispose(&shapes);
 }
-static void launches(fv_buf *b, const cli_artefact *a, int which) {
-    const fovea_program *p = &a->compiled->program;
+static void unpacking(fv_buf *b) {
+    fv_buf_puts(
+        b,
+        "typedef struct { uint32_t name, shape; uint8_t dtype, place, rank, zero; int64_t offset, bytes; } packed;\n"
+        "static void unpack(fovea_array *to, const packed *from, int n, const char *names, const int64_t *shapes) {\n"
+        "    for (int i = 0; i < n; i++) {\n"
+        "        to[i].name = names + from[i].name;\n"
+        "        to[i].dtype = (fovea_dtype)from[i].dtype;\n"
+        "        to[i].place = (fovea_place)from[i].place;\n"
+        "        to[i].rank = from[i].rank;\n"
+        "        for (int d = 0; d < from[i].rank; d++) to[i].shape[d] = shapes[from[i].shape + d];\n"
+        "        to[i].offset = from[i].offset;\n"
+        "        to[i].bytes = from[i].bytes;\n"
+        "    }\n}\n");
+}
+static void launches(const writer *w, int level, int which) {
+    const fv_compiled *c = &w->a->level[level].compiled;
+    const fovea_program *p = &c->program;
     const fovea_launch *list = which ? p->run : p->prepare;
     int n = which ? p->n_run : p->n_prepare;
-    const char *name = which ? "run" : "prepare";
+    const char *name = fv_printf(c->plan->ctx, "%s_%d", which ? "run" : "prepare", level);
+    fv_buf *b = w->b;
     for (int i = 0; i < n; i++) {
         fv_buf_printf(b, "static const int32_t %s_%d[%d] = {", name, i, list[i].n_args > 0 ? list[i].n_args : 1);
         for (int j = 0; j < list[i].n_args; j++) fv_buf_printf(b, "%s%d", j ? ", " : "", list[i].args[j]);
@@ -60,10 +130,10 @@ static void launches(fv_buf *b, const cli_artefact *a, int which) {
     for (int i = 0; i < n; i++) {
         const fovea_launch *l = &list[i];
         fv_buf_printf(b,
-                      "    {.kernel = fovea_k%d, .programs = %" PRId64
+                      "    {.kernel = fovea_k%d_%d, .programs = %" PRId64
                       ", .args = %s_%d, .n_args = %d, .scratch_bytes = %" PRId64
                       ", .flops = %.17g, .bytes = %.17g, .label = ",
-                      a->compiled->plan->launch[which][i]->code, l->programs, name, i, l->n_args, l->scratch_bytes,
+                      level, c->plan->launch[which][i]->code, l->programs, name, i, l->n_args, l->scratch_bytes,
                       l->flops, l->bytes);
         cli_quote(b, l->label);
         fv_buf_puts(b, ", .where = ");
@@ -72,51 +142,107 @@ static void launches(fv_buf *b, const cli_artefact *a, int which) {
     }
     fv_buf_puts(b, n ? "};\n" : "    {0}};\n");
 }
-static void kernels(fv_buf *b, const cli_artefact *a) {
-    const fv_plan *p = a->compiled->plan;
+static void kernels(const writer *w, int level) {
+    const fv_plan *p = w->a->level[level].compiled.plan;
     int next = 0;
-    for (int w = 0; w < 2; w++)
-        for (int i = 0; i < p->n_launches[w]; i++)
-            if (p->launch[w][i]->code >= next) {
-                next = p->launch[w][i]->code + 1;
-                fv_buf_printf(b, "extern fovea_kernel fovea_k%d;\n", next - 1);
+    for (int k = 0; k < 2; k++)
+        for (int i = 0; i < p->n_launches[k]; i++)
+            if (p->launch[k][i]->code >= next) {
+                next = p->launch[k][i]->code + 1;
+                fv_buf_printf(w->b, "extern fovea_kernel fovea_k%d_%d;\n", level, next - 1);
             }
 }
-/* What the code was made for is asked of the processor before any of it runs. */
-static void fits(fv_buf *b, const cli_artefact *a) {
-    static const char *const wide[] = {"avx512f", "avx512vl", "avx512bw", "avx512dq"}, *const narrow[] = {"avx2",
-                                                                                                          "fma"};
-    if (a->amx) fv_buf_puts(b, "extern long syscall(long number, ...);\n");
-    fv_buf_puts(b, "static const char *lacks(void) {\n");
-    if (a->x86 && (a->avx512 || a->avx2)) {
-        fv_buf_puts(b, "    __builtin_cpu_init();\n");
-        for (int i = 0; i < 2; i++)
-            fv_buf_printf(b, "    if (!__builtin_cpu_supports(\"%s\")) return \"%s\";\n", narrow[i], narrow[i]);
-        for (int i = 0; a->avx512 && i < 4; i++)
-            fv_buf_printf(b, "    if (!__builtin_cpu_supports(\"%s\")) return \"%s\";\n", wide[i], wide[i]);
+/* The program of each level, and the levels as lists: names, and the numbers in the headers of their weights. */
+static void programs(writer *w) {
+    const cli_artefact *a = w->a;
+    unpacking(w->b);
+    for (int i = 0; i < a->n_levels; i++) {
+        kernels(w, i);
+        constants(w, i);
+        arrays(w, i);
+        launches(w, i, 0);
+        launches(w, i, 1);
     }
-    if (a->amx)
-        fv_buf_puts(b, "    if (!__builtin_cpu_supports(\"avx512bf16\") || !__builtin_cpu_supports(\"amx-tile\") ||\n"
-                       "        !__builtin_cpu_supports(\"amx-bf16\")) return \"AMX tiles with bf16\";\n"
-                       "    if (syscall(158, 0x1023, 18)) return \"the permission to use AMX tiles\";  /* arch_prctl, "
-                       "ARCH_REQ_XCOMP_PERM, XTILEDATA */\n");
-    fv_buf_puts(b, "    return 0;\n}\n");
+    fv_buf_printf(w->b, "enum { LEVELS = %d };\nstatic const fovea_program programs[LEVELS] = {\n", a->n_levels);
+    for (int i = 0; i < a->n_levels; i++) {
+        const fovea_program *p = &a->level[i].compiled.program;
+        fv_buf_puts(w->b, "    {.name = ");
+        cli_quote(w->b, p->name);
+        fv_buf_printf(w->b,
+                      ", .arrays = arrays_%d, .n_arrays = %d, .prepare = prepare_%d, .run = run_%d, .n_prepare = %d, "
+                      ".n_run = %d, .arena_bytes = %" PRId64 ", .prepared_bytes = %" PRId64 "},\n",
+                      i, p->n_arrays, i, i, p->n_prepare, p->n_run, p->arena_bytes, p->prepared_bytes);
+    }
+    fv_buf_puts(w->b, "};\nstatic void unpack_all(void) {\n");
+    for (int i = 0; i < a->n_levels; i++) fv_buf_printf(w->b, "    unpack_%d();\n", i);
+    fv_buf_puts(w->b, "}\nstatic const char *const names[LEVELS] = {");
+    for (int i = 0; i < a->n_levels; i++) {
+        fv_buf_puts(w->b, i ? ", " : "");
+        cli_quote(w->b, a->level[i].name);
+    }
+    fv_buf_puts(w->b, "};\n");
+    if (!a->deployed) return;
+    fv_buf_puts(w->b, "static const uint64_t numbers[LEVELS] = {");
+    for (int i = 0; i < a->n_levels; i++)
+        fv_buf_printf(w->b, "%sUINT64_C(%" PRIu64 ")", i ? ", " : "", a->level[i].number);
+    fv_buf_puts(w->b, "};\n");
 }
-static void functions(fv_buf *b, const cli_artefact *a) {
-    const fovea_program *p = &a->compiled->program;
-    const char *n = a->name;
-    fv_buf_puts(b, "static const char target[] = ");
+/* What the code was made for is asked of the processor before any of it runs. */
+static void choose(fv_buf *b, const cli_artefact *a) {
+    bool x86 = false, amx = false;
+    for (int i = 0; i < a->n_levels; i++) {
+        x86 = x86 || *a->level[i].needs;
+        amx = amx || a->level[i].amx;
+    }
+    if (amx) fv_buf_puts(b, "extern long syscall(long number, ...);\n");
+    fv_buf_puts(b, "static const char *lacks(int level) {\n");
+    if (x86) fv_buf_puts(b, "    __builtin_cpu_init();\n");
+    for (int i = 0; i < a->n_levels; i++) {
+        const cli_level *l = &a->level[i];
+        if (!*l->needs && !l->amx) continue;
+        fv_buf_printf(b, "    if (level == %d) {\n", i);
+        for (const char *s = l->needs; *s; s += strcspn(s, " ") + 1) {
+            int n = (int)strcspn(s, " ");
+            fv_buf_printf(b, "        if (!__builtin_cpu_supports(\"%.*s\")) return \"%.*s\";\n", n, s, n, s);
+        }
+        if (l->amx)
+            fv_buf_puts(b, "        if (!__builtin_cpu_supports(\"amx-tile\") || "
+                           "!__builtin_cpu_supports(\"amx-bf16\")) return \"AMX tiles with bf16\";\n"
+                           "        if (syscall(158, 0x1023, 18)) return \"the permission to use AMX tiles\";  /* "
+                           "arch_prctl, ARCH_REQ_XCOMP_PERM, XTILEDATA */\n");
+        fv_buf_puts(b, "    }\n");
+    }
+    fv_buf_puts(b, "    (void)level;\n    return 0;\n}\nstatic const char target[] = ");
     cli_quote(b, a->target);
-    fv_buf_puts(b, ";\n");
-    fv_buf_printf(b, "const fovea_program *%s_program(void) { return &program; }\n", n);
     fv_buf_printf(
         b,
-        "fovea_status %s_load(const fovea_options *options, fovea_model **out, fovea_error *err) {\n    const char "
-        "*missing = lacks();\n    if (!missing) return fovea_model_load(&program, options, out, err);\n"
-        "    *out = 0;\n    if (err) {\n        err->status = FOVEA_E_PROGRAM;\n        snprintf(err->text, sizeof "
-        "err->text, \"%s was compiled for %%s: this processor lacks %%s\", target, missing);\n    }\n    return "
-        "FOVEA_E_PROGRAM;\n}\n",
+        ";\n/* The best level that this processor has, or the one that FOVEA_LEVEL names; -1: none. */\n"
+        "static int choose(fovea_error *err) {\n"
+        "    static pthread_once_t unpacked = PTHREAD_ONCE_INIT;\n    pthread_once(&unpacked, unpack_all);\n"
+        "    const char *want = getenv(\"FOVEA_LEVEL\"), *missing = 0;\n    if (want && !*want) want = 0;\n"
+        "    for (int i = 0; i < LEVELS; i++) {\n        if (want && strcmp(want, names[i])) continue;\n"
+        "        missing = lacks(i);\n        if (!missing) return i;\n    }\n"
+        "    if (!err) return -1;\n    err->status = FOVEA_E_PROGRAM;\n"
+        "    if (missing) snprintf(err->text, sizeof err->text, \"%s was compiled for %%s: this processor lacks %%s\", "
+        "want ? want : target, missing);\n"
+        "    else snprintf(err->text, sizeof err->text, \"FOVEA_LEVEL is %%s: %s was compiled for %%s\", want, "
+        "target);\n    return -1;\n}\n",
+        a->name, a->name);
+}
+static void functions(fv_buf *b, const cli_artefact *a) {
+    const char *n = a->name;
+    fv_buf_printf(
+        b,
+        "const char *%s_level(void) {\n    int i = choose(0);\n    return i < 0 ? 0 : names[i];\n}\n"
+        "const fovea_program *%s_program(void) {\n    int i = choose(0);\n    return &programs[i < 0 ? LEVELS "
+        "- 1 : i];\n}\n",
         n, n);
+    fv_buf_printf(
+        b,
+        "fovea_status %s_load(const fovea_options *options, fovea_model **out, fovea_error *err) {\n"
+        "    int i = choose(err);\n    if (i >= 0) return fovea_model_load(&programs[i], options, out, err);\n"
+        "    if (out) *out = 0;\n    return FOVEA_E_PROGRAM;\n}\n",
+        n);
     fv_buf_printf(b,
                   "fovea_status %s_bind(fovea_model *model, const fovea_safetensors *weights, fovea_error *err) { "
                   "return fovea_model_bind_file(model, weights, err); }\n",
@@ -125,18 +251,17 @@ static void functions(fv_buf *b, const cli_artefact *a) {
                   "fovea_status %s_run(fovea_model *model, const void *const *inputs, void *const *outputs, "
                   "fovea_error *err) {\n",
                   n);
+    const fovea_program *p = &a->level[0].compiled.program;
     int count[2] = {0, 0};
     for (int32_t i = 0; i < p->n_arrays; i++)
         if (p->arrays[i].place <= FOVEA_OUTPUT) count[p->arrays[i].place]++;
     fv_buf_printf(b,
-                  "    DLTensor in[%d], out[%d];\n    int n[2] = {0, 0};\n    for (int i = 0; i < program.n_arrays; "
-                  "i++) {\n        const fovea_array *a = &arrays[i];\n"
-                  "        int64_t *shape = (int64_t *)(uintptr_t)a->shape;\n"
-                  "        if (a->place == FOVEA_INPUT) { in[n[0]] = fovea_tensor((void *)(uintptr_t)inputs[n[0]], "
-                  "a->dtype, a->rank, shape); n[0]++; }\n"
-                  "        if (a->place == FOVEA_OUTPUT) { out[n[1]] = fovea_tensor(outputs[n[1]], a->dtype, a->rank, "
-                  "shape); n[1]++; }\n    }\n"
-                  "    return fovea_model_run(model, in, n[0], out, n[1], err);\n}\n",
+                  "    DLTensor in[%d], out[%d];\n    int n = 0, k = 0;\n    const fovea_array *a;\n"
+                  "    for (; model && (a = fovea_model_input(model, n)); n++)\n        in[n] = fovea_tensor((void "
+                  "*)(uintptr_t)inputs[n], a->dtype, a->rank, (int64_t *)(uintptr_t)a->shape);\n"
+                  "    for (; model && (a = fovea_model_output(model, k)); k++)\n        out[k] = "
+                  "fovea_tensor(outputs[k], a->dtype, a->rank, (int64_t *)(uintptr_t)a->shape);\n"
+                  "    return fovea_model_run(model, in, n, out, k, err);\n}\n",
                   count[0] ? count[0] : 1, count[1] ? count[1] : 1);
 }
 static void description(fv_buf *b, const cli_artefact *a) {
@@ -154,20 +279,14 @@ static void description(fv_buf *b, const cli_artefact *a) {
                   n, n, n, n, a->deployed ? n : "0", a->deployed ? "_open" : "", n, n);
 }
 void cli_artefact_program(const cli_artefact *a, fv_buf *b) {
-    const fovea_program *p = &a->compiled->program;
-    fv_buf_printf(b, "/* Written by fovea %s. */\n#include <stdio.h>\n#include \"%s.h\"\n", FOVEA_VERSION, a->name);
-    kernels(b, a);
-    constants(b, p);
-    arrays(b, p);
-    launches(b, a, 0);
-    launches(b, a, 1);
-    fv_buf_puts(b, "static const fovea_program program = {.name = ");
-    cli_quote(b, p->name);
+    writer w = {.b = b, .a = a};
     fv_buf_printf(b,
-                  ", .arrays = arrays, .n_arrays = %d, .prepare = prepare, .run = run, .n_prepare = %d, .n_run = %d, "
-                  ".arena_bytes = %" PRId64 ", .prepared_bytes = %" PRId64 "};\n",
-                  p->n_arrays, p->n_prepare, p->n_run, p->arena_bytes, p->prepared_bytes);
-    fits(b, a);
+                  "/* Written by fovea %s. */\n#include <pthread.h>\n#include <stdio.h>\n#include <stdlib.h>\n#include "
+                  "<string.h>\n#include \"%s.h\"\n",
+                  FOVEA_VERSION, a->name);
+    programs(&w);
+    free(w.known);
+    choose(b, a);
     functions(b, a);
     if (a->deployed) cli_artefact_deploy_program(a, b);
     description(b, a);

@@ -5,8 +5,13 @@
 
 #define TARGET_OPTION                                                                                                  \
     {"target", "NAME",                                                                                                 \
-     "amx, avx512, avx2, sse2, neon, TRIPLE:FEATURES, or cpu: exactly this one (default: this one's instruction set)", \
-     CLI_VALUE}
+     "amx, avx512, avx2, sse2, neon, TRIPLE[:FEATURES], or cpu: exactly this one (default: this one's instruction "    \
+     "set)",                                                                                                           \
+     CLI_VALUE},                                                                                                       \
+    {                                                                                                                  \
+        "levels", "A,B", "several of amx, avx512, avx2, sse2 in one library, which takes the best that it finds",      \
+            CLI_VALUE                                                                                                  \
+    }
 
 static int compile(fv_ctx *ctx, const cli_args *a) { return cli_artefact_make(ctx, a, false); }
 static int build(fv_ctx *ctx, const cli_args *a) { return cli_artefact_make(ctx, a, true); }

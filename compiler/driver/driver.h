@@ -45,6 +45,11 @@ typedef struct {
 bool fv_compile(fv_ctx *ctx, fv_graph *g, fv_str entry, const fv_driver_options *o, fv_compiled *out);
 void fv_compiled_dispose(fv_compiled *c);
 
+/* The prepare stage of `of`, compiled for this process whatever processor `of` is for: the same plan, so that what it
+ * packs is what of's runs read. out->program can be loaded and bound, and must not be run. of stays as it is and must
+ * outlive *out. false after recording errors. */
+bool fv_compile_prepare(fv_ctx *ctx, const fv_compiled *of, const char *cache_dir, fv_compiled *out);
+
 /* Lowers only: no backend is called beyond its facts. */
 bool fv_compile_plan(fv_ctx *ctx, fv_graph *g, fv_str entry, const fv_driver_options *o, fv_compiled *out);
 

@@ -254,7 +254,7 @@ static fv_buf object_of(const flavour *f, int n, const naming *name, const char 
     fv_compiled code = {0};
     fv_driver_options d = {.attend_strategy = strategy, .target = target};
     fv_buf out = {0};
-    bool fine = g && fv_compile(c, g, (fv_str){0}, &d, &code) && code.backend->object(code.module, &out);
+    bool fine = g && fv_compile(c, g, (fv_str){0}, &d, &code) && code.backend->object(code.module, "fovea_k", &out);
     cr_expect(fine, "%s", fv_diag_count(c) ? fv_diag_at(c, 0)->text : "no object");
     fv_compiled_dispose(&code);
     fv_ctx_dispose(c);

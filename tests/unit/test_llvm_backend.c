@@ -209,7 +209,7 @@ Test(llvm_backend, object) {
     model m = model_new(3);
     fv_module *c = compiled(&m, NULL, NULL);
     fv_buf b = { 0 };
-    cr_assert(fv_backend_cpu.object(c, &b));
+    cr_assert(fv_backend_cpu.object(c, "fovea_k", &b));
     snprintf(path, sizeof path, "%s/all.o", dir);
     FILE *f = fopen(path, "wb");
     cr_assert(fwrite(b.text, 1, b.len, f) == b.len && fclose(f) == 0);
@@ -239,7 +239,7 @@ Test(llvm_backend, cross) {
         model m = model_new(3);
         fv_module *c = compiled(&m, target[i], NULL);
         fv_buf object = { 0 }, assembly = { 0 };
-        cr_assert(fv_backend_cpu.object(c, &object) && object.len > 64);
+        cr_assert(fv_backend_cpu.object(c, "fovea_k", &object) && object.len > 64);
         cr_expect(memcmp(object.text, "\177ELF", 4) == 0 && (unsigned char)object.text[18] == 183,
                   "not an ELF object for AArch64");
         cr_assert(fv_backend_cpu.text(c, 1, 0, "asm", &assembly));

@@ -291,7 +291,7 @@ Test(opencl, backend) {
     fv_compile_options o = { 0 };
     fv_module *m = b->compile(ctx, p, &o);
     cr_assert(m, "%s", kit_error(ctx));
-    cr_expect(b->entry(m, 1, 0) == NULL && b->programs(m, 1, 0) > 0 && !b->object(m, &none));
+    cr_expect(b->entry(m, 1, 0) == NULL && b->programs(m, 1, 0) > 0 && !b->object(m, "k", &none));
     cr_expect(b->text(m, 1, 0, "flat", &flat) && !strncmp(flat.text, "flat ", 5));
     cr_expect(b->text(m, 1, 0, "opencl", &text) && strstr(text.text, "__kernel"));
     cr_expect(!b->text(m, 1, 0, "llvm", &none) && !b->text(m, 1, 99, "opencl", &none));

@@ -4,6 +4,7 @@
 #include <criterion/new/assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "runtime/executor.h"
 #include "runtime/image.h"
@@ -31,8 +32,14 @@ static const fovea_launch prepare = {
     .kernel = twice, .programs = COUNT, .args = twice_args, .n_args = 2, .label = "twice"};
 static const fovea_launch run = {
     .kernel = affine, .programs = COUNT, .args = affine_args, .n_args = 4, .label = "affine"};
-static const fovea_program program = {.name = "affine", .arrays = arrays, .n_arrays = N, .prepare = &prepare,
-                                      .n_prepare = 1, .run = &run, .n_run = 1, .prepared_bytes = 192};
+static const fovea_program program = {.name = "affine",
+                                      .arrays = arrays,
+                                      .n_arrays = N,
+                                      .prepare = &prepare,
+                                      .n_prepare = 1,
+                                      .run = &run,
+                                      .n_run = 1,
+                                      .prepared_bytes = 192};
 static const fovea_options single = {.threads = 1};
 
 static float x[COUNT], w[COUNT], b[COUNT];
@@ -118,4 +125,58 @@ Test(runtime_image, finds_every_damaged_byte) {
     cr_assert(fovea_image_load(&program, 7, &single, image, bytes, &n, &e) == FOVEA_OK, "%s", e.text);
     fovea_model_dispose(n);
     free(image);
+}
+
+/* A set: the image of the level asked for is used, whatever the bytes of the others are. */
+Test(runtime_image, chooses_of_a_set) {
+    fovea_error e;
+    fovea_model *m = bound(), *n = NULL;
+    void *image[2], *set;
+    int64_t bytes[2], all;
+    float y[COUNT], z[COUNT];
+    answer(m, y);
+    for (int i = 0; i < 2; i++)
+        cr_assert(fovea_image_make(m, 7 + (uint64_t)i, &image[i], &bytes[i], &e) == FOVEA_OK, "%s", e.text);
+    fovea_model_dispose(m);
+    cr_assert(fovea_image_join((const void *const *)image, 2, &set, &all, &e) == FOVEA_OK, "%s", e.text);
+    cr_expect(fovea_image_join((const void *const *)image, 0, &set, &all, &e) == FOVEA_E_ARGUMENT);
+    char path[] = "/tmp/fovea-test-set-XXXXXX", *at = set;
+    int file = mkstemp(path);
+    cr_assert(file >= 0);
+    /* byte: changed before opening; -1: none */
+    const struct {
+        int64_t byte, size;
+        uint64_t level;
+        fovea_status want;
+    } list[] = {
+        {-1, all, 7, FOVEA_OK},
+        {-1, all, 8, FOVEA_OK},
+        {-1, all, 9, FOVEA_E_WEIGHTS},
+        {FOVEA_IMAGE_STEP + 300, all, 7, FOVEA_E_FORMAT},
+        {FOVEA_IMAGE_STEP + 300, all, 8, FOVEA_OK},
+        {9, all, 7, FOVEA_E_FORMAT},            /* version */
+        {12, all, 7, FOVEA_E_FORMAT},           /* number */
+        {64 + 64 + 16, all, 7, FOVEA_E_FORMAT}, /* the table */
+        {-1, all - 64, 7, FOVEA_E_FORMAT},
+        {-1, 40, 7, FOVEA_E_FORMAT},
+    };
+    for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
+        if (list[i].byte >= 0) at[list[i].byte] ^= 0x20;
+        cr_assert(ftruncate(file, 0) == 0 && pwrite(file, set, (size_t)list[i].size, 0) == list[i].size);
+        if (list[i].byte >= 0) at[list[i].byte] ^= 0x20;
+        fovea_status s = fovea_image_open(&program, list[i].level, &single, path, &n, &e);
+        cr_expect(s == list[i].want, "case %zu: %d, %s", i, (int)s, e.text);
+        if (s) continue;
+        answer(n, z);
+        cr_expect(memcmp(y, z, sizeof y) == 0);
+        fovea_model_dispose(n);
+    }
+    fovea_program other = program;
+    other.name = "another";
+    cr_assert(pwrite(file, set, (size_t)all, 0) == all);
+    cr_expect(fovea_image_open(&other, 7, &single, path, &n, &e) == FOVEA_E_WEIGHTS && !n);
+    close(file);
+    unlink(path);
+    for (int i = 0; i < 2; i++) free(image[i]);
+    free(set);
 }

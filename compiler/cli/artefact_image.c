@@ -1,0 +1,66 @@
+/* What the weights of a library are made of: prepare, run in this process for every level of processor. */
+#include "cli/artefact.h"
+#include "cli/live.h"
+#include "io/file.h"
+#include "runtime/image.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const char *cli_artefact_file(fv_ctx *ctx, const char *folder, const cli_level *l, const char *what) {
+    return fv_printf(ctx, "%s/level_%016llx_%s", folder, (unsigned long long)l->number, what);
+}
+static bool write_tensors(fv_ctx *ctx, const char *path, const fovea_array *const *of, const DLTensor *t, int n) {
+    fovea_stored *list = FV_NEWN(ctx, fovea_stored, n + 1);
+    fovea_error e;
+    for (int i = 0; i < n; i++) list[i] = cli_stored(of[i], t[i].data);
+    return fovea_safetensors_write(path, list, n, NULL, &e) ? cli_runtime_error(ctx, FV_E_FILE, &e) : true;
+}
+/* One level: its image, and what a run answers if it can run here. */
+static bool one(fv_ctx *ctx, cli_session *s, cli_artefact *a, cli_level *l, const char *folder, void **data) {
+    bool runs = cli_level_runs_here(l);
+    cli_live live = {0};
+    fv_compiled here = {0};
+    fovea_options run = {0};
+    fovea_error e;
+    *data = NULL;
+    if (!runs && !fv_compile_prepare(ctx, &l->compiled, cli_cache_dir(ctx), &here)) {
+        fv_compiled_dispose(&here);
+        return false;
+    }
+    live.compiled = runs ? l->compiled : here;
+    l->image = cli_artefact_file(ctx, folder, l, "weights");
+    bool fine = cli_live_load(ctx, s, &run, false, &live);
+    if (runs)
+        fine = fine && cli_live_run(ctx, &live) &&
+               write_tensors(ctx, cli_artefact_file(ctx, folder, l, "inputs"), live.input, live.in, live.n_in) &&
+               write_tensors(ctx, cli_artefact_file(ctx, folder, l, "answers"), live.output, live.out, live.n_out);
+    l->answered = runs;
+    if (fine && fovea_image_make(live.model, l->number, data, &l->image_bytes, &e))
+        fine = cli_runtime_error(ctx, FV_E_RUN, &e);
+    fine = fine && (!a->embedded || fv_file_write(ctx, l->image, *data, (size_t)l->image_bytes));
+    cli_live_unload(&live);
+    fv_compiled_dispose(&here);
+    return fine;
+}
+bool cli_artefact_images(fv_ctx *ctx, cli_session *s, cli_artefact *a, const char *folder) {
+    void *data[CLI_LEVELS] = {0}, *set = NULL;
+    fovea_error e;
+    bool fine = true;
+    a->image_bytes = 0;
+    for (int i = 0; i < a->n_levels && fine; i++) {
+        fine = one(ctx, s, a, &a->level[i], folder, &data[i]);
+        a->image_bytes += a->level[i].image_bytes;
+    }
+    a->image = fv_printf(ctx, "%s/%s.weights", folder, a->name);
+    const void *whole = data[0];
+    if (fine && !a->embedded && a->n_levels > 1) {
+        if (fovea_image_join((const void *const *)data, a->n_levels, &set, &a->image_bytes, &e))
+            fine = cli_runtime_error(ctx, FV_E_RUN, &e);
+        whole = set;
+    }
+    fine = fine && (a->embedded || fv_file_write(ctx, a->image, whole, (size_t)a->image_bytes));
+    free(set);
+    for (int i = 0; i < a->n_levels; i++) free(data[i]);
+    return fine;
+}

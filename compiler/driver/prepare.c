@@ -1,0 +1,54 @@
+/* Prepare for a processor that is not this one: see fv_compile_prepare. What prepare does is move and convert values of
+ * parameters: where it puts them stands in the plan, and how it moves them may be chosen anew. */
+#include "driver/driver.h"
+
+#include <string.h>
+
+/* Compiling takes out of a schedule what does not fit the processor: each processor has its own copy. */
+static fv_schedule *copy(fv_ctx *ctx, const fv_schedule *s) {
+    if (!s) return NULL;
+    fv_schedule *c = FV_NEW(ctx, fv_schedule);
+    *c = *s;
+    c->cap = s->n;
+    c->entry = FV_NEWN(ctx, fv_sched_entry, s->n + 1);
+    if (s->n) memcpy(c->entry, s->entry, sizeof *s->entry * (size_t)s->n);
+    return c;
+}
+static void never_run(void *const *args, int64_t begin, int64_t end, void *scratch) {
+    (void)args, (void)begin, (void)end, (void)scratch;
+}
+bool fv_compile_prepare(fv_ctx *ctx, const fv_compiled *of, const char *cache_dir, fv_compiled *out) {
+    fv_plan *plan = FV_NEW(ctx, fv_plan);
+    int n = of->plan->n_launches[0];
+    *plan = *of->plan;
+    plan->n_launches[1] = 0;
+    plan->launch[0] = FV_NEWN(ctx, fv_launch *, n + 1);
+    for (int i = 0; i < n; i++) {
+        plan->launch[0][i] = FV_NEW(ctx, fv_launch);
+        *plan->launch[0][i] = *of->plan->launch[0][i];
+        plan->launch[0][i]->schedule = copy(ctx, plan->launch[0][i]->schedule);
+    }
+    *out = (fv_compiled){.backend = of->backend, .plan = plan, .program = of->program};
+    out->target = of->backend->target(NULL);
+    out->module = of->backend->compile(ctx, plan, &(fv_compile_options){.cache_dir = cache_dir});
+    if (!out->module) return false;
+    fovea_launch *list[2] = {FV_NEWN(ctx, fovea_launch, n + 1), FV_NEWN(ctx, fovea_launch, of->program.n_run + 1)};
+    for (int i = 0; i < n; i++) {
+        list[0][i] = of->program.prepare[i];
+        list[0][i].kernel = of->backend->entry(out->module, 0, i);
+        list[0][i].programs = of->backend->programs(out->module, 0, i);
+        list[0][i].scratch_bytes = of->backend->scratch_bytes(out->module, 0, i);
+        if (!list[0][i].kernel) {
+            fv_error(ctx, FV_E_BACKEND, (fv_loc){0}, "backend '%s' has no code that prepares in this process",
+                     of->backend->name);
+            return false;
+        }
+    }
+    for (int i = 0; i < of->program.n_run; i++) {
+        list[1][i] = of->program.run[i];
+        list[1][i].kernel = never_run;
+    }
+    out->program.prepare = list[0];
+    out->program.run = list[1];
+    return true;
+}

@@ -1,0 +1,40 @@
+/* What test_build.sh and test_levels.sh compile with a library that they built: it classifies eight digits. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "digits.h"
+int main(int argc, char **argv) { /* inputs and logits, [weights] */
+    fovea_error e;
+    fovea_model *m = NULL, *other = NULL;
+    fovea_safetensors *f = NULL;
+    fovea_options o = {.threads = 2};
+    o.memory_bytes = DIGITS_OPEN_BYTES(2);
+    if (DIGITS_INTERFACE != 3 || digits_workspace_bytes(2) != o.memory_bytes) return 2;
+    o.memory = aligned_alloc(64, (size_t)o.memory_bytes);
+    if (digits_open(argc > 2 ? argv[2] : NULL, &o, &m, &e)) return fprintf(stderr, "%d %s\n", e.status, e.text), 1;
+    if (fovea_safetensors_open(argv[1], &f, &e)) return 2;
+    const fovea_stored *x = fovea_safetensors_find(f, "input"), *y = fovea_safetensors_find(f, "logits");
+    if (!x || !y || fovea_model_share(m, NULL, &other, &e)) return 2;
+    static float in[DIGITS_INPUT_0_BYTES / 4], out[2][DIGITS_OUTPUT_0_BYTES / 4], want[8 * 10];
+    memcpy(want, y->data, sizeof want);
+    for (int i = 0; i < 8; i++) {
+        const void *ins[] = {in};
+        void *outs[] = {out[0]}, *others[] = {out[1]};
+        int best = 0;
+        memcpy(in, (const char *)x->data + i * sizeof in, sizeof in);
+        if (digits_run(m, ins, outs, &e) || digits_run(other, ins, others, &e)) return 2;
+        if (memcmp(out[0], out[1], sizeof out[0])) return 3;
+        for (int k = 0; k < 10; k++) {
+            float d = out[0][k] - want[10 * i + k];
+            if (d > 1e-3f || d < -1e-3f) return 4;
+            if (out[0][k] > out[0][best]) best = k;
+        }
+        printf("%d", best);
+    }
+    printf("\n");
+    fovea_model_dispose(other);
+    fovea_model_dispose(m);
+    fovea_safetensors_close(f);
+    free(o.memory);
+    return 0;
+}
