@@ -61,7 +61,7 @@ static bool kernel_text(show *x, const fv_launch *l, int w, int i, void *user) {
 static bool schedule_text(show *x, const fv_launch *l, int w, int i, void *user) {
     fv_buf b = {0};
     (void)w, (void)i, (void)user;
-    fv_schedule_print(x->ctx, l->schedule, &b);
+    fv_schedule_print(x->ctx, fv_launch_schedule(x->ctx, l), &b);
     fv_buf_puts(&b, "\n");
     put(&b);
     return true;

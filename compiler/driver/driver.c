@@ -122,7 +122,9 @@ bool fv_compile_plan(fv_ctx *ctx, fv_graph *g, fv_str entry, const fv_driver_opt
     return faults == 0;
 }
 bool fv_compile(fv_ctx *ctx, fv_graph *g, fv_str entry, const fv_driver_options *o, fv_compiled *out) {
-    if (!fv_compile_plan(ctx, g, entry, o, out)) return false;
+    return fv_compile_plan(ctx, g, entry, o, out) && fv_compile_code(ctx, fv_cstr(ctx, g->name), o, out);
+}
+bool fv_compile_code(fv_ctx *ctx, const char *name, const fv_driver_options *o, fv_compiled *out) {
     fv_compile_options co = {
         .target = o->target, .cache_dir = o->cache_dir, .device = o->device, .keep_text = o->keep_text};
     double begin = fv_now();
@@ -132,7 +134,7 @@ bool fv_compile(fv_ctx *ctx, fv_graph *g, fv_str entry, const fv_driver_options 
     if (out->backend->stats) out->stats = out->backend->stats(out->module);
     fovea_array *arrays = FV_NEWN(ctx, fovea_array, out->plan->n_tensors + 1);
     fill_arrays(ctx, out->plan, arrays);
-    out->program = (fovea_program){.name = fv_cstr(ctx, g->name),
+    out->program = (fovea_program){.name = name,
                                    .arrays = arrays,
                                    .n_arrays = out->plan->n_tensors,
                                    .prepare = fill_launches(ctx, out, 0),

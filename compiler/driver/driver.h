@@ -43,6 +43,9 @@ typedef struct {
 
 /* Lowers and compiles one entry ({0}: the only one). false after recording errors; *out is empty then. */
 bool fv_compile(fv_ctx *ctx, fv_graph *g, fv_str entry, const fv_driver_options *o, fv_compiled *out);
+/* The second half of fv_compile: code and program of the plan that *io has (fv_compile_plan, or another plan in its
+ * place). false after recording errors. */
+bool fv_compile_code(fv_ctx *ctx, const char *name, const fv_driver_options *o, fv_compiled *io);
 void fv_compiled_dispose(fv_compiled *c);
 
 /* The prepare stage of `of`, compiled for this process whatever processor `of` is for: the same plan, so that what it

@@ -3,6 +3,11 @@
 
 #include <string.h>
 
+struct fv_lowering {
+    lower l; /* after the last group */
+    fv_lower_options options;
+};
+
 static bool is_reduce(const fv_node *n) { return n->op == FV_NODE_COMPUTE && n->u.compute.monoid != FV_MONOID_NONE; }
 
 /* Outputs that are stored straight from the kernel that makes them: the first output of each stored run-time value. */
@@ -114,5 +119,46 @@ fv_plan *fv_lower(fv_graph *g, fv_str entry, fv_lower_options *o) {
     if (l.failed || fv_error_count(c) > errors) return NULL;
     fv_plan_share(l.plan);
     fv_plan_arena(l.plan);
+    o->kept = FV_NEW(c, fv_lowering);
+    o->kept->l = l;
+    o->kept->options = *o;
+    return l.plan;
+}
+
+/* -- One group again ------------------------------------------------------------------------------------------------ */
+int fv_lowering_groups(const fv_lowering *kept) { return kept->l.g->n_nodes; }
+
+/* Tensors under their numbers, and what prepares them. */
+static fv_plan *continue_plan(fv_ctx *c, const fv_plan *p) {
+    fv_plan *n = fv_plan_new(c);
+    for (int i = 0; i < p->n_tensors; i++) fv_plan_add_tensor(n, p->tensor[i]);
+    for (int i = 0; i < p->n_launches[0]; i++) fv_plan_add_launch(n, 0, p->launch[0][i]);
+    return n;
+}
+fv_plan *fv_lower_group(fv_lowering *kept, int group, const fv_schedule *wish) {
+    lower l = kept->l;
+    fv_ctx *c = l.ctx;
+    int nodes = l.g->n_nodes, errors = fv_error_count(c);
+    if (group < 0 || group >= nodes) return NULL;
+    fv_lower_options o = kept->options;
+    const fv_schedule **list = FV_NEWN(c, const fv_schedule *, nodes);
+    list[group] = wish;
+    o.wish = list;
+    o.n_wish = nodes;
+    o.considered = NULL;
+    o.n_considered = o.cap_considered = 0;
+    l.o = &o;
+    l.group = group;
+    l.plan = continue_plan(c, kept->l.plan);
+    l.n_values = l.g->n_values; /* what was made beside the graph's values belongs to the groups emitted then */
+    l.node = FV_NEWN(c, lower_node, nodes + 1);
+    l.placed = FV_NEWN(c, bool, l.cap_values);
+    l.place = FV_NEWN(c, lower_place, l.cap_values);
+    memcpy(l.node, kept->l.node, sizeof *l.node * (size_t)(nodes + 1));
+    memcpy(l.placed, kept->l.placed, sizeof *l.placed * (size_t)l.g->n_values);
+    memcpy(l.place, kept->l.place, sizeof *l.place * (size_t)l.g->n_values);
+    emit(&l, l.g->node[group]);
+    if (l.failed || fv_error_count(c) > errors) return NULL;
+    fv_plan_share(l.plan);
     return l.plan;
 }

@@ -15,6 +15,9 @@ typedef struct {
     bool chosen;
 } fv_consideration;
 
+/* What a lowering has decided, kept for lowering single groups again; lives as long as the context. */
+typedef struct fv_lowering fv_lowering;
+
 typedef struct {
     const fv_target *target;     /* facts; never NULL */
     const char *attend_strategy; /* NULL: by cost; else "box", "offset", "expand": for differential tests */
@@ -28,9 +31,16 @@ typedef struct {
     int n_wish;
     int n_considered, cap_considered;
     fv_consideration *considered; /* filled: every choice made, in order */
+    fv_lowering *kept;            /* filled */
 } fv_lower_options;
 
 /* Lowers the live part of one entry ({0}: the only one). Returns NULL after recording NOT_LOWERED or DECLINED errors
  * that name the node, or SCHEDULE errors for wishes that do not fit. */
 fv_plan *fv_lower(fv_graph *g, fv_str entry, fv_lower_options *o);
+
+/* One group once more, under a wish (NULL: the default), in a small part of the time. The plan has the tensors of the
+ * kept one under their numbers, its prepare launches, and in its run the launches of this group alone (owner == group).
+ * NULL after recording errors. */
+fv_plan *fv_lower_group(fv_lowering *kept, int group, const fv_schedule *wish);
+int fv_lowering_groups(const fv_lowering *kept); /* groups are numbers below it */
 #endif
