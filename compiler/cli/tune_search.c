@@ -96,8 +96,14 @@ static bool prepare(cli_tuning *t, const cli_args *a, cli_tune_starts *starts) {
     if (!read_budget(t->ctx, a, &t->budget) || !cli_int(t->ctx, a, "threads", 1, &threads) ||
         (from && !cli_tune_read_starts(t->ctx, from, starts)))
         return false;
-    t->db = fv_tune_db_open(t->ctx, cli_value(a, "db"), true);
     fv_compiled facts;
+    const fv_backend *backend = fv_backend_find(t->driver.backend ? t->driver.backend : "cpu");
+    if (backend && backend->executor) { /* its drivers do not survive a fork: children could not use the device */
+        fv_error(t->ctx, FV_E_BACKEND, (fv_loc){0},
+                 "schedules are searched for the cpu backend; those of '%s' are not searched yet", backend->name);
+        return false;
+    }
+    t->db = fv_tune_db_open(t->ctx, cli_value(a, "db"), true);
     if (!t->db || !fv_compile_plan(t->ctx, t->s->spec.graph, (fv_str){0}, &t->driver, &facts)) return false;
     fv_tune_where where = {.backend = facts.backend,
                            .target = t->driver.target,

@@ -1,5 +1,5 @@
-/* The tuner without its clock: candidates, what is learned of them, their bounds, and what becomes of those that go wrong
- * in their child. Times are judged only in so far as there are some. */
+/* The tuner without its clock: candidates, what is learned of them, their bounds, and what becomes of those that go
+ * wrong in their child. Times are judged only in so far as there are some. */
 #include "backbone_kit.h"
 #include "tune/child.h"
 #include "tune/learn.h"
@@ -224,7 +224,8 @@ Test(tune, what_was_measured_earlier_is_not_offered_again) {
 Test(learn, effects_of_fields_carry_over) {
     fv_ctx *ctx = fv_ctx_new();
     fv_tune_learned *l = fv_tune_learn_new(ctx);
-    static const char *const texts[] = {"tile.a=1 tile.b=1", "tile.a=2 tile.b=1", "tile.a=1 tile.b=2", "tile.a=2 tile.b=2"};
+    static const char *const texts[] = {"tile.a=1 tile.b=1", "tile.a=2 tile.b=1", "tile.a=1 tile.b=2",
+                                        "tile.a=2 tile.b=2"};
     fv_tune_properties p[4];
     for (int i = 0; i < 4; i++) p[i] = fv_tune_properties_of(ctx, l, fv_schedule_parse(ctx, "t", texts[i]));
     cr_expect(fv_tune_expect(l, &p[3], 0, true) < 0, "what is unseen may bring something");
