@@ -125,7 +125,7 @@ fv_plan *fv_lower(fv_graph *g, fv_str entry, fv_lower_options *o) {
     return l.plan;
 }
 
-/* -- One group again ------------------------------------------------------------------------------------------------ */
+/* -- One group again ---- */
 int fv_lowering_groups(const fv_lowering *kept) { return kept->l.g->n_nodes; }
 
 /* Tensors under their numbers, and what prepares them. */

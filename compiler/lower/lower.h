@@ -25,8 +25,8 @@ typedef struct {
     fv_type storage;             /* of floats between kernels: FV_VOID or FV_F32: f32; FV_BF16, FV_F16: storage.c */
     bool no_pairs;               /* products of bf16 are computed in f32 even where the target multiplies pairs */
     int64_t storage_small;       /* values of fewer elements stay f32; 0: the default. Tests give 1 */
-    /* Schedules over the defaults, by fv_launch.group of a lowering without them; NULL: the default. A wish says what it
-     * wants otherwise: the strategy, tile sizes, entries of the schedule. */
+    /* Schedules over the defaults, by fv_launch.group of a lowering without them; NULL: the default. A wish says what
+     * it wants otherwise: the strategy, tile sizes, entries of the schedule. */
     const fv_schedule *const *wish;
     int n_wish;
     int n_considered, cap_considered;

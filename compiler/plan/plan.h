@@ -40,8 +40,9 @@ typedef struct {
     fv_loc loc;          /* of the anchor node */
     double flops, bytes; /* useful operations, compulsory traffic */
     int code;            /* set by `share`: launches with equal code run one compiled kernel */
-    int group;           /* id of the node whose kernel it is: what a wished schedule is filed under; -1: prepares, copies */
-    int owner;           /* id of the node for which it was emitted: that of `group`, or of the kernel that it copies for */
+    /* Ids of nodes. group: whose kernel it is, under which a wished schedule is filed; -1: prepares and copies. owner:
+     * for whose kernel it was emitted, copies too; -1: prepares. */
+    int group, owner;
     int n_tiles;
     const fv_tile_size *tile;
 } fv_launch;
