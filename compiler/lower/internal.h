@@ -49,6 +49,7 @@ typedef struct {
     int *output; /* by value id: the output stored straight from its kernel, or -1 */
     lower_pack *packs;
     int group;   /* node whose group is being emitted; -1: none */
+    int *first_kernel;       /* by node: the number of the first kernel emitted for it */
     int n_kernels, n_values; /* values: those of the graph, then extra ones */
     int cap_values;
     bool failed;

@@ -105,6 +105,7 @@ fv_plan *fv_lower(fv_graph *g, fv_str entry, fv_lower_options *o) {
     l.order = FV_NEWN(c, const int *, g->n_values + 1);
     l.coords = FV_NEWN(c, const fv_expr **, g->n_nodes + 1);
     l.output = FV_NEWN(c, int, g->n_values + 1);
+    l.first_kernel = FV_NEWN(c, int, g->n_nodes + 1);
     lower_decide(&l);
     lower_choose_storage(&l);
     choose_outputs(&l, entry);
@@ -112,6 +113,7 @@ fv_plan *fv_lower(fv_graph *g, fv_str entry, fv_lower_options *o) {
     lower_place_leaves(&l);
     for (int i = 0; i < g->n_nodes && !l.failed; i++) {
         l.group = i;
+        l.first_kernel[i] = l.n_kernels;
         emit(&l, g->node[i]);
     }
     l.group = -1;
@@ -149,6 +151,7 @@ fv_plan *fv_lower_group(fv_lowering *kept, int group, const fv_schedule *wish) {
     o.n_considered = o.cap_considered = 0;
     l.o = &o;
     l.group = group;
+    l.n_kernels = l.first_kernel[group];
     l.plan = continue_plan(c, kept->l.plan);
     l.n_values = l.g->n_values; /* what was made beside the graph's values belongs to the groups emitted then */
     l.node = FV_NEWN(c, lower_node, nodes + 1);

@@ -102,7 +102,7 @@ expect 0 "$fovea" tune $spec --budget 1s --db s2.db --from start
 printf 'attend0: tile.m=41\n' >start
 expect 1 "$fovea" tune $spec --budget 1s --db b.db --from start
 says err "start:1: error[E0401]"
-says err "the axis has 40 points"
+says err "attend0: tile.m is 41: the axis has 40 points"
 printf '\nattend0 tile.m=4\n' >start
 expect 1 "$fovea" tune $spec --budget 1s --db b.db --from start
 says err "start:2: error[E0302]"

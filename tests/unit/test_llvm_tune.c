@@ -142,6 +142,8 @@ Test(tune, one_group_lowered_again_is_what_it_was) {
             cr_assert(again);
             cr_expect_str_eq(fv_launch_key(x.ctx, again), fv_launch_key(x.ctx, l));
             cr_expect_eq(again->n_args, l->n_args);
+            cr_expect(fv_str_eq(again->kernel->name, l->kernel->name), "%s, not %s",
+                      fv_cstr(x.ctx, again->kernel->name), fv_cstr(x.ctx, l->kernel->name));
             for (int j = 0; j < l->n_args && j < again->n_args; j++) {
                 const fv_plan_tensor *was = c.plan->tensor[l->arg[j]], *is = p->tensor[again->arg[j]];
                 cr_expect(was->kind == is->kind && was->bytes == is->bytes && was->type == is->type);
