@@ -177,14 +177,18 @@ const fv_expr *fl_offset(fl *f, const fv_obj *ref, const fv_expr *const *index,
 const fv_expr *fl_read_pairs(fl *f, const fv_expr *read);
 fl_class fl_classify(fl *f, const fv_expr *offset, const fv_expr **by_lane, const fv_expr **rest, int64_t *coef);
 void fl_store_buffer(fl *f, fl_buffer *b, const fv_expr *v); /* at the point */
+/* Both points of a pair, v[1] right behind v[0], for every lane. The point is pair 0. */
+void fl_store_pairs(fl *f, fl_buffer *b, const fv_expr *const *v);
 const fv_expr *fl_load_buffer(fl *f, fl_buffer *b);
 const fv_expr *fl_buffer_offset(fl *f, fl_buffer *b);
 void fl_write(fl *f, const fl_buffer *b, const fv_expr *offset, const fv_expr *v);
 void fl_store_tensor(fl *f, const fv_stmt *s, const fv_expr *v);
 const fv_expr *fl_convert(fl *f, const fv_expr *v, fv_type to);
 
-const fv_expr *fl_turned(fl *f, const fv_obj *mem, const fv_expr *offset,
-                         int64_t i); /* offset: of the block's start, by lane; NULL: it cannot be */
+bool fl_turns(fv_type t); /* elements that transposed blocks are made of: f32, or widened to it */
+/* offset: of the block's start, by lane; mask: the lanes that may be read, others are 0 (NULL: all). NULL: it cannot
+ * be. */
+const fv_expr *fl_turned(fl *f, const fv_obj *mem, const fv_expr *offset, const fv_expr *mask, int64_t i);
 fl_axis *fl_turn_axis(fl *f, const fl_group *g);
 fl_axis *fl_turn_along(fl *f, const fv_expr *read, fl_axis *lane, fl_axis *const *axes, int n);
 
@@ -196,6 +200,8 @@ const fv_expr *fl_symbol(fl *f, const fl_axis *a); /* stands for the offset of a
 const fv_expr *fl_symbolic_offset(fl *f, const fv_obj *ref, const fv_expr *const *index, fl_axis *lane);
 
 double fl_cost(fl *f); /* of the whole kernel with the lanes chosen */
+/* Is this a buffer of bf16 whose last axis, of two points, stays innermost? */
+bool fl_holds_pairs(const fv_buffer *b);
 fl_class fl_operand_class(fl *f, const fv_expr *read, fl_axis *lane);
 const fv_expr *fl_symbolic_index(fl *f, const fv_expr *e, fl_axis *lane);
 

@@ -187,15 +187,8 @@ static bool branch_point(fl *f, const fl_member *m) {
     }
     return true;
 }
-void fl_plain_point(fl *f, const fl_member *m) {
-    const fv_stmt *s = m->s;
-    if (branch_point(f, m)) return;
-    const fv_expr *c = fl_conjunction(f, m);
-    if (s->kind == FV_S_STORE) {
-        store_point(f, s, s->expr, c);
-        if (s->otherwise) store_point(f, s, s->otherwise, fv_op1(f->ctx, FV_X_NOT, c));
-        return;
-    }
+/* What a map gives at the point; NULL: nothing. */
+static const fv_expr *map_value(fl *f, const fv_stmt *s, const fv_expr *c) {
     const fv_expr *v = NULL, *other = NULL;
     if (!fv_is_false(c)) {
         fl_guards old = fl_guard_add(f, c);
@@ -207,9 +200,39 @@ void fl_plain_point(fl *f, const fl_member *m) {
         other = fl_value(f, s->otherwise);
         fl_guard_restore(f, old);
     }
-    if (!v && !other) return;
     if (v && other) v = fv_op3(f->ctx, FV_X_WHERE, fl_vector(f, c), v, other);
-    fl_store_buffer(f, fl_buffer_find(f, s->target), v ? v : other);
+    return v ? v : other;
+}
+/* Both points of a pair at once, when the first of them comes; false: the target holds no pairs of the lanes. */
+static bool pair_point(fl *f, const fl_member *m) {
+    fl_buffer *b = fl_buffer_find(f, m->s->target);
+    if (!fl_holds_pairs(b->b) || !f->lane || f->vl > 32 || !fv_str_eq(b->b->axis[b->lane], f->lane->name)) return false;
+    fl_axis *pair = fl_axis_find(f, b->b->axis[b->b->obj.rank - 1]);
+    int64_t at;
+    if (!fv_is_int(pair->off, &at)) return false;
+    if (at == 1) return true;
+    const fv_expr *v[2];
+    for (int j = 0; j < 2; j++) {
+        pair->off = fv_int(f->ctx, j);
+        v[j] = map_value(f, m->s, fl_conjunction(f, m));
+        if (!v[j]) v[j] = fv_float(f->ctx, 0);
+        else if (v[j]->lanes > 1) v[j] = fl_let(f, "v", v[j]);
+    }
+    pair->off = fv_int(f->ctx, 0);
+    fl_store_pairs(f, b, v);
+    return true;
+}
+void fl_plain_point(fl *f, const fl_member *m) {
+    const fv_stmt *s = m->s;
+    if ((s->kind == FV_S_MAP && pair_point(f, m)) || branch_point(f, m)) return;
+    const fv_expr *c = fl_conjunction(f, m);
+    if (s->kind == FV_S_STORE) {
+        store_point(f, s, s->expr, c);
+        if (s->otherwise) store_point(f, s, s->otherwise, fv_op1(f->ctx, FV_X_NOT, c));
+        return;
+    }
+    const fv_expr *v = map_value(f, s, c);
+    if (v) fl_store_buffer(f, fl_buffer_find(f, s->target), v);
 }
 void fl_split_where(fl_member *m, const fv_expr *w) {
     if (!w) return;

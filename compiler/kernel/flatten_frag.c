@@ -89,6 +89,11 @@ static bool conditions_fit(const frags *x) {
     }
     return true;
 }
+static int64_t elements(fl *f, const fv_obj *o) {
+    return o->kind == FV_OBJ_BUFFER ? fl_buffer_find(f, o)->mem->count : fv_tensor_elements((const fv_tensor *)o);
+}
+/* Rows of buffers are padded to whole fragments. */
+static int64_t columns(const frags *x) { return (x->lane->tile + FV_FRAG_COLS - 1) / FV_FRAG_COLS; }
 /* The last fragment of B lies in its tensor, for every program. */
 static bool inside(const frags *x) {
     fl *f = x->f;
@@ -96,14 +101,13 @@ static bool inside(const frags *x) {
     for (int j = 0; j < x->g->n_axes; j++) x->g->axis[j]->off = fv_int(f->ctx, 0);
     for (int j = 0; j < x->n_other; j++) x->other[j]->off = fv_int(f->ctx, x->other[j]->tile - 1);
     x->two->off = fv_int(f->ctx, x->two->tile - FV_FRAG_PAIRS);
-    x->lane->off = fv_int(f->ctx, x->lane->tile - FV_FRAG_COLS);
+    x->lane->off = fv_int(f->ctx, (columns(x) - 1) * FV_FRAG_COLS);
     fv_flats scrap = {0};
     fl_mark m = fl_enter(f, &scrap, true);
     fv_range r = fl_range(f, fl_offset(f, x->b->ref, x->b->arg, each));
     fl_leave(f, m);
     for (int j = 0; j < x->g->n_axes; j++) x->g->axis[j]->off = NULL;
-    return r.lo >= 0 && r.hi + (FV_FRAG_PAIRS - 1) * x->b_stride + 2 * FV_FRAG_COLS <=
-                            fv_tensor_elements((const fv_tensor *)x->b->ref);
+    return r.lo >= 0 && r.hi + (FV_FRAG_PAIRS - 1) * x->b_stride + 2 * FV_FRAG_COLS <= elements(f, x->b->ref);
 }
 static bool fits(frags *x) {
     fl *f = x->f;
@@ -116,7 +120,8 @@ static bool fits(frags *x) {
     int b = fl_coefficient(f, o[1], f->lane_leaf) == 2;
     x->a = x->s->expr->arg[!b];
     x->b = x->s->expr->arg[b];
-    if (x->lane->tile % FV_FRAG_COLS || !find_axes(x, o[!b], o[b]) || !aligned_rest(x, o[!b]) ||
+    bool whole = x->lane->tile % FV_FRAG_COLS == 0 || x->b->ref->kind == FV_OBJ_BUFFER;
+    if (!whole || !find_axes(x, o[!b], o[b]) || !aligned_rest(x, o[!b]) ||
         !aligned_rest(x, o[b]) || !conditions_fit(x))
         return false;
     x->to = fl_buffer_find(f, x->s->target);
@@ -143,7 +148,8 @@ static void col_at(const frags *x, int j) { x->lane->off = fv_int(x->f->ctx, j *
 static void operand(const frags *x, int reg, const fv_expr *read, int64_t stride) {
     const fv_expr *each[FV_MAX_AXES], *at = fl_offset(x->f, read->ref, read->arg, each);
     fv_flat *s = frag(x, FV_FRAG_LOAD, reg);
-    s->tensor = (const fv_tensor *)read->ref;
+    if (read->ref->kind == FV_OBJ_BUFFER) s->memory = fl_buffer_find(x->f, read->ref)->mem;
+    else s->tensor = (const fv_tensor *)read->ref;
     s->offset = at;
     s->stride = stride;
 }
@@ -170,7 +176,8 @@ static void copy_row(const frags *x, const fv_expr *at, const fv_expr *v) {
 }
 static const fv_expr *row_of_a(const frags *x) {
     const fv_expr *each[FV_MAX_AXES], *at = fl_offset(x->f, x->a->ref, x->a->arg, each);
-    return fv_make(x->f->ctx, FV_X_LOAD, FV_BF16, 2 * FV_FRAG_PAIRS, 0, x->a->ref, &at, 1);
+    const fv_obj *mem = x->a->ref->kind == FV_OBJ_BUFFER ? &fl_buffer_find(x->f, x->a->ref)->mem->obj : x->a->ref;
+    return fv_make(x->f->ctx, FV_X_LOAD, FV_BF16, 2 * FV_FRAG_PAIRS, 0, mem, &at, 1);
 }
 static const fv_expr *zeros(fv_ctx *c) {
     const fv_expr *z = fv_float(c, 0);
@@ -299,7 +306,7 @@ bool fl_fragments(fl *f, const fl_group *g) {
     f->lane = NULL;
     f->valid = NULL;
     x.n_row = (int)row_fragments(&x);
-    x.n_col = (int)(x.lane->tile / FV_FRAG_COLS);
+    x.n_col = (int)columns(&x);
     x.rows = fl_simple(
         f, fv_op2(f->ctx, FV_X_FLOORDIV, fv_addi(f->ctx, x.row->count, x.n_row - 1), fv_int(f->ctx, x.n_row)));
     if (!fv_is_int(x.rows, NULL)) x.rows = fl_let(f, "rows", x.rows);

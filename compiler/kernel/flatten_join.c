@@ -77,6 +77,7 @@ static bool joins_tail(fl *f, const fl_group *g, const fv_stmt *s) {
     if ((s->kind != FV_S_MAP && s->kind != FV_S_STORE) || g->n_tail == FL_MAX_GROUP || g->n_free == g->n_axes)
         return false;
     if (!same_set(axes, n, g->axis, g->n_free)) return false;
+    if (s->label.i && fv_schedule_get(f->s, FV_F_LANE, s->label) && fl_stmt_lane(f, s) != g->lane) return false;
     for (int j = 0; j < g->n_body; j++)
         if (!may_follow(g->body[j].s, s)) return false;
     for (int j = 0; j < g->n_tail; j++)

@@ -3,21 +3,31 @@
  * Invariant: results never depend on the choice beyond the order of sums. */
 #include "kernel/flatten.h"
 
+enum { ROW_ELEMENTS = 32 }; /* of bf16 in 64 bytes */
+
 int64_t fl_vectors(const fl *f, const fl_axis *a) { return (a->tile + f->vl - 1) / f->vl; }
 
 /* -- Storage ----------------------------------------------------------------------------------------------------- */
+bool fl_holds_pairs(const fv_buffer *b) {
+    return b->obj.type == FV_BF16 && b->obj.rank > 1 && b->extent[b->obj.rank - 1] == 2;
+}
+/* Pairs lie side by side, the lanes two apart. Rows of bf16 start at multiples of 64 bytes. */
 static void lay_out(const fl *f, fl_buffer *b) {
     int order[FV_MAX_AXES], m = 0;
-    int64_t n = 1;
+    bool pairs = fl_holds_pairs(b->b);
+    int64_t n = pairs ? 2 : 1, unit = b->b->obj.type == FV_BF16 && f->vl > 1 ? ROW_ELEMENTS / n : f->vl;
+    if (pairs && b->lane == b->b->obj.rank - 1) b->lane--;
+    if (unit < f->vl) unit = f->vl;
+    if (pairs) b->stride[b->b->obj.rank - 1] = 1;
     if (b->lane >= 0) order[m++] = b->lane;
-    for (int x = b->b->obj.rank - 1; x >= 0; x--)
+    for (int x = b->b->obj.rank - 1 - pairs; x >= 0; x--)
         if (x != b->lane) order[m++] = x;
     for (int x = 0; x < m; x++) {
         int64_t e = b->b->extent[order[x]];
         b->stride[order[x]] = n;
-        n *= x == 0 ? (e + f->vl - 1) / f->vl * f->vl : e;
+        n *= x == 0 ? (e + unit - 1) / unit * unit : e;
     }
-    b->mem->count = n + f->vl; /* a vector may start at any element */
+    b->mem->count = n + f->vl * (pairs ? 2 : 1); /* a vector may start at any element */
 }
 static int axis_in(const fv_buffer *b, fv_str name) {
     for (int j = 0; j < b->obj.rank; j++)

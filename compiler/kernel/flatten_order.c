@@ -256,6 +256,15 @@ static int64_t fit(int64_t extent, int64_t most) {
     int64_t blocks = (extent + most - 1) / most;
     return (extent + blocks - 1) / blocks;
 }
+/* Do the group's maps write pairs along this axis? Both points are then one store. */
+static bool writes_pairs(const fl_group *g, const fl_axis *a) {
+    for (int j = 0; j < g->n_body; j++) {
+        const fv_stmt *s = g->body[j].s;
+        const fv_buffer *b = s->kind == FV_S_MAP ? (const fv_buffer *)s->target : NULL;
+        if (b && fl_holds_pairs(b) && fv_str_eq(b->axis[b->obj.rank - 1], a->name)) return true;
+    }
+    return false;
+}
 /* Four points of a block in flight, along the lanes first. */
 static void small_block(block *b) {
     const fl_group *g = b->g;
@@ -289,8 +298,10 @@ static void by_count(fl *f, const fl_group *g, fl_item *item, int *n) {
         search s = {.b = &b, .best = -1};
         for (int j = 0; j < FV_MAX_AXES; j++) s.step[j] = 1;
         try_axis(&s, 0, 0);
+        for (int j = 0; j < g->n_axes && g->pair; j++)
+            if (g->axis[j] == g->pair) s.step[j] = 2;
         arrange(f, g, s.step, item, n);
-        for (int j = 0; j < g->n_axes; j++) b.step[j] = s.step[j];
+        for (int j = 0; j < g->n_axes; j++) b.step[j] = g->axis[j] == g->pair ? 1 : s.step[j];
         tally t = count(&b);
         if (t.live > f->out->max_live) f->out->max_live = (int)t.live;
         return;
@@ -299,6 +310,7 @@ static void by_count(fl *f, const fl_group *g, fl_item *item, int *n) {
     if (!turn) small_block(&b);
     for (int j = 0; j < g->n_axes; j++)
         if (g->axis[j] == turn) b.step[j] = f->vl;
+        else if (writes_pairs(g, g->axis[j])) b.step[j] = 2;
     arrange(f, g, b.step, item, n);
 }
 

@@ -270,7 +270,8 @@ static bool inside(fl *f, const fv_obj *ref, const fv_expr *const *each, const f
 const fv_expr *fl_read_pairs(fl *f, const fv_expr *e) {
     const fv_expr *each[FV_MAX_AXES], *guard = NULL, *mask = NULL, *by_lane, *at;
     int64_t coef;
-    access a = {.mem = e->ref, .type = e->ref->type, .slack = true};
+    const fl_buffer *b = e->ref->kind == FV_OBJ_BUFFER ? fl_buffer_find(f, e->ref) : NULL;
+    access a = {.mem = b ? &b->mem->obj : e->ref, .type = e->ref->type, .slack = true};
     a.offset = fl_offset(f, e->ref, e->arg, each);
     if (!inside(f, e->ref, each, &guard, &mask)) a.guard = f->guard;
     int lanes = fl_classify(f, a.offset, &by_lane, &at, &coef) == FL_SCALAR ? 2 : 2 * f->vl;
@@ -283,14 +284,15 @@ static const fv_expr *turned(fl *f, const fv_expr *e, const access *a) {
     const fv_expr *each[FV_MAX_AXES], *by_lane, *rest;
     int64_t coef, i;
     fl_axis *x = f->turn.axis;
-    if (!x || !f->lane || a->guard || a->mask || a->type != FV_F32 || !fv_uses_axis(e, x->name)) return NULL;
+    bool guarded = a->guard && !fv_is_true(a->guard);
+    if (!x || !f->lane || guarded || !fl_turns(a->type) || !fv_uses_axis(e, x->name)) return NULL;
     if (fl_classify(f, a->offset, &by_lane, &rest, &coef) < FL_STRIDED) return NULL;
     const fv_expr *off = x->off;
     x->off = f->turn.at;
     const fv_expr *start = fl_offset(f, e->ref, e->arg, each);
     x->off = off;
     if (!fv_is_int(fv_sub(f->ctx, a->offset, start), &i) || i != f->turn.i) return NULL;
-    return fl_turned(f, a->mem, start, i);
+    return fl_turned(f, a->mem, start, a->mask, i);
 }
 const fv_expr *fl_read(fl *f, const fv_expr *e) {
     const fv_obj *ref = e->ref;

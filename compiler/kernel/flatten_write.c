@@ -66,6 +66,18 @@ void fl_write(fl *f, const fl_buffer *b, const fv_expr *offset, const fv_expr *v
         fv_make(f->ctx, FV_X_LOAD, b->b->obj.type, c == FL_CONTIGUOUS ? f->vl : 1, 0, &b->mem->obj, &rest, 1);
     fl_remember(f, key, v, &b->mem->obj);
 }
+void fl_store_pairs(fl *f, fl_buffer *b, const fv_expr *const *v) {
+    const fv_expr *by_lane, *rest, *arg[2 + 2 * 32];
+    int64_t coef;
+    fl_classify(f, fl_buffer_offset(f, b), &by_lane, &rest, &coef);
+    for (int j = 0; j < 2; j++) arg[j] = fl_let(f, "v", fl_convert(f, splat(f, v[j]), FV_BF16));
+    for (int l = 0; l < f->vl; l++)
+        for (int j = 0; j < 2; j++) arg[2 + 2 * l + j] = fv_int(f->ctx, j * f->vl + l);
+    fv_flat *s = store(
+        f, rest, fl_let(f, "v", fv_make(f->ctx, FV_X_SHUFFLE, FV_BF16, 2 * f->vl, 0, NULL, arg, 2 + 2 * f->vl)));
+    s->memory = b->mem;
+    fl_forget(f, &b->mem->obj);
+}
 void fl_store_buffer(fl *f, fl_buffer *b, const fv_expr *v) { fl_write(f, b, fl_buffer_offset(f, b), v); }
 const fv_expr *fl_load_buffer(fl *f, fl_buffer *b) {
     const fv_expr *index[FV_MAX_AXES];

@@ -131,7 +131,7 @@ static void nests(attend_program *p, int64_t tile) {
                                   : p->n_key[0] ? p->key[0][p->n_key[0] - 1]
                                   : x->n_e      ? p->value[x->n_e - 1]
                                                 : (fv_str){0}));
-    bool columns = x->n_e == 1 && x->e[0].extent >= l->t->lanes / 2;
+    bool columns = x->n_e == 1 && x->e[0].extent >= l->t->lanes / 2 && !p->pair_sums;
     if (columns) fv_schedule_set_names(c, p->k.schedule, FV_F_LANE, "acc", fv_cstr(c, p->value[0]));
     if (x->n_e) fv_buf_printf(&lane, ",%s", fv_cstr(c, p->value[x->n_e - 1]));
     fv_schedule_set_names(c, p->k.schedule, FV_F_LANE, "", lane.text);
@@ -285,11 +285,13 @@ const char *lower_attend_box(attend *x) {
         fv_facts_add(c, &p.k.facts, fv_axis_ref(c, p.key[i][0]), 0, p.keys[i].extent - 1);
         if (resident) lower_axis(&p.k, p.key[i][0], p.keys[i].extent);
     }
+    attend_pairs_choose(&p, rows);
     attend_query(&p, &p.k.body);
     fv_str acc_axis[FV_MAX_AXES];
     int n_acc = 0;
-    if (p.n_tile) acc_axis[n_acc++] = p.tile[0];
+    if (p.n_tile && !p.pair_sums) acc_axis[n_acc++] = p.tile[0];
     for (int i = 0; i < x->n_e; i++) acc_axis[n_acc++] = p.value[i];
+    if (p.pair_sums) acc_axis[n_acc++] = p.tile[0];
     p.acc = lower_buffer(&p.k, "acc", FV_F32, acc_axis, n_acc);
     if (resident) {
         for (int i = 0; i < x->n_sets; i++) attend_scores(&p, &p.k.body, i);

@@ -85,10 +85,20 @@ void attend_query(attend_program *p, fv_stmts *list) {
     if (fold)
         for (int i = 0; i < x->n_sets; i++) p->log2_scale[i] = scale * LOG2E;
     const fv_expr *e = attend_bind(p, -1, x->query);
-    if (fold) e = fv_mul(c, e, fv_float(c, scale * LOG2E));
+    if (fold && p->pair_scores && scale > 0) p->exp_scale = scale * LOG2E; /* queries are not rounded again */
+    else if (fold) e = fv_mul(c, e, fv_float(c, scale * LOG2E));
     write_stmt(p, list, FV_S_MAP, "qs", p->qt, FV_W_SET, e, -1);
+    if (p->pair_scores) attend_pairs_query(p, list);
 }
 
+static void products_of_scores(attend_program *p, fv_stmts *list, int i, const fv_buffer *b) {
+    const attend *x = p->x;
+    fv_stmt *qk = write_stmt(p, list, FV_S_CONTRACT, "qk", b, FV_W_SUM,
+                             fv_mul(x->l->ctx, at(p, p->qt), attend_bind(p, i, x->set[i].k.value)), -1);
+    for (int d = 0; d < x->a->n_dot; d++) qk->over[qk->n_over++] = x->a->dot[d].name;
+    qk->where = attend_bind(p, i, p->in_hull); /* what is left out here, `sc` replaces */
+    if (i == 0) p->qk = qk->label;
+}
 void attend_scores(attend_program *p, fv_stmts *list, int i) {
     attend *x = p->x;
     attend_set *s = &x->set[i];
@@ -102,11 +112,8 @@ void attend_scores(attend_program *p, fv_stmts *list, int i) {
     }
     if (s->set->raw) {
         fv_buffer *b = s->n_scores == 1 ? p->s[i][0] : pair_buffer(p, fv_printf(c, "raw%d", i), i);
-        fv_stmt *qk = write_stmt(p, list, FV_S_CONTRACT, "qk", b, FV_W_SUM,
-                                 fv_mul(c, at(p, p->qt), attend_bind(p, i, s->k.value)), -1);
-        for (int d = 0; d < x->a->n_dot; d++) qk->over[qk->n_over++] = x->a->dot[d].name;
-        qk->where = attend_bind(p, i, p->in_hull); /* what is left out here, `sc` replaces */
-        if (i == 0) p->qk = qk->label;
+        if (p->pair_scores) attend_pairs_scores(p, list, i, b);
+        else products_of_scores(p, list, i, b);
         raw = at(p, b);
     }
     if (p->log2_scale[i] != 0 && !s->exists) return;
@@ -131,6 +138,10 @@ static const fv_expr *exp2_of(fv_ctx *c, const fv_expr *s, const fv_expr *m) {
     return fv_op1(c, FV_X_EXP2, fv_sub(c, s, fv_op1(c, FV_X_SAFE, m)));
 }
 
+static const fv_expr *scaled(const attend_program *p, const fv_expr *s) {
+    fv_ctx *c = p->x->l->ctx;
+    return p->exp_scale > 0 ? fv_mul(c, s, fv_float(c, p->exp_scale)) : s;
+}
 /* One step over the keys of all sets, for score j. The last softmax without a weight leaves the division to the store.
  */
 static void step(attend_program *p, fv_stmts *list, int j, int at_step, bool defer) {
@@ -147,8 +158,10 @@ static void step(attend_program *p, fv_stmts *list, int j, int at_step, bool def
             write_stmt(p, list, FV_S_REDUCE, "mx", m, i || !p->n_key[i] ? (i ? FV_W_MAXIN : FV_W_SET) : FV_W_MAX,
                        at_step ? fv_mul(c, at(p, p->s[i][j]), fv_float(c, LOG2E)) : at(p, p->s[i][j]),
                        i || p->n_key[i] ? i : -1);
+        if (p->exp_scale > 0) write_stmt(p, list, FV_S_MAP, "mm", m, FV_W_SET, scaled(p, at(p, m)), -1);
         for (int i = 0; i < x->n_sets; i++) {
-            const fv_expr *s = at_step ? fv_mul(c, at(p, p->s[i][j]), fv_float(c, LOG2E)) : at(p, p->s[i][j]);
+            const fv_expr *s =
+                at_step ? fv_mul(c, at(p, p->s[i][j]), fv_float(c, LOG2E)) : scaled(p, at(p, p->s[i][j]));
             fv_stmt *ex = write_stmt(p, list, FV_S_MAP, "ex", p->s[i][j], FV_W_SET, exp2_of(c, s, at(p, m)), -1);
             if (at_step && x->set[i].exists) {
                 ex->where = attend_bind(p, i, x->set[i].exists);
@@ -211,9 +224,9 @@ void attend_online(attend_program *p, fv_stmts *list, int set, const fv_expr *fu
     fv_buffer *s = p->s[set][0];
     (void)full;
     write_stmt(p, list, FV_S_REDUCE, "mx", t, FV_W_MAX, at(p, s), set);
-    write_stmt(p, list, FV_S_MAP, "mn", t, FV_W_SET, fv_op2(c, FV_X_MAX, at(p, t), at(p, p->m)), -1);
+    write_stmt(p, list, FV_S_MAP, "mn", t, FV_W_SET, fv_op2(c, FV_X_MAX, scaled(p, at(p, t)), at(p, p->m)), -1);
     write_stmt(p, list, FV_S_MAP, "al", al, FV_W_SET, exp2_of(c, at(p, p->m), at(p, t)), -1);
-    write_stmt(p, list, FV_S_MAP, "ex", s, FV_W_SET, exp2_of(c, at(p, s), at(p, t)), -1);
+    write_stmt(p, list, FV_S_MAP, "ex", s, FV_W_SET, exp2_of(c, scaled(p, at(p, s)), at(p, t)), -1);
     write_stmt(p, list, FV_S_REDUCE, "ls", ct, FV_W_SUM, at(p, s), set);
     write_stmt(p, list, FV_S_MAP, "lu", p->l, FV_W_SET, fv_add(c, fv_mul(c, at(p, p->l), at(p, al)), at(p, ct)), -1);
     write_stmt(p, list, FV_S_MAP, "mu", p->m, FV_W_SET, at(p, t), -1);
@@ -224,16 +237,19 @@ void attend_online(attend_program *p, fv_stmts *list, int set, const fv_expr *fu
     cond->body = inner.first;
 }
 
+static const fv_expr *value_of(attend_program *p, int i) {
+    const attend *x = p->x;
+    fv_ctx *c = x->l->ctx;
+    fv_binding b[FV_MAX_AXES];
+    if (!x->set[i].v.value) return fv_float(c, x->set[i].set->v_number);
+    for (int j = 0; j < x->n_e; j++) b[j] = (fv_binding){fv_axis_ref(c, x->e[j].name), fv_axis_ref(c, p->value[j])};
+    return attend_bind(p, i, fv_subst(c, x->set[i].v.value, b, x->n_e));
+}
 static fv_stmt *sum_stmt(attend_program *p, fv_stmts *list, int i, bool first, bool masked) {
     attend *x = p->x;
     attend_set *s = &x->set[i];
     fv_ctx *c = x->l->ctx;
-    const fv_expr *v;
-    if (s->v.value) {
-        fv_binding b[FV_MAX_AXES];
-        for (int j = 0; j < x->n_e; j++) b[j] = (fv_binding){fv_axis_ref(c, x->e[j].name), fv_axis_ref(c, p->value[j])};
-        v = attend_bind(p, i, fv_subst(c, s->v.value, b, x->n_e));
-    } else v = fv_float(c, s->set->v_number);
+    const fv_expr *v = value_of(p, i);
     fv_stmt *pv =
         write_stmt(p, list, FV_S_CONTRACT, "pv", p->acc, first ? (p->n_key[i] ? FV_W_SUM : FV_W_SET) : FV_W_ADD,
                    fv_mul(c, at(p, p->s[i][0]), v), first && !p->n_key[i] ? -1 : i);
@@ -248,6 +264,10 @@ void attend_sum(attend_program *p, fv_stmts *list, int i, bool first, const fv_e
     attend *x = p->x;
     fv_ctx *c = x->l->ctx;
     if (!x->set[i].v.value && x->set[i].set->v_number == 0 && !first) return;
+    if (p->pair_sums) {
+        attend_pairs_sum(p, list, i, first, p->s[i][0]->extent[0], value_of(p, i));
+        return;
+    }
     if (!full || !x->set[i].exists) {
         sum_stmt(p, list, i, first, true);
         return;
@@ -284,6 +304,7 @@ void attend_store(attend_program *p, fv_stmts *list) {
     lower_final_coords(l, x->final, index);
     for (int i = 0; i < out->obj.rank; i++) index[i] = attend_bind(p, -1, fv_subst(c, index[i], b, x->n_e));
     lower_store(&p->k, list, "ot", out, index, o, NULL);
+    if (p->pair_sums) fv_schedule_set_names(c, p->k.schedule, FV_F_LANE, fv_cstr(c, list->last->label), fv_cstr(c, p->value[0]));
     if (!x->a->lse) return;
     const fv_value *lse = x->anchor->result[1];
     if (l->node[lse->node->id].role == LOWER_DEAD) return;
