@@ -80,8 +80,12 @@ LLVMValueRef fv_emit_call(fv_emit *e, const char *intrinsic, LLVMTypeRef *overlo
 }
 
 /* -- Conversions ------------------------------------------------------------------------------- */
-/* f32 to bf16 bits, nearest even; a NaN stays one. */
+/* f32 to bf16 bits, nearest even; a NaN stays one. The instruction takes numbers below 2^-126 as 0. */
 static LLVMValueRef to_bf16(fv_emit *e, LLVMValueRef v, int lanes) {
+    if (e->m->bf16 && (lanes == 8 || lanes == 16)) {
+        const char *name = lanes == 16 ? "llvm.x86.avx512bf16.cvtneps2bf16.512" : "llvm.x86.avx512bf16.cvtneps2bf16.256";
+        return LLVMBuildBitCast(e->b, fv_emit_call(e, name, NULL, 0, &v, 1), fv_emit_vector_of(e->i16, lanes), "");
+    }
     LLVMTypeRef wide = fv_emit_vector_of(e->i32, lanes), narrow = fv_emit_vector_of(e->i16, lanes);
     LLVMValueRef x = LLVMBuildBitCast(e->b, v, wide, ""), sixteen = fv_emit_const_i32(e, 16, lanes);
     LLVMValueRef odd = LLVMBuildAnd(e->b, LLVMBuildLShr(e->b, x, sixteen, ""), fv_emit_const_i32(e, 1, lanes), "");
