@@ -121,8 +121,7 @@ static bool fits(frags *x) {
     x->a = x->s->expr->arg[!b];
     x->b = x->s->expr->arg[b];
     bool whole = x->lane->tile % FV_FRAG_COLS == 0 || x->b->ref->kind == FV_OBJ_BUFFER;
-    if (!whole || !find_axes(x, o[!b], o[b]) || !aligned_rest(x, o[!b]) ||
-        !aligned_rest(x, o[b]) || !conditions_fit(x))
+    if (!whole || !find_axes(x, o[!b], o[b]) || !aligned_rest(x, o[!b]) || !aligned_rest(x, o[b]) || !conditions_fit(x))
         return false;
     x->to = fl_buffer_find(f, x->s->target);
     for (int j = 0; j < x->to->b->obj.rank; j++) {

@@ -1,9 +1,9 @@
 /* Pairs of 16-bit operands. A required layout ends in a pair of the reduced axis: B is [k/2][n][2], A has k innermost;
  * the tile text says so with a reduced axis of two points, x[.., 2*k + p] * w[.., k, n, p] over k, p, and means what it
  * says on every target. Where the target multiplies pairs (fv_target.dot2), both points of p are one DOT2: the operand
- * with the lanes is 2 vl consecutive elements, the other one pair for all lanes. Operands are tensors or buffers; a buffer
- * of bf16 whose last axis has two points is laid out so, and a map of it writes both points at once. Invariant: memory of
- * both operands may be read past its end (padded), so lanes that are not valid need no mask. */
+ * with the lanes is 2 vl consecutive elements, the other one pair for all lanes. Operands are tensors or buffers; a
+ * buffer of bf16 whose last axis has two points is laid out so, and a map of it writes both points at once. Invariant:
+ * memory of both operands may be read past its end (padded), so lanes that are not valid need no mask. */
 #include "kernel/flatten.h"
 
 static bool plain(const fv_expr *e) {

@@ -42,8 +42,7 @@ const fv_expr *fl_turned(fl *f, const fv_obj *mem, const fv_expr *offset, const 
     if (found) return found;
     if (f->vl > 64 || (f->vl & (f->vl - 1))) return NULL;
     fv_binding b = {f->lane_leaf, fv_int(f->ctx, 0)};
-    if (fl_by_lane(f, fv_subst(f->ctx, offset, &b, 1)) ||
-        (valid && fl_by_lane(f, fv_subst(f->ctx, valid, &b, 1))))
+    if (fl_by_lane(f, fv_subst(f->ctx, offset, &b, 1)) || (valid && fl_by_lane(f, fv_subst(f->ctx, valid, &b, 1))))
         return NULL;
     for (int l = 0; l < f->vl; l++) r[l] = row(f, mem, offset, valid, l);
     for (int s = 1; s < f->vl; s *= 2)

@@ -73,8 +73,8 @@ void fl_store_pairs(fl *f, fl_buffer *b, const fv_expr *const *v) {
     for (int j = 0; j < 2; j++) arg[j] = fl_let(f, "v", fl_convert(f, splat(f, v[j]), FV_BF16));
     for (int l = 0; l < f->vl; l++)
         for (int j = 0; j < 2; j++) arg[2 + 2 * l + j] = fv_int(f->ctx, j * f->vl + l);
-    fv_flat *s = store(
-        f, rest, fl_let(f, "v", fv_make(f->ctx, FV_X_SHUFFLE, FV_BF16, 2 * f->vl, 0, NULL, arg, 2 + 2 * f->vl)));
+    fv_flat *s =
+        store(f, rest, fl_let(f, "v", fv_make(f->ctx, FV_X_SHUFFLE, FV_BF16, 2 * f->vl, 0, NULL, arg, 2 + 2 * f->vl)));
     s->memory = b->mem;
     fl_forget(f, &b->mem->obj);
 }

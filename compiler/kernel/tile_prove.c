@@ -126,16 +126,20 @@ static const fv_expr *inline_node(fv_ctx *ctx, const fv_expr *e, void *user) {
 
 const fv_expr *fv_prover_inline(fv_prover *p, const fv_expr *e) { return fv_rewrite(p->ctx, e, inline_node, p); }
 
-static const fv_expr *to_offset(fv_ctx *ctx, const fv_expr *e, void *user) {
-    (void)user;
-    return e->op == FV_X_AXIS ? offset_leaf(ctx, e->name) : e;
-}
-
 /* -- Enumeration --------------------------------------------------------------------------------------------------- */
 static int domain_of(const fv_prover *p, const fv_expr *leaf) {
     for (int j = p->n - 1; j >= 0; j--)
         if (p->domain[j].leaf == leaf) return j;
     return -1;
+}
+
+/* The position is the offset where an axis starts at 0: conditions on it then hold for the offset too. */
+static const fv_expr *to_offset(fv_ctx *ctx, const fv_expr *e, void *user) {
+    const fv_prover *p = user;
+    if (e->op != FV_X_AXIS) return e;
+    int d = domain_of(p, e);
+    bool from_zero = d >= 0 && p->domain[d].lo->op == FV_X_INT && !p->domain[d].lo->i && !p->domain[d].wide_lo;
+    return from_zero ? e : offset_leaf(ctx, e->name);
 }
 
 typedef struct { fv_enumeration *n; bool other; } leaves;
@@ -330,7 +334,7 @@ static int by_enumeration(fv_prover *p, const fv_expr *e, int64_t extent, const 
 const char *fv_prove_index(fv_prover *p, const fv_expr *e, int64_t extent, bool offsets, const fv_expr *where) {
     fv_ctx *c = p->ctx;
     e = fv_prover_inline(p, e);
-    if (offsets) e = fv_rewrite(c, e, to_offset, NULL);
+    if (offsets) e = fv_rewrite(c, e, to_offset, p);
     fv_range r = fv_range_of(&p->facts, e);
     if (r.lo >= 0 && r.hi < extent) return NULL;
     if (fv_prove(c, &p->facts, fv_op2(c, FV_X_LE, fv_int(c, 0), e)) == 1 &&

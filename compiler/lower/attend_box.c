@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { RESIDENT_KEYS = 320, KEY_BLOCK = 128, MOST_RESIDENT = 16384 };
+enum { RESIDENT_KEYS = 320, KEY_BLOCK = 128, MOST_RESIDENT = 16384, PAIR_VECTORS = 8 };
 
 /* Queries of a tile, and keys of a block: 0, all of them. */
 typedef struct {
@@ -116,7 +116,10 @@ static void gathered_nests(attend_program *p, int64_t tile, bool columns) {
         vectors = (x->e[0].extent + lanes - 1) / lanes;
         spare = vectors < 4 ? row_block(x->l, vectors) : 4;
         fv_buf_printf(&nest, "%s~,%s/%lld!,%s", fv_cstr(c, p->value[0]), query,
-                      (long long)(spare > 8 ? 8 : spare > tile ? tile : spare), key);
+                      (long long)(spare > 8      ? 8
+                                  : spare > tile ? tile
+                                                 : spare),
+                      key);
         fv_schedule_set_names(c, p->k.schedule, FV_F_NEST, fv_cstr(c, p->pv), nest.text);
     }
     fv_buf_dispose(&nest);
@@ -209,7 +212,12 @@ static const char *wished_softmax(attend_program *p, bool simple, int64_t keys, 
         return fv_printf(c, "softmax=resident: the scores of %lld keys, more than %d", (long long)keys, MOST_RESIDENT);
     return NULL;
 }
-
+/* Queries of a tile. Pairs are copied once per tile, so tiles are larger, and of equal numbers of vectors. */
+static int64_t query_tile(const lower *l, int64_t n, int64_t most) {
+    int64_t lanes = l->t->lanes, vectors = (n + lanes - 1) / lanes, tiles = (vectors + PAIR_VECTORS - 1) / PAIR_VECTORS;
+    if (attend_takes_pairs(l)) most = (vectors + tiles - 1) / tiles * lanes;
+    return n < most ? n : most;
+}
 const char *lower_attend_box(attend *x) {
     lower *l = x->l;
     fv_ctx *c = l->ctx;
@@ -256,7 +264,7 @@ const char *lower_attend_box(attend *x) {
     for (int i = 0; i < n_point; i++) lower_grid(&p.k, point[i].name, 0, point[i].extent);
     p.query = lower_fuse(&p.k, tile, n_tile);
     if (n_tile == 1) p.query = (lower_fused){.axis = tile[0].name, .extent = tile[0].extent};
-    int64_t rows = p.query.extent < size.rows ? p.query.extent : size.rows;
+    int64_t rows = query_tile(l, p.query.extent, size.rows);
     if (n_tile) { /* else one query per point: lanes run over the keys */
         rows = lower_tile(&p.k, p.query.axis, rows, p.query.extent);
         lower_grid(&p.k, p.query.axis, rows, p.query.extent);

@@ -13,12 +13,11 @@ enum { FRAGMENT = 32, LEAST = 8, ROWS = 8 }; /* points of a fragment; below, wha
 static int64_t unit_of(const lower *l, int64_t n) { return l->t->fragments && 2 * n >= FRAGMENT ? FRAGMENT : 2; }
 static int64_t whole(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
 
+bool attend_takes_pairs(const lower *l) { return l->t->dot2 && !l->o->no_pairs && l->o->storage == FV_BF16; }
 void attend_pairs_choose(attend_program *p, int64_t rows) {
     const attend *x = p->x;
     const lower *l = x->l;
-    if (!l->t->dot2 || l->o->no_pairs || l->o->storage != FV_BF16 || l->node[x->final->id].prepare || p->n_tile != 1 ||
-        rows < ROWS)
-        return;
+    if (!attend_takes_pairs(l) || l->node[x->final->id].prepare || p->n_tile != 1 || rows < ROWS) return;
     bool k = x->query && x->a->n_dot == 1 && x->a->dot[0].extent >= LEAST, v = x->n_e == 1 && x->e[0].extent >= LEAST;
     for (int i = 0; i < x->n_sets; i++) {
         bool many = p->n_key[i] == 1 && p->keys[i].extent >= LEAST;
@@ -156,8 +155,8 @@ void attend_pairs_sum(attend_program *p, fv_stmts *list, int set, bool first, in
     const fv_expr *at = fv_add(c, from, fv_axis_ref(c, all)), *to = fv_add(c, from, joined(p, &a));
     bool ragged = n % block || a.all != block;
     const fv_expr *exists = of_keys(c, attend_bind(p, set, p->x->set[set].exists), q);
-    const fv_expr *where = fv_and(c, ragged ? below(c, at, n) : NULL,
-                                  exists ? moved(c, exists, key, at) : fv_bool(c, true));
+    const fv_expr *where =
+        fv_and(c, ragged ? below(c, at, n) : NULL, exists ? moved(c, exists, key, at) : fv_bool(c, true));
     map(p, list, "vp", v, moved(c, value, key, at), where, all);
     fv_schedule_set_names(c, p->k.schedule, FV_F_LANE, fv_cstr(c, v->obj.name), fv_cstr(c, all));
     map(p, list, "pp", w, element(c, p->s[set][0], joined(p, &a), fv_axis_ref(c, q)), ragged ? below(c, to, n) : NULL,

@@ -304,7 +304,8 @@ void attend_store(attend_program *p, fv_stmts *list) {
     lower_final_coords(l, x->final, index);
     for (int i = 0; i < out->obj.rank; i++) index[i] = attend_bind(p, -1, fv_subst(c, index[i], b, x->n_e));
     lower_store(&p->k, list, "ot", out, index, o, NULL);
-    if (p->pair_sums) fv_schedule_set_names(c, p->k.schedule, FV_F_LANE, fv_cstr(c, list->last->label), fv_cstr(c, p->value[0]));
+    if (p->pair_sums)
+        fv_schedule_set_names(c, p->k.schedule, FV_F_LANE, fv_cstr(c, list->last->label), fv_cstr(c, p->value[0]));
     if (!x->a->lse) return;
     const fv_value *lse = x->anchor->result[1];
     if (l->node[lse->node->id].role == LOWER_DEAD) return;

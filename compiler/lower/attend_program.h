@@ -24,9 +24,9 @@ typedef struct {
     int n_row_bindings;
     fv_binding row_binding[FV_MAX_AXES]; /* query axes written as phase * i + g */
     const fv_expr *in_hull;              /* the key of a hull is one of this query's own; NULL: no hull */
-    fv_str qk, sc, pv;                       /* labels of the products and the score of set 0, for the schedule */
-    bool pair_scores, pair_sums;             /* these products are of pairs of bf16: attend_pairs.c */
-    attend_pair_axes dots;                   /* the dot axis in pairs */
+    fv_str qk, sc, pv;                   /* labels of the products and the score of set 0, for the schedule */
+    bool pair_scores, pair_sums;         /* these products are of pairs of bf16: attend_pairs.c */
+    attend_pair_axes dots;               /* the dot axis in pairs */
     fv_buffer *qt, *qb, *m, *l, *acc, *s[ATTEND_MAX_SETS][ATTEND_MAX_SCORES];
     double log2_scale[ATTEND_MAX_SETS]; /* folded into qt: the score is raw already; 0: not folded */
     double exp_scale;                   /* > 0: of raw scores, taken with the maximum and the exponential; 0: none */
@@ -46,6 +46,7 @@ void attend_resident(attend_program *p, fv_stmts *list);
 void attend_online(attend_program *p, fv_stmts *list, int set, const fv_expr *full);
 /* acc = or += weights * v. */
 void attend_sum(attend_program *p, fv_stmts *list, int set, bool first, const fv_expr *full);
+bool attend_takes_pairs(const lower *l); /* does the target multiply pairs, and are floats stored in bf16? */
 /* May the products be of pairs, with tiles of so many queries? After tile and key axes are known, before
  * attend_query. */
 void attend_pairs_choose(attend_program *p, int64_t rows);
