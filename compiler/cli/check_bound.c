@@ -116,7 +116,7 @@ static double own_length(const fv_node *n) {
     return 0;
 }
 static double own_stored(const fv_node *n) {
-    if (n->op == FV_NODE_ATTEND) return 3;
+    if (n->op == FV_NODE_ATTEND) return 4;
     if (n->op != FV_NODE_COMPUTE) return 0;
     return n->u.compute.monoid == FV_MONOID_SUM || n->u.compute.monoid == FV_MONOID_MEAN ? 2 : 1;
 }

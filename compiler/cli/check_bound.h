@@ -16,7 +16,8 @@
  * order of f32 operations is exact.
  *
  * stored: nodes on the longest path whose results or operands may be stored in 16 bits: 1 for a leaf and the views of
- * it, 1 for a map, 2 for a product (the other operand is rounded as well), 3 for an attend. peak: the largest whole
+ * it, 1 for a map, 2 for a product (the other operand is rounded as well), 4 for an attend
+ * (q, k or v, its weights, its result). peak: the largest whole
  * number on the way, for `exact`. */
 typedef struct {
     double length;

@@ -44,6 +44,10 @@ static void allow(fv_diff *d, fv_type storage) {
         bool exact =
             !fv_type_is_float(d->graph->output[i].value->obj.type) || (d->whole && cli_exact(&bound[i], storage));
         d->tolerance[i] = exact ? 0 : 4 * cli_tolerance(&bound[i], storage, d->most[i]);
+        double largest = 0;
+        for (int64_t e = 0; d->limit > 0 && e < fv_value_count(d->graph->output[i].value); e++)
+            if (isfinite(d->want[i][e])) largest = fmax(largest, fabs(d->want[i][e]));
+        if (d->limit > 0) d->tolerance[i] = fmin(d->tolerance[i], d->limit * largest);
     }
 }
 bool fv_diff_open(fv_diff *d, fv_ctx *ctx, fv_graph *g, fv_ref_source *source, void *user, bool whole) {

@@ -26,6 +26,7 @@ typedef struct {
     double *length;    /* by output */
     bool whole;
     fv_type storage; /* of the variant that runs */
+    double limit;    /* > 0: of floats, no more than this part of max|want| either */
     double *most;    /* by output: max(1, max|want|) */
     void *bound;     /* by output: cli_bound */
     fv_buf report;   /* what is wrong or why it was refused; text for people */
