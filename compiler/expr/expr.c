@@ -331,6 +331,6 @@ const fv_expr *fv_rebuild(fv_ctx *ctx, const fv_expr *e, const fv_expr *const *a
         return fv_read(ctx, e->ref, arg, rank, e->i ? arg[rank] : NULL);
     }
     if (e->op == FV_X_TOFLOAT && e->type == FV_F64 && arg[0]->lanes == 1) return to_float(ctx, arg[0], FV_F64);
-    if (folds(e->op)) return build(ctx, e->op, arg);
+    if (folds(e->op) && !(e->op == FV_X_EXP2 && e->i)) return build(ctx, e->op, arg);
     return fv_cons(ctx, e->op, e->type, e->lanes, e->i, e->ref, arg, e->n);
 }

@@ -111,6 +111,14 @@ static E constant_of(fv_fp *p, fv_type type) {           /* f64(1.5): a float co
     fv_lex_next(&p->lx);
     return fv_lex_expect(&p->lx, ")") ? fv_float_of(p->ctx, type, minus ? -v : v) : NULL;
 }
+static E exp2_of_degree(fv_fp *p) {
+    int64_t degree;
+    E a;
+    if (!fv_lex_expect(&p->lx, "<") || !fv_lex_int(&p->lx, &degree) || !fv_lex_expect(&p->lx, ">") ||
+        !fv_lex_expect(&p->lx, "(") || !(a = expression(p)) || !fv_lex_expect(&p->lx, ")"))
+        return NULL;
+    return fv_cons(p->ctx, FV_X_EXP2, a->type, a->lanes, degree, NULL, &a, 1);
+}
 static E special(fv_fp *p, const char *word) {
     int lanes;
     fv_type type;
@@ -145,6 +153,7 @@ static E named(fv_fp *p) {
     if (!fv_lex_name(&p->lx, &name)) return NULL;
     const char *word = fv_cstr(p->ctx, name);
     if (!strcmp(word, "iota") || !strcmp(word, "splat") || !strcmp(word, "convert")) return special(p, word);
+    if (!strcmp(word, "exp2") && fv_lex_is(&p->lx, "<")) return exp2_of_degree(p);
     if (fv_lex_accept(&p->lx, "(")) {
         if (fv_type_parse(word, &type) && fv_type_is_float(type)) return constant_of(p, type);
         for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++)

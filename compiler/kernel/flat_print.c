@@ -66,6 +66,10 @@ static void put_leaf_or_call(const fv_ctx *ctx, const fv_expr *e, fv_buf *out) {
         if (e->op == FV_X_TOFLOAT && e->type == FV_F32) fv_buf_puts(out, "float");
         else fv_buf_printf(out, "convert<%s>", fv_type_name(e->type));
         break;
+    case FV_X_EXP2:
+        fv_buf_puts(out, "exp2");
+        if (e->i) fv_buf_printf(out, "<%lld>", (long long)e->i);
+        break;
     default:
         fv_buf_puts(out, fv_op_spelling(e->op));
         break;

@@ -105,7 +105,8 @@ static bool fits(const fv_expr *e) {
     case FV_X_ADD: case FV_X_SUB: case FV_X_MUL: case FV_X_FLOORDIV: case FV_X_MOD: case FV_X_MIN: case FV_X_MAX:
     case FV_X_NEG: case FV_X_ABS:
         return like_first(e) && is_number(e);
-    case FV_X_DIV: case FV_X_POW: case FV_X_EXP: case FV_X_EXP2: case FV_X_LOG: case FV_X_LOG2: case FV_X_SIN:
+    case FV_X_EXP2: return like_first(e) && is_real(e) && (!e->i || (e->i >= 2 && e->i <= 5));
+    case FV_X_DIV: case FV_X_POW: case FV_X_EXP: case FV_X_LOG: case FV_X_LOG2: case FV_X_SIN:
     case FV_X_COS: case FV_X_SQRT:
     case FV_X_RSQRT: case FV_X_ERF: case FV_X_TANH: case FV_X_SAFE: case FV_X_FMA: case FV_X_RINT: case FV_X_SCALEF:
     case FV_X_MANTISSA:

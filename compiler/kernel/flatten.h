@@ -15,6 +15,7 @@
  *   flatten_read.c      loads: broadcast, contiguous, permuted, gathered; masked and guarded
  *   flatten_pair.c      products of 16-bit pairs
  *   flatten_frag.c      the same on a matrix unit
+ *   flatten_config.c    its configuration, once for all programs
  *   flatten_slack.c     permuted loads near the end of a caller's tensor
  *   flatten_turn.c      loads of transposed blocks
  *   flatten_write.c     stores

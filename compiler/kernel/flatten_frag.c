@@ -1,14 +1,15 @@
 /* Products of 16-bit pairs on a matrix unit. Where the target has one, the sum of flatten_pair.c whose rows, columns
- * and pairs fill fragments goes through them: blocks of two by two fragments over all of the reduced axes, columns
- * outside, so that a panel of B serves all rows; sums are stored to the target's buffer, where the tails read them.
- * Rows are cut into equal fragments whose last starts early enough to end at the last valid row: it repeats sums, never
- * reads further.
- * A condition of the sum (the border of a convolution) may hold for some rows of a fragment only: it then goes through
- * a copy whose other rows are zero. Invariant: everything that a fragment reads lies in
- * its tensor; offsets and strides are multiples of 64 bytes. */
+ * and pairs fill fragments goes through them: blocks of two by two fragments (or as the
+ * schedule says: `mma`) over all of the reduced axes, columns outside, so that a panel of B serves all rows; sums are
+ * stored to the target's buffer, where the tails read them. Rows are cut into equal fragments whose last starts early
+ * enough to end at the last valid row: it repeats sums, never reads further. A condition of the sum (the border of a
+ * convolution) may hold for some rows of a fragment only: it then goes through a copy whose other rows are zero.
+ * Invariant: everything that a fragment reads lies in its tensor; offsets and strides are multiples of 64 bytes. */
 #include "kernel/flatten_nest.h"
 
-enum { BLOCK = 2, FIRST_A = BLOCK * BLOCK, FIRST_B = FIRST_A + BLOCK, PAIR_BYTES_UNIT = 32 };
+#include <string.h>
+
+enum { BLOCK = 2, PAIR_BYTES_UNIT = 32 };
 
 typedef struct {
     fl *f;
@@ -22,9 +23,13 @@ typedef struct {
     fl_axis *other[FV_MAX_AXES];
     const fv_expr *rows; /* of every fragment of A and C */
     int n_row, n_col;    /* fragments */
-    fv_memory *copy;     /* of one fragment of A; NULL: the sum has no condition */
+    int rows_of_block, cols_of_block;
+    fv_memory *copy; /* of one fragment of A; NULL: the sum has no condition */
 } frags;
 
+/* Registers: sums, then fragments of A, then of B. */
+static int first_a(const frags *x) { return x->rows_of_block * x->cols_of_block; }
+static int first_b(const frags *x) { return first_a(x) + x->rows_of_block; }
 static bool in_units(int64_t c) { return c >= 0 && c % PAIR_BYTES_UNIT == 0; }
 
 /* -- Does it fit? ------------------------------------------------------------------------------------------------ */
@@ -45,7 +50,7 @@ static int64_t row_fragments(const frags *x) { return (x->row->tile + FV_FRAG_RO
 /* Rows that two fragments share are added to what the buffer holds in one block, or there are none. */
 static bool adds_once(const frags *x) {
     int64_t n = row_fragments(x);
-    return x->s->write == FV_W_SUM || n <= BLOCK || (x->row->whole && x->row->tile % n == 0);
+    return x->s->write == FV_W_SUM || n <= x->rows_of_block || (x->row->whole && x->row->tile % n == 0);
 }
 static bool find_axes(frags *x, const fv_expr *oa, const fv_expr *ob) {
     const fl_group *g = x->g;
@@ -253,7 +258,11 @@ static void sums(const frags *x, int i0, int j0, int mi, int nj, bool store) {
             col_at(x, j0 + j);
             bool afresh = x->s->write == FV_W_SUM && !store;
             const fv_expr *at = afresh ? NULL : fl_buffer_offset(x->f, x->to);
-            fv_flat *s = frag(x, afresh ? FV_FRAG_ZERO : store ? FV_FRAG_STORE : FV_FRAG_LOAD, i * BLOCK + j);
+            fv_flat *s = frag(x,
+                              afresh  ? FV_FRAG_ZERO
+                              : store ? FV_FRAG_STORE
+                                      : FV_FRAG_LOAD,
+                              i * x->cols_of_block + j);
             if (afresh) continue;
             s->memory = x->to->mem;
             s->offset = at;
@@ -265,17 +274,17 @@ static void products(const frags *x, int i0, int j0, int mi, int nj) {
     for (int i = 0; i < mi; i++) {
         row_at(x, i0 + i);
         col_at(x, j0);
-        load_a(x, FIRST_A + i);
+        load_a(x, first_a(x) + i);
     }
     for (int j = 0; j < nj; j++) {
         col_at(x, j0 + j);
-        operand(x, FIRST_B + j, x->b, x->b_stride);
+        operand(x, first_b(x) + j, x->b, x->b_stride);
     }
     for (int i = 0; i < mi; i++)
         for (int j = 0; j < nj; j++) {
-            fv_flat *s = frag(x, FV_FRAG_DOT, i * BLOCK + j);
-            s->reg[1] = FIRST_A + i;
-            s->reg[2] = FIRST_B + j;
+            fv_flat *s = frag(x, FV_FRAG_DOT, i * x->cols_of_block + j);
+            s->reg[1] = first_a(x) + i;
+            s->reg[2] = first_b(x) + j;
         }
 }
 /* Loops over the reduced axes from number `at` on, pairs innermost. */
@@ -297,11 +306,40 @@ static void reduce(const frags *x, int at, int i0, int j0, int mi, int nj) {
     fl_leave(f, m);
     l->body = body.first;
 }
-static int at_most(int n) { return n < BLOCK ? n : BLOCK; }
+static int at_most(int n, int most) { return n < most ? n : most; }
 
+/* `mma.LABEL=none`: no fragments; `=m16n16k32,2,2`: their shape, and rows and columns of a block of them. false: none.
+ * What cannot be is refused. */
+static bool wanted(frags *x, bool *asked) {
+    fl *f = x->f;
+    fv_str label = x->g->body[0].s->label;
+    const fv_sched_entry *e = label.i ? fv_schedule_get(f->s, FV_F_MMA, label) : NULL;
+    x->rows_of_block = x->cols_of_block = BLOCK;
+    *asked = false;
+    if (!e) return true;
+    const char *shape = e->n && e->item[0].name.i ? fv_cstr(f->ctx, e->item[0].name) : "";
+    if (e->n == 1 && !strcmp(shape, "none")) return false;
+    int64_t rows = e->n > 1 ? e->item[1].step : BLOCK, cols = e->n > 2 ? e->item[2].step : BLOCK;
+    *asked = true;
+    if (strcmp(shape, "m16n16k32") != 0 || !f->t->fragments)
+        fl_refuse(f, "mma.%s: %s is no fragment of %s%s", fv_cstr(f->ctx, label), *shape ? shape : "this", f->t->name,
+                  f->t->fragments ? ", which has m16n16k32" : ", which has no matrix unit");
+    else if (rows < 1 || cols < 1 || rows > 8 || cols > 8 || rows * cols + rows + cols > FV_FRAG_REGISTERS)
+        fl_refuse(f, "mma.%s: a block of %lld x %lld fragments takes %lld registers of %d", fv_cstr(f->ctx, label),
+                  (long long)rows, (long long)cols, (long long)(rows * cols + rows + cols), (int)FV_FRAG_REGISTERS);
+    x->rows_of_block = (int)rows;
+    x->cols_of_block = (int)cols;
+    return !f->failed;
+}
 bool fl_fragments(fl *f, const fl_group *g) {
     frags x = {.f = f, .g = g};
-    if (!fits(&x)) return false;
+    bool asked;
+    if (!wanted(&x, &asked) || !fits(&x)) {
+        if (asked && !f->failed)
+            fl_refuse(f, "mma.%s: the statement is no product of pairs that fills fragments",
+                      fv_cstr(f->ctx, g->body[0].s->label));
+        return false;
+    }
     f->lane = NULL;
     f->valid = NULL;
     x.n_row = (int)row_fragments(&x);
@@ -310,12 +348,12 @@ bool fl_fragments(fl *f, const fl_group *g) {
         f, fv_op2(f->ctx, FV_X_FLOORDIV, fv_addi(f->ctx, x.row->count, x.n_row - 1), fv_int(f->ctx, x.n_row)));
     if (!fv_is_int(x.rows, NULL)) x.rows = fl_let(f, "rows", x.rows);
     if (g->body[0].n_where) x.copy = copy_of_a(f);
-    fv_flat *config = frag(&x, FV_FRAG_CONFIG, FIRST_A);
+    fv_flat *config = frag(&x, FV_FRAG_CONFIG, first_a(&x));
     config->expr = x.rows;
-    config->reg[1] = FIRST_B;
-    for (int j = 0; j < x.n_col; j += BLOCK)
-        for (int i = 0; i < x.n_row; i += BLOCK) {
-            int mi = at_most(x.n_row - i), nj = at_most(x.n_col - j);
+    config->reg[1] = first_b(&x);
+    for (int j = 0; j < x.n_col; j += x.cols_of_block)
+        for (int i = 0; i < x.n_row; i += x.rows_of_block) {
+            int mi = at_most(x.n_row - i, x.rows_of_block), nj = at_most(x.n_col - j, x.cols_of_block);
             sums(&x, i, j, mi, nj, false);
             reduce(&x, 0, i, j, mi, nj);
             sums(&x, i, j, mi, nj, true);
@@ -324,43 +362,4 @@ bool fl_fragments(fl *f, const fl_group *g) {
     fl_forget(f, &x.to->mem->obj);
     for (int j = 0; j < g->n_axes; j++) g->axis[j]->off = NULL;
     return true;
-}
-
-/* -- One configuration for all programs -------------------------------------------------------------------------- */
-static bool alike(const fv_flat *s, const fv_flat **config) {
-    for (; s; s = s->next) {
-        if (s->kind == FV_L_FRAG && s->frag == FV_FRAG_CONFIG) {
-            if (!fv_is_int(s->expr, NULL) || (*config && (*config)->expr != s->expr)) return false;
-            *config = s;
-        }
-        if (!alike(s->body, config) || !alike(s->orelse, config)) return false;
-    }
-    return true;
-}
-static fv_flat *without(fv_flat *s) {
-    fv_flat *first = NULL, **at = &first;
-    for (; s; s = s->next) {
-        s->body = without(s->body);
-        s->orelse = without(s->orelse);
-        if (s->kind == FV_L_FRAG && (s->frag == FV_FRAG_CONFIG || s->frag == FV_FRAG_END)) continue;
-        *at = s;
-        at = &s->next;
-    }
-    *at = NULL;
-    return first;
-}
-void fl_share_config(fl *f) {
-    const fv_flat *config = NULL;
-    fv_flat **at = &f->out->body;
-    while (*at && !((*at)->kind == FV_L_FOR && (*at)->loop == FV_LOOP_PROGRAMS)) at = &(*at)->next;
-    if (!*at || !alike((*at)->body, &config) || !config) return;
-    fv_flat *loop = *at, *begin = FV_NEW(f->ctx, fv_flat), *end = fv_flat_new(f->ctx, FV_L_FRAG);
-    *begin = *config;
-    end->frag = FV_FRAG_END;
-    end->label = config->label;
-    loop->body = without(loop->body);
-    end->next = loop->next;
-    loop->next = end;
-    begin->next = loop;
-    *at = begin;
 }

@@ -153,7 +153,7 @@ static bool one_nest(fl *f, fl_group *g) {
         separate_tails(f, g);
         return !f->failed;
     }
-    if (!fl_order(f, g, n->item, &n->n_items)) return false;
+    if (f->failed || !fl_order(f, g, n->item, &n->n_items)) return false;
     for (int j = 0; j < n->n_items && g->pair; j++)
         if (n->item[j].ax == g->pair) n->pairs = n->item[j].unroll && n->item[j].step == 2;
     n->stream = fl_is_stream(n->item, n->n_items);

@@ -249,5 +249,9 @@ const fv_expr *fl_value(fl *f, const fv_expr *e) {
     if (e->op == FV_X_FLOAT || e->op == FV_X_VAR) return e;
     FV_ASSERT(e->n <= 3, "an operator has at most three operands");
     for (int j = 0; j < e->n; j++) arg[j] = fl_value(f, e->arg[j]);
+    if (e->op == FV_X_EXP2 && e->type == FV_F32) {
+        int64_t degree = fv_schedule_int(f->s, FV_F_EXP, f->label, 0);
+        if (degree) return fv_cons(f->ctx, FV_X_EXP2, FV_F32, arg[0]->lanes, degree, NULL, arg, 1);
+    }
     return fv_rebuild(f->ctx, e, arg);
 }

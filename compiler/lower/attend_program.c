@@ -142,6 +142,12 @@ static const fv_expr *scaled(const attend_program *p, const fv_expr *s) {
     fv_ctx *c = p->x->l->ctx;
     return p->exp_scale > 0 ? fv_mul(c, s, fv_float(c, p->exp_scale)) : s;
 }
+/* Weights that are rounded to bf16 want no exponential of f32; a logarithm of their sum does. */
+static void short_exp(attend_program *p, const fv_stmt *ex) {
+    const attend *x = p->x;
+    bool lse = x->a->lse && x->l->node[x->anchor->result[1]->node->id].role != LOWER_DEAD;
+    if (p->pair_sums && !lse) fv_schedule_set_int(x->l->ctx, p->k.schedule, FV_F_EXP, fv_cstr(x->l->ctx, ex->label), 2);
+}
 /* One step over the keys of all sets, for score j. The last softmax without a weight leaves the division to the store.
  */
 static void step(attend_program *p, fv_stmts *list, int j, int at_step, bool defer) {
@@ -163,6 +169,7 @@ static void step(attend_program *p, fv_stmts *list, int j, int at_step, bool def
             const fv_expr *s =
                 at_step ? fv_mul(c, at(p, p->s[i][j]), fv_float(c, LOG2E)) : scaled(p, at(p, p->s[i][j]));
             fv_stmt *ex = write_stmt(p, list, FV_S_MAP, "ex", p->s[i][j], FV_W_SET, exp2_of(c, s, at(p, m)), -1);
+            if (defer) short_exp(p, ex);
             if (at_step && x->set[i].exists) {
                 ex->where = attend_bind(p, i, x->set[i].exists);
                 ex->otherwise = fv_float(c, 0);
@@ -226,7 +233,7 @@ void attend_online(attend_program *p, fv_stmts *list, int set, const fv_expr *fu
     write_stmt(p, list, FV_S_REDUCE, "mx", t, FV_W_MAX, at(p, s), set);
     write_stmt(p, list, FV_S_MAP, "mn", t, FV_W_SET, fv_op2(c, FV_X_MAX, scaled(p, at(p, t)), at(p, p->m)), -1);
     write_stmt(p, list, FV_S_MAP, "al", al, FV_W_SET, exp2_of(c, at(p, p->m), at(p, t)), -1);
-    write_stmt(p, list, FV_S_MAP, "ex", s, FV_W_SET, exp2_of(c, scaled(p, at(p, s)), at(p, t)), -1);
+    short_exp(p, write_stmt(p, list, FV_S_MAP, "ex", s, FV_W_SET, exp2_of(c, scaled(p, at(p, s)), at(p, t)), -1));
     write_stmt(p, list, FV_S_REDUCE, "ls", ct, FV_W_SUM, at(p, s), set);
     write_stmt(p, list, FV_S_MAP, "lu", p->l, FV_W_SET, fv_add(c, fv_mul(c, at(p, p->l), at(p, al)), at(p, ct)), -1);
     write_stmt(p, list, FV_S_MAP, "mu", p->m, FV_W_SET, at(p, t), -1);

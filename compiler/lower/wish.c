@@ -70,6 +70,8 @@ static bool heeded(lower_kernel *k, const fv_sched_entry *e) {
     case FV_F_GROUP: return true;
     case FV_F_LANE:
     case FV_F_NEST:
+    case FV_F_EXP:
+    case FV_F_MMA:
         if (!e->subject.i || find_subject(c, k->k->body, e->subject, e->field == FV_F_LANE, &known)) break;
         refuse(k, fv_printf(c, "the schedule names %s, which is nothing here; the statements are %s",
                             fv_cstr(c, e->subject), known.text ? known.text : "none"));
@@ -83,9 +85,7 @@ static bool heeded(lower_kernel *k, const fv_sched_entry *e) {
     case FV_F_SPLITS:
     case FV_F_PLACE:
     case FV_F_SUB:
-    case FV_F_MMA:
     case FV_F_SOFTMAX:
-    case FV_F_EXP:
     case FV_F_EPI:
     case FV_F_ORDER:
     case FV_F_OVERLAP:

@@ -37,7 +37,8 @@ static int panels(const shape *s) { return (s->n + PANEL - 1) / PANEL; }
 static int rows_of_x(const shape *s) { return s->border ? s->m : s->m + s->taps - 1; }
 static int first_row(const shape *s) { return s->border ? s->taps / 2 : 0; }
 
-static fv_flat_kernel *flatten(fv_ctx *ctx, const shape *s, const fv_target *t) {
+static const char *mma = ""; /* a further entry of the schedule */
+static fv_flat_kernel *flatten_or_not(fv_ctx *ctx, const shape *s, const fv_target *t) {
     char text[1200], where[120] = "";
     if (s->border)
         snprintf(where, sizeof where, " where 0 <= m + t - %d and m + t - %d < %d", first_row(s), first_row(s), s->m);
@@ -51,9 +52,14 @@ static fv_flat_kernel *flatten(fv_ctx *ctx, const shape *s, const fv_target *t) 
              s->tile, s->m, s->onto ? "alloc acc[m, n] = 3.0" : "", s->onto ? "+=" : "=sum", first_row(s), PANEL, PANEL,
              where);
     fv_kernel *k = fv_kernel_parse(ctx, "product", text);
-    fv_schedule *schedule = fv_schedule_parse(ctx, "product", "contract.block lane=n nest.mm=n~,m/4!,t,two,pair!");
+    char wished[160];
+    snprintf(wished, sizeof wished, "contract.block lane=n nest.mm=n~,m/4!,t,two,pair!%s", mma);
+    fv_schedule *schedule = fv_schedule_parse(ctx, "product", wished);
     cr_assert(k && schedule, "%s", fv_error_count(ctx) ? fv_diag_at(ctx, 0)->text : "no text");
-    fv_flat_kernel *f = fv_flatten_cpu(k, schedule, t);
+    return fv_flatten_cpu(k, schedule, t);
+}
+static fv_flat_kernel *flatten(fv_ctx *ctx, const shape *s, const fv_target *t) {
+    fv_flat_kernel *f = flatten_or_not(ctx, s, t);
     cr_assert(f, "%s", fv_error_count(ctx) ? fv_diag_at(ctx, 0)->text : "refused");
     cr_assert_eq(fv_flat_verify(f), 0, "%s", fv_error_count(ctx) ? fv_diag_at(ctx, 0)->text : "");
     return f;
@@ -187,6 +193,58 @@ Test(fragments, random_shapes) {
                    .border = below(2)};
         if (s.tile > s.m) s.tile = s.m;
         run(&s);
+    }
+}
+
+/* -- What the schedule says of fragments ------------------------------------------------------------------------- */
+Test(fragments, blocks_of_the_schedule) {
+    static const char *const blocks[] = {" mma.mm=m16n16k32,1,1", " mma.mm=m16n16k32,1,3", " mma.mm=m16n16k32,3,1",
+                                         " mma.mm=m16n16k32,1,2", " mma.mm=m16n16k32"};
+    static const shape some[] = {{100, 64, 128, 1, 50, false, false}, {49, 32, 70, 3, 49, false, true}};
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
+        for (int j = 0; j < 2; j++) {
+            fv_ctx *ctx = fv_ctx_new();
+            data d = data_of(&some[j]);
+            mma = blocks[i];
+            fv_flat_kernel *f = flatten(ctx, &some[j], &fv_target_amx);
+            cr_expect_gt(fragments(f->body, FV_FRAG_DOT), 0, "%s", mma);
+            interpret(&some[j], f, &d, mma);
+            execute(&some[j], f, &d, "amx-simulated");
+            mma = "";
+            drop(&d);
+            fv_ctx_dispose(ctx);
+        }
+}
+Test(fragments, none_by_the_schedule) {
+    fv_ctx *ctx = fv_ctx_new();
+    const shape s = {100, 64, 128, 1, 50, false, false};
+    data d = data_of(&s);
+    mma = " mma.mm=none";
+    fv_flat_kernel *f = flatten(ctx, &s, &fv_target_amx);
+    cr_expect_eq(fragments(f->body, FV_FRAG_DOT), 0);
+    interpret(&s, f, &d, "pairs by mma=none");
+    mma = "";
+    drop(&d);
+    fv_ctx_dispose(ctx);
+}
+Test(fragments, refused_schedules_say_why) {
+    static const struct {
+        const char *mma, *says;
+        int k;
+        bool vectors;
+    } wrong[] = {{" mma.mm=m16n8k16", "m16n8k16 is no fragment of", 64, false},
+                 {" mma.mm=m16n16k32,2,3", "takes 11 registers of 8", 64, false},
+                 {" mma.mm=m16n16k32", "which has no matrix unit", 64, true},
+                 {" mma.mm=m16n16k32", "fills fragments", 48, false}};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        fv_ctx *ctx = fv_ctx_new();
+        const shape s = {100, wrong[i].k, 128, 1, 50, false, false};
+        mma = wrong[i].mma;
+        fv_flat_kernel *f = flatten_or_not(ctx, &s, wrong[i].vectors ? &fv_target_avx512_bf16 : &fv_target_amx);
+        cr_expect(!f && fv_error_count(ctx) && strstr(fv_diag_at(ctx, 0)->text, wrong[i].says), "%s: %s", mma,
+                  fv_error_count(ctx) ? fv_diag_at(ctx, 0)->text : "not refused");
+        mma = "";
+        fv_ctx_dispose(ctx);
     }
 }
 

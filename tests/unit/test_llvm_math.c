@@ -11,38 +11,43 @@ typedef struct {
     float lo, hi;
     bool relative;                                      /* else absolute */
     double bound;
+    int degree;                                         /* of exp2<degree> */
 } sweep;
 
 static double rsqrt_of(double x) { return 1 / sqrt(x); }
 static double safe_of(double x) { return x; }
 
 static const sweep sweeps[] = {
-    { "exp2", FV_X_EXP2, exp2, -125.4F, 127.9F, true, 1.8e-7 },
-    { "exp2 near 0", FV_X_EXP2, exp2, -1, 1, true, 1.8e-7 },
-    { "exp", FV_X_EXP, exp, -86.9F, 88.7F, true, 1e-7 },
-    { "exp near 0", FV_X_EXP, exp, -1, 1, true, 1e-7 },
-    { "log", FV_X_LOG, log, 1e-30F, 1e30F, true, 1e-7 },
-    { "log near 1", FV_X_LOG, log, 0.5F, 2, true, 1e-7 },
-    { "log2", FV_X_LOG2, log2, 1e-30F, 1e30F, true, 1.6e-7 },
-    { "log2 near 1", FV_X_LOG2, log2, 0.5F, 2, true, 1.6e-7 },
-    { "erf", FV_X_ERF, erf, -6, 6, false, 1.6e-7 },
-    { "tanh", FV_X_TANH, tanh, -12, 12, true, 3.2e-7 },
-    { "tanh near 0", FV_X_TANH, tanh, -0.01F, 0.01F, true, 1.7e-7 },
-    { "sin", FV_X_SIN, sin, -100, 100, false, 1.2e-7 },
-    { "sin far", FV_X_SIN, sin, -10000, 10000, false, 1.5e-7 },
-    { "cos", FV_X_COS, cos, -100, 100, false, 1.2e-7 },
-    { "cos far", FV_X_COS, cos, -10000, 10000, false, 1.5e-7 },
-    { "rsqrt", FV_X_RSQRT, rsqrt_of, 1e-30F, 1e30F, true, 1.3e-7 },
-    { "safe", FV_X_SAFE, safe_of, -5, 5, true, 0 },
+    { "exp2", FV_X_EXP2, exp2, -125.4F, 127.9F, true, 1.8e-7, 0 },
+    { "exp2 near 0", FV_X_EXP2, exp2, -1, 1, true, 1.8e-7, 0 },
+    { "exp2<2>", FV_X_EXP2, exp2, -125.4F, 127.9F, true, 1.8e-3, 2 },
+    { "exp2<3>", FV_X_EXP2, exp2, -125.4F, 127.9F, true, 7.6e-5, 3 },
+    { "exp2<5>", FV_X_EXP2, exp2, -125.4F, 127.9F, true, 1.8e-7, 5 },
+    { "exp", FV_X_EXP, exp, -86.9F, 88.7F, true, 1e-7, 0 },
+    { "exp near 0", FV_X_EXP, exp, -1, 1, true, 1e-7, 0 },
+    { "log", FV_X_LOG, log, 1e-30F, 1e30F, true, 1e-7, 0 },
+    { "log near 1", FV_X_LOG, log, 0.5F, 2, true, 1e-7, 0 },
+    { "log2", FV_X_LOG2, log2, 1e-30F, 1e30F, true, 1.6e-7, 0 },
+    { "log2 near 1", FV_X_LOG2, log2, 0.5F, 2, true, 1.6e-7, 0 },
+    { "erf", FV_X_ERF, erf, -6, 6, false, 1.6e-7, 0 },
+    { "tanh", FV_X_TANH, tanh, -12, 12, true, 3.2e-7, 0 },
+    { "tanh near 0", FV_X_TANH, tanh, -0.01F, 0.01F, true, 1.7e-7, 0 },
+    { "sin", FV_X_SIN, sin, -100, 100, false, 1.2e-7, 0 },
+    { "sin far", FV_X_SIN, sin, -10000, 10000, false, 1.5e-7, 0 },
+    { "cos", FV_X_COS, cos, -100, 100, false, 1.2e-7, 0 },
+    { "cos far", FV_X_COS, cos, -10000, 10000, false, 1.5e-7, 0 },
+    { "rsqrt", FV_X_RSQRT, rsqrt_of, 1e-30F, 1e30F, true, 1.3e-7, 0 },
+    { "safe", FV_X_SAFE, safe_of, -5, 5, true, 0, 0 },
 };
 
 /* y[i] = op(x[i]) for lanes elements a time. */
-static kit map_kernel(fv_op op, int lanes, int64_t n) {
+static kit map_kernel(fv_op op, int degree, int lanes, int64_t n) {
     kit t = kit_new();
     const fv_tensor *x = kit_tensor(&t, "x", FV_F32, FV_ROLE_IN, n), *y = kit_tensor(&t, "y", FV_F32, FV_ROLE_OUT, n);
     fv_flats body, *outer = kit_for(&t, "i", kit_i(&t, 0), kit_i(&t, n), lanes, &body);
     E v = kit_load(&t, &x->obj, lanes, kit_var(&t, "i"));
-    kit_store(&t, y, NULL, kit_var(&t, "i"), kit_make(&t, op, FV_F32, lanes, v, NULL, NULL));
+    E of = degree ? fv_cons(t.ctx, op, FV_F32, lanes, degree, NULL, &v, 1) : kit_make(&t, op, FV_F32, lanes, v, NULL, NULL);
+    kit_store(&t, y, NULL, kit_var(&t, "i"), of);
     t.at = outer;
     kit_last(&t)->body = body.first;
     return t;
@@ -76,7 +81,7 @@ static void check_sweep(const sweep *s) {
     fill(s, x);
     for (int i = 0; i < KIT_TARGETS; i++)
         for (int lanes = 1; lanes <= 16; lanes = lanes == 1 ? 4 : lanes * 2) {
-            kit t = map_kernel(s->op, lanes, N);
+            kit t = map_kernel(s->op, s->degree, lanes, N);
             memset(y, 0xff, sizeof y);
             float where = 0;
             if (kit_run(&t, kit_targets[i], true, args, 0, 1)) {
@@ -126,7 +131,7 @@ Test(llvm_math, exact_values) {
                 _Alignas(64) float x[16], y[16];
                 void *args[2] = { x, y };
                 for (int l = 0; l < 16; l++) x[l] = exacts[i].x;
-                kit t = map_kernel(exacts[i].op, lanes, lanes);
+                kit t = map_kernel(exacts[i].op, 0, lanes, lanes);
                 if (kit_run(&t, kit_targets[j], true, args, 0, 1))
                     for (int l = 0; l < lanes; l++)
                         cr_expect(isnan(exacts[i].y) ? isnan(y[l]) : y[l] == exacts[i].y, "%s(%g) on %s x%d: %.9g",
@@ -142,7 +147,7 @@ Test(llvm_math, expansions_are_interpreted_alike) {
         for (int j = 0; j < 2; j++) {
             double x[8], y[8], *data[2] = { x, y };
             for (int l = 0; l < 8; l++) x[l] = (double)exacts[i].x;
-            kit t = map_kernel(exacts[i].op, 8, 8);
+            kit t = map_kernel(exacts[i].op, 0, 8, 8);
             t.k->body = t.top.first;
             fv_flat_expand_math(t.k, facts[j]);
             bool ok = fv_flat_interpret(t.k, data, 0, 1, 1);
