@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+enum { FRAGMENT = 32, LEAST_FRAGMENT = 16 }; /* reduced points of a fragment; of an axis that is filled up to one */
+
 typedef struct {
     lower *l;
     const fv_node *anchor, *final;
@@ -19,7 +21,8 @@ typedef struct {
     bool lane_reduced; /* lanes run over a reduced axis */
     bool lanes_last;   /* lanes run along a map whose rows share the weights: its columns are the innermost loop */
     const fv_expr *out_address;
-    fv_axis pair;      /* the last reduced axis, where operands are paired: see pair_up */
+    fv_axis pair;   /* the last reduced axis, where operands are paired: see pair_up */
+    fv_axis padded; /* the reduced axis before that, where its points are no whole pairs or fragments: else 0 points */
 } contraction;
 
 static bool has(const fv_axis *list, int n, fv_str a) {
@@ -244,9 +247,15 @@ static bool steps_by_pair(contraction *x, const fv_expr *e) {
     return t->type == FV_BF16 && t->kind == FV_MEM_SCRATCH &&
            fv_split_affine(l->ctx, at, fv_axis_ref(l->ctx, x->pair.name), &c, &rest) && c == 1;
 }
-/* Where the target multiplies pairs of bf16, an even reduced axis k along which the activations lie one after another
- * becomes k = 2 two + pair: the weights are packed [panel][two][lane][pair], so that one vector holds a pair for every
- * lane. The statement means what it says on every target. */
+/* Points that a reduced axis of n points takes: whole pairs; on a matrix unit whole fragments, unless half is waste. */
+static int64_t paired_extent(const contraction *x, int64_t n) {
+    int64_t unit = x->l->t->fragments && x->n_over == 1 && n >= LEAST_FRAGMENT ? FRAGMENT : 2;
+    return (n + unit - 1) / unit * unit;
+}
+/* Where the target multiplies pairs of bf16, a reduced axis k along which the activations lie one after another becomes
+ * k = 2 two + pair: the weights are packed [panel][two][lane][pair], so that one vector holds a pair for every lane.
+ * The statement means what it says on every target. Where k is the only reduced axis it may be filled up to whole pairs
+ * or fragments: weights are zero there, and so is a copy of the activations (`copy_rows`). */
 static void pair_up(contraction *x, int weight) {
     lower *l = x->l;
     fv_ctx *c = l->ctx;
@@ -255,10 +264,12 @@ static void pair_up(contraction *x, int weight) {
         return;
     for (int i = 0; i < x->n_over; i++) {
         fv_axis *k = &x->over[i];
-        if (k->extent < 2 || k->extent % 2 || !reads_axis(x, weight, k->name) ||
+        int64_t all = paired_extent(x, k->extent);
+        bool fill = all != k->extent;
+        if (k->extent < 2 || (fill && (x->n_over != 1 || !x->n_row || x->p.where)) || !reads_axis(x, weight, k->name) ||
             (x->p.where && fv_uses_axis(x->p.where, k->name)))
             continue;
-        fv_axis half = {.name = fv_internf(c, "%s.two", fv_cstr(c, k->name)), .extent = k->extent / 2};
+        fv_axis half = {.name = fv_internf(c, "%s.two", fv_cstr(c, k->name)), .extent = all / 2}, was = *k;
         x->pair = (fv_axis){.name = fv_internf(c, "%s.pair", fv_cstr(c, k->name)), .extent = 2};
         const fv_expr *two = fv_axis_ref(c, half.name), *pair = fv_axis_ref(c, x->pair.name), *factor[2];
         fv_binding b = {fv_axis_ref(c, k->name), fv_add(c, fv_muli(c, two, 2), pair)};
@@ -266,6 +277,14 @@ static void pair_up(contraction *x, int weight) {
         fv_facts_add(c, &x->facts, pair, 0, 1);
         for (int j = 0; j < 2; j++) factor[j] = fv_simplify(c, &x->facts, fv_subst(c, x->p.factor[j], &b, 1));
         if (steps_by_pair(x, factor[1 - weight])) {
+            if (fill) {
+                fv_binding last = {b.from, fv_op2(c, FV_X_MIN, b.to, fv_int(c, k->extent - 1))};
+                factor[weight] =
+                    fv_op3(c, FV_X_WHERE, fv_op2(c, FV_X_LT, b.to, fv_int(c, k->extent)),
+                           fv_simplify(c, &x->facts, fv_subst(c, x->p.factor[weight], &last, 1)), fv_float(c, 0));
+                factor[1 - weight] = x->p.factor[1 - weight];
+                x->padded = was;
+            }
             memcpy(x->p.factor, factor, sizeof factor);
             *k = half;
             x->over[x->n_over++] = x->pair;
@@ -331,6 +350,28 @@ static const fv_expr *pack(contraction *x, lower_kernel *k, const fv_expr *w, co
     return fv_read(c, &t->obj, bound, n, NULL);
 }
 
+/* A copy of the activations of a tile, e over the rows and the reduced axis as it was, with zeros behind; as it is
+ * read. */
+static const fv_expr *copy_rows(contraction *x, lower_kernel *k, fv_str row, const fv_expr *e) {
+    fv_ctx *c = x->l->ctx;
+    const fv_axis *was = &x->padded;
+    fv_str axis[2] = {row, fv_internf(c, "%s.all", fv_cstr(c, was->name))};
+    lower_axis(k, axis[1], 2 * x->over[0].extent);
+    fv_buffer *b = lower_buffer(k, "rows", FV_BF16, axis, 2);
+    const fv_expr *all = fv_axis_ref(c, axis[1]);
+    fv_binding at = {fv_axis_ref(c, was->name), all};
+    fv_stmt *s = lower_stmt(k, &k->body, FV_S_MAP, "xp");
+    s->target = &b->obj;
+    s->write = FV_W_SET;
+    s->expr = fv_subst(c, e, &at, 1);
+    s->where = fv_op2(c, FV_X_LT, all, fv_int(c, was->extent));
+    s->otherwise = fv_float(c, 0);
+    fv_schedule_set_names(c, k->schedule, FV_F_LANE, fv_cstr(c, s->label), fv_cstr(c, axis[1]));
+    fv_schedule_set_names(c, k->schedule, FV_F_LANE, fv_cstr(c, b->obj.name), fv_cstr(c, axis[1]));
+    const fv_expr *index[2] = {fv_axis_ref(c, row),
+                               fv_add(c, fv_muli(c, fv_axis_ref(c, x->over[0].name), 2), fv_axis_ref(c, x->pair.name))};
+    return fv_read(c, &b->obj, index, 2, NULL);
+}
 static fv_write write_of(fv_monoid m) {
     switch (m) {
     case FV_MONOID_MAX:
@@ -353,7 +394,7 @@ static bool unrolls_taps(const contraction *x, int weight, bool elementwise) {
  * another. */
 static int kept_vectors(const contraction *x, int weight, int rows, int taps) {
     int least = 0, vectors = 0;
-    bool maps = false;                                  /* a permutation is live as well */
+    bool maps = false; /* a permutation is live as well */
     for (int i = 0; i < x->p.n; i++) {
         bool lane = false, row = false;
         for (int j = 0; j < x->n_lane; j++) lane |= reads_axis(x, i, x->lane[j].name);
@@ -482,6 +523,7 @@ void lower_emit_reduce(lower *l, const fv_node *anchor, const fv_node *final) {
             continue;
         }
         x.p.factor[i] = lower_bind(&k, lower_apply_fused(&k, &row, e));
+        if (i != weight && x.padded.extent) x.p.factor[i] = copy_rows(&x, &k, row.axis, x.p.factor[i]);
     }
     x.p.where = lower_bind(&k, lower_apply_fused(&k, &row, lower_apply_fused(&k, &lane, x.p.where)));
     const fv_expr *body = x.p.factor[0];

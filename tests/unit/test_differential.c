@@ -360,6 +360,22 @@ static const hand pairs[] = {
      "  output \"y0\" = _6 stored \"b n e\"\n"
      "}\n",
      true},
+    {"reduced axes that are filled up to fragments, or to a pair",
+     "graph \"hand\" {\n"
+     "  _0 : f32[b=2 n=49 c=5] = input \"x0\" stored \"b n c\"\n"
+     "  _1 : f32[c'=48 c=5] = param \"x1\" stored \"c' c\"\n"
+     "  _2 : f32[b=2 n=49 c'=48] = contract over [c=5] _0[b, n, c]*_1[c', c]\n"
+     "  _3 : f32[e=17 c'=48] = param \"x2\" stored \"e c'\"\n"
+     "  _4 : f32[b=2 n=49 e=17] = contract over [c'=48] _2[b, n, c']*_3[e, c']\n"
+     "  _5 : f32[f=70 e=17] = param \"x3\" stored \"f e\"\n"
+     "  _6 : f32[b=2 n=49 f=70] = contract over [e=17] _4[b, n, e]*_5[f, e]\n"
+     "  _7 : f32[g=3 f=70] = param \"x4\" stored \"g f\"\n"
+     "  _8 : f32[b=2 n=49 g=3] = contract over [f=70] _6[b, n, f]*_7[g, f]\n"
+     "  _9 : f32[g=3 h=40] = param \"x5\" stored \"h g\"\n"
+     "  _10 : f32[b=2 n=49 h=40] = contract over [g=3] _8[b, n, g]*_9[g, h]\n"
+     "  output \"y0\" = _10 stored \"b n h\"\n"
+     "}\n",
+     true},
     {"a convolution with a border on fragments",
      "graph \"hand\" {\n"
      "  _0 : f32[b=2 h=4 w=19 c=3] = input \"x0\" stored \"b h w c\"\n"

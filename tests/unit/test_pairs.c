@@ -1,6 +1,7 @@
-/* Attends on pairs of bf16 and on fragments, against the f64 reference: random shapes, ragged tiles and padded reduced
- * axes, masks, rows without keys, blocks of keys, several sets; keys as the caller gives them (copied) and as a kernel
- * stored them (read in place). The error stays below 1e-2 of the largest output. */
+/* Products of pairs of bf16 and of fragments. Attends on pairs of bf16 and on fragments, against the f64 reference:
+ * random shapes, ragged tiles and padded reduced axes, masks, rows without keys, blocks of keys, several sets; keys as
+ * the caller gives them (copied) and as a kernel stored them (read in place). The error stays below 1e-2 of the largest
+ * output. */
 #include "kernel/flat.h"
 #include "tests/fuzz/differential.h"
 #include "tests/fuzz/random_graph.h"
@@ -116,7 +117,7 @@ static void expect(shape s) {
     fv_buf_dispose(&report);
 }
 
-Test(attend_pairs, chosen_shapes, .timeout = 300) {
+Test(pairs, chosen_shapes, .timeout = 300) {
     static const shape shapes[] = {
         {196, 196, 64, 64, FULL, true, false, false},  {49, 49, 32, 32, BIAS, true, false, false},
         {130, 400, 32, 32, CAUSAL, true, false, true}, {33, 350, 24, 40, EMPTY, false, false, false},
@@ -125,7 +126,7 @@ Test(attend_pairs, chosen_shapes, .timeout = 300) {
     };
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) expect(shapes[i]);
 }
-Test(attend_pairs, random_shapes, .timeout = 300) {
+Test(pairs, random_shapes, .timeout = 300) {
     for (int i = 0; i < 16; i++) {
         shape s = {.q = 2 + below(80),
                    .m = i % 4 ? 2 + below(90) : 321 + below(120),
@@ -155,12 +156,9 @@ static int pairs(const fv_flat *s) {
     for (; s; s = s->next) n += (s->expr && fv_visit(s->expr, is_dot2, NULL)) + pairs(s->body) + pairs(s->orelse);
     return n;
 }
-/* The flat text of the attend, on a target. */
-static const fv_flat *attend_of(fv_ctx *ctx, const shape *s, const fv_target *t, bool no_pairs) {
-    fv_buf text = {0};
-    write_graph(s, &text);
-    fv_graph *g = fv_graph_parse(ctx, "attend", text.text);
-    fv_buf_dispose(&text);
+/* The flat text of the last kernel, on a target. */
+static const fv_flat *last_of(fv_ctx *ctx, const char *text, const fv_target *t, bool no_pairs) {
+    fv_graph *g = fv_graph_parse(ctx, "graph", text);
     fv_lower_options o = {.target = t, .storage = FV_BF16, .storage_small = 1, .no_pairs = no_pairs};
     fv_plan *p = g ? fv_lower(g, (fv_str){0}, &o) : NULL;
     cr_assert(p, "%s", fv_error_count(ctx) ? fv_diag_at(ctx, 0)->text : "");
@@ -169,7 +167,14 @@ static const fv_flat *attend_of(fv_ctx *ctx, const shape *s, const fv_target *t,
     cr_assert(f && fv_flat_verify(f) == 0, "%s", fv_error_count(ctx) ? fv_diag_at(ctx, 0)->text : "");
     return f->body;
 }
-Test(attend_pairs, both_products_are_pairs_or_fragments) {
+static const fv_flat *attend_of(fv_ctx *ctx, const shape *s, const fv_target *t, bool no_pairs) {
+    fv_buf text = {0};
+    write_graph(s, &text);
+    const char *copy = fv_printf(ctx, "%s", text.text);
+    fv_buf_dispose(&text);
+    return last_of(ctx, copy, t, no_pairs);
+}
+Test(pairs, both_products_are_pairs_or_fragments) {
     static const shape shapes[] = {{196, 196, 64, 64, FULL, true, false, false},
                                    {49, 49, 32, 32, BIAS, true, false, false},
                                    {100, 400, 40, 48, CAUSAL, true, false, false}};
@@ -182,6 +187,27 @@ Test(attend_pairs, both_products_are_pairs_or_fragments) {
                   pairs(tiles));
         cr_expect(pairs(vectors) > 0 && !fragments(vectors));
         cr_expect(!pairs(floats) && !fragments(floats));
+        fv_ctx_dispose(ctx);
+    }
+}
+/* Reduced axes that are no whole fragments are filled up with zeros. */
+Test(pairs, products_of_any_length_are_fragments) {
+    static const int lengths[] = {48, 17, 70, 35};
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        fv_ctx *ctx = fv_ctx_new();
+        int n = lengths[i];
+        const char *text = fv_printf(ctx,
+                                     "graph \"product\" {\n"
+                                     "  _0 : f32[m=49 c=5] = input \"x\" stored \"m c\"\n"
+                                     "  _1 : f32[k=%d c=5] = param \"a\" stored \"k c\"\n"
+                                     "  _2 : f32[m=49 k=%d] = contract over [c=5] _0[m, c]*_1[k, c]\n"
+                                     "  _3 : f32[n=64 k=%d] = param \"b\" stored \"n k\"\n"
+                                     "  _4 : f32[m=49 n=64] = contract over [k=%d] _2[m, k]*_3[n, k]\n"
+                                     "  output \"y\" = _4 stored \"m n\"\n"
+                                     "}\n",
+                                     n, n, n, n);
+        cr_expect_gt(fragments(last_of(ctx, text, &fv_target_amx, false)), 0, "%d", n);
+        cr_expect_gt(pairs(last_of(ctx, text, &fv_target_avx512_bf16, false)), 0, "%d", n);
         fv_ctx_dispose(ctx);
     }
 }
