@@ -49,7 +49,8 @@ typedef enum {
     FOVEA_E_STATE,     /* the model has not been bound */
     FOVEA_E_GUARD,     /* a kernel wrote outside its array (found when options.check is set) */
     FOVEA_E_THREAD,    /* threads cannot be started */
-    FOVEA_E_DEVICE     /* a device is absent, refuses a kernel, or was lost; the next call takes it again */
+    FOVEA_E_DEVICE,    /* a device is absent, refuses a kernel, or was lost; the next call takes it again */
+    FOVEA_E_ANSWER     /* the self-test gave another answer than the build (selftest.h) */
 } fovea_status;
 
 enum { FOVEA_ERROR_TEXT = 1024 };

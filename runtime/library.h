@@ -15,13 +15,13 @@
 extern "C" {
 #endif
 
-enum { FOVEA_LIBRARY_VERSION = 1 };
+enum { FOVEA_LIBRARY_VERSION = 2 };
 typedef struct {
     uint32_t version; /* FOVEA_LIBRARY_VERSION; grows when a field is added at the end, none is ever changed */
     uint32_t bytes;   /* of this struct */
     const char *name; /* NAME: a C identifier */
-    /* JSON, the text of NAME.json less the parameters (the program lists them): inputs, outputs, weights, preprocess,
-     * classes (docs/deploy.md) */
+    /* JSON, the text of NAME.json less the files and the parameters (the program lists them): inputs, outputs, weights,
+     * preprocess, classes (docs/deploy.md) */
     const char *manifest;
     const fovea_program *(*program)(void);                                                        /* NAME_program */
     fovea_status (*load)(const fovea_options *options, fovea_model **out, fovea_error *err);      /* NAME_load */
@@ -29,6 +29,10 @@ typedef struct {
     /* NAME_open; NULL in a library of fovea compile */
     fovea_status (*open)(const char *weights, const fovea_options *options, fovea_model **out, fovea_error *err);
     fovea_status (*run)(fovea_model *model, const void *const *inputs, void *const *outputs, fovea_error *err);
+    /* Since version 2. NAME_workspace_bytes and NAME_selftest; NULL in a library of fovea compile, and the second one
+     * where the build was given no weights */
+    int64_t (*workspace_bytes)(int32_t threads);
+    fovea_status (*selftest)(const char *weights, const fovea_options *options, fovea_error *err);
 } fovea_description;
 
 #ifdef __cplusplus

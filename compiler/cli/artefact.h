@@ -3,6 +3,8 @@
 #ifndef FV_CLI_ARTEFACT_H
 #define FV_CLI_ARTEFACT_H
 #include "cli/cli.h"
+#include "cli/live.h"
+#include "runtime/selftest.h"
 
 enum { CLI_LEVELS = 8 };
 
@@ -29,9 +31,10 @@ typedef struct {
     bool deployed, embedded;     /* build; with the weights inside */
     const char *image;           /* the file of all images, NULL: no weights were given */
     int64_t image_bytes;
+    const fovea_known *known;         /* what it answers; NULL as image */
     const char *preprocess, *classes; /* JSON of the spec, or NULL */
-    fv_type storage;        /* of floats between kernels */
-    double storage_error;   /* measured cost of 16-bit storage, of the largest output; negative: not measured */
+    fv_type storage;                  /* of floats between kernels */
+    double storage_error; /* measured cost of 16-bit storage, of the largest output; negative: not measured */
 } cli_artefact;
 
 /* Reads --target and --levels. false after recording errors. */
@@ -53,13 +56,17 @@ bool cli_artefact_header(fv_ctx *ctx, const cli_artefact *a, fv_buf *out);
 /* build: what the header says beyond compile's, inside its guard, and the C functions for it. */
 void cli_artefact_deploy_header(const cli_artefact *a, const cli_artefact_memory *m, fv_buf *out);
 void cli_artefact_deploy_program(const cli_artefact *a, fv_buf *out);
-void cli_artefact_manifest(const cli_artefact *a, bool parameters, fv_buf *out); /* JSON */
-void cli_artefact_pc(const cli_artefact *a, const char *folder, fv_buf *out);    /* for pkg-config */
+/* JSON. files: the object of SHA-256 by suffix that NAME.json lists, with the parameters; NULL: the text inside the
+ * library, which has neither. */
+void cli_artefact_manifest(const cli_artefact *a, const char *files, fv_buf *out);
+void cli_artefact_pc(const cli_artefact *a, const char *folder, fv_buf *out); /* for pkg-config */
 /* build: binds the session's weights to every level and writes the images into `folder`; of the levels that run here
  * also the session's inputs and the answers, as safetensors. Where a level does not run here, what prepares its weights
- * is compiled for this processor. false after recording errors. */
+ * is compiled for this processor. Takes the known answers of the self-test. false after recording errors. */
 bool cli_artefact_images(fv_ctx *ctx, cli_session *s, cli_artefact *a, const char *folder);
 const char *cli_artefact_file(fv_ctx *ctx, const char *folder, const cli_level *l, const char *what);
+const fovea_known *cli_known_take(fv_ctx *ctx, cli_live *live); /* the context's; NULL after recording an error */
+void cli_known_write(const fovea_known *known, fv_buf *out);    /* as C: `static const fovea_known known` */
 /* Makes and writes all of it, as the command line says. An exit code. */
 int cli_artefact_make(fv_ctx *ctx, const cli_args *args, bool build);
 

@@ -5,7 +5,7 @@
 
 #include <inttypes.h>
 
-enum { INTERFACE = 3 }; /* of the functions NAME_…: grows when one is added */
+enum { INTERFACE = 4 }; /* of the functions NAME_…: grows when one is added */
 
 /* -- Texts ---- */
 void cli_artefact_deploy_header(const cli_artefact *a, const cli_artefact_memory *m, fv_buf *b) {
@@ -36,6 +36,14 @@ void cli_artefact_deploy_header(const cli_artefact *a, const cli_artefact_memory
         "                     fovea_error *err);\n"
         "int64_t %s_workspace_bytes(int32_t threads);  /* what %s_OPEN_BYTES says */\n",
         n, n, n, u);
+    if (a->known)
+        fv_buf_printf(
+            b,
+            "/* Opens the model, runs it on inputs that are made by rule, and compares with what the build answered\n"
+            " * (selftest.h, above). FOVEA_OK: err->text says how well they agree. FOVEA_E_ANSWER: they do not; else\n"
+            " * the errors of %s_open and fovea_model_run. Allocates. */\n"
+            "fovea_status %s_selftest(const char *weights, const fovea_options *options, fovea_error *err);\n",
+            n, n);
 }
 void cli_artefact_deploy_program(const cli_artefact *a, fv_buf *b) {
     const char *n = a->name;
@@ -71,6 +79,14 @@ void cli_artefact_deploy_program(const cli_artefact *a, fv_buf *b) {
                       "    return FOVEA_E_ARGUMENT;\n}\n",
                       n);
     fv_buf_printf(b, "int64_t %s_workspace_bytes(int32_t threads) { return %s_OPEN_BYTES(threads); }\n", n, a->upper);
+    if (!a->known) return;
+    cli_known_write(a->known, b);
+    fv_buf_printf(b,
+                  "fovea_status %s_selftest(const char *weights, const fovea_options *options, fovea_error *err) {\n"
+                  "    fovea_model *model;\n    fovea_status status = %s_open(weights, options, &model, err);\n"
+                  "    if (status) return status;\n    status = fovea_model_selftest(model, &known, err);\n"
+                  "    fovea_model_dispose(model);\n    return status;\n}\n",
+                  n, n);
 }
 void cli_artefact_pc(const cli_artefact *a, const char *folder, fv_buf *b) {
     fv_buf_printf(b,
@@ -95,7 +111,7 @@ static void arrays(const cli_artefact *a, fovea_place place, const char *key, fv
     }
     fv_buf_puts(b, n ? "\n  ],\n" : "],\n");
 }
-void cli_artefact_manifest(const cli_artefact *a, bool parameters, fv_buf *b) {
+void cli_artefact_manifest(const cli_artefact *a, const char *files, fv_buf *b) {
     const struct {
         const char *key, *value;
     } texts[] = {{"name", a->name}, {"model", a->model}, {"target", a->target}, {"fovea", FOVEA_VERSION}};
@@ -105,10 +121,11 @@ void cli_artefact_manifest(const cli_artefact *a, bool parameters, fv_buf *b) {
         fv_json_quote(b, texts[i].value);
         fv_buf_puts(b, ",\n");
     }
+    if (files) fv_buf_printf(b, "  \"files\": %s,\n", files);
     fv_buf_printf(b, "  \"interface\": %d,\n", INTERFACE);
     arrays(a, FOVEA_INPUT, "inputs", b);
     arrays(a, FOVEA_OUTPUT, "outputs", b);
-    if (parameters) arrays(a, FOVEA_PARAM, "parameters", b);
+    if (files) arrays(a, FOVEA_PARAM, "parameters", b);
     fv_buf_printf(b, "  \"storage\": \"%s\",\n", fv_type_name(a->storage));
     if (a->storage_error >= 0) fv_buf_printf(b, "  \"storage_error\": %.3g,\n", a->storage_error);
     fv_buf_puts(b, "  \"levels\": [");

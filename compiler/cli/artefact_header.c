@@ -158,8 +158,8 @@ bool cli_artefact_measure(fv_ctx *ctx, const cli_artefact *a, cli_artefact_memor
     return true;
 }
 bool cli_artefact_header(fv_ctx *ctx, const cli_artefact *a, fv_buf *b) {
-    static const char *const headers[] = {"dlpack.h", "program.h", "fovea.h", "safetensors.h",
-                                          "image.h",  "library.h", "tiles.h"};
+    static const char *const headers[] = {"dlpack.h", "program.h",  "fovea.h",   "safetensors.h",
+                                          "image.h",  "selftest.h", "library.h", "tiles.h"};
     const fovea_program *p = &a->level[0].compiled.program;
     const char *u = a->upper;
     cli_artefact_memory m;

@@ -36,11 +36,21 @@ static bool one(fv_ctx *ctx, cli_session *s, cli_artefact *a, cli_level *l, cons
                write_tensors(ctx, cli_artefact_file(ctx, folder, l, "inputs"), live.input, live.in, live.n_in) &&
                write_tensors(ctx, cli_artefact_file(ctx, folder, l, "answers"), live.output, live.out, live.n_out);
     l->answered = runs;
+    if (runs && !a->known) fine = fine && (a->known = cli_known_take(ctx, &live)) != NULL;
     if (fine && fovea_image_make(live.model, l->number, data, &l->image_bytes, &e))
         fine = cli_runtime_error(ctx, FV_E_RUN, &e);
     fine = fine && (!a->embedded || fv_file_write(ctx, l->image, *data, (size_t)l->image_bytes));
     cli_live_unload(&live);
     fv_compiled_dispose(&here);
+    return fine;
+}
+/* Where no level runs here: what this processor answers, near to which every level has to come. */
+static bool known_here(fv_ctx *ctx, cli_session *s, cli_artefact *a) {
+    cli_live live = {0};
+    fovea_options run = {0};
+    fv_driver_options o = {.cache_dir = cli_cache_dir(ctx), .storage = s->storage};
+    bool fine = cli_live_open(ctx, s, &o, &run, false, &live) && (a->known = cli_known_take(ctx, &live)) != NULL;
+    cli_live_close(&live);
     return fine;
 }
 bool cli_artefact_images(fv_ctx *ctx, cli_session *s, cli_artefact *a, const char *folder) {
@@ -52,6 +62,7 @@ bool cli_artefact_images(fv_ctx *ctx, cli_session *s, cli_artefact *a, const cha
         fine = one(ctx, s, a, &a->level[i], folder, &data[i]);
         a->image_bytes += a->level[i].image_bytes;
     }
+    fine = fine && (a->known || known_here(ctx, s, a));
     a->image = fv_printf(ctx, "%s/%s.weights", folder, a->name);
     const void *whole = data[0];
     if (fine && !a->embedded && a->n_levels > 1) {

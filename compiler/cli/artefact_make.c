@@ -6,6 +6,7 @@
 #include "cli/tuned.h"
 #include "cli/precision.h"
 #include "io/file.h"
+#include "io/sha256.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -149,9 +150,16 @@ static bool join(job *j) {
     for (int i = 0; i < j->a.n_levels; i++)
         compile[k++] = cli_artefact_file(j->ctx, j->folder, &j->a.level[i], "kernels.o");
     for (int i = 0; i < n; i++) compile[k++] = source[i];
+    compile[k++] = "-lgcc"; /* what asks the processor for its features */
     compile[k] = NULL;
-    const char *local[] = {j->objcopy, "--wildcard", "--localize-symbol=fovea_k[0-9]*", "--weaken-symbol=fovea_*", all,
-                           object,     NULL};
+    const char *local[] = {j->objcopy,
+                           "--wildcard",
+                           "--localize-symbol=fovea_k[0-9]*",
+                           "--weaken-symbol=fovea_*",
+                           "--localize-hidden",
+                           all,
+                           object,
+                           NULL};
     const char *link[] = {j->cc,
                           "-shared",
                           "-s",
@@ -171,6 +179,17 @@ static bool join(job *j) {
     return cli_run_tool(j->ctx, (char *const *)(uintptr_t)local, log) &&
            cli_run_tool(j->ctx, (char *const *)(uintptr_t)link, log);
 }
+/* What fovea verify finds files by: their SHA-256. NULL after recording an error. */
+static const char *sums(job *j) {
+    const char *text = "{";
+    const char *const tails[] = {"so", "a", j->a.image && !j->a.embedded ? "weights" : NULL};
+    for (int i = 0; i < 3 && tails[i]; i++) {
+        char sum[FV_SHA256_TEXT];
+        if (!fv_sha256_file(j->ctx, in_folder(j, fv_printf(j->ctx, ".%s", tails[i])), sum)) return NULL;
+        text = fv_printf(j->ctx, "%s%s\n    \"%s\": \"%s\"", text, i ? "," : "", tails[i], sum);
+    }
+    return fv_printf(j->ctx, "%s\n  }", text);
+}
 /* The archive, the pkg-config file and the manifest. */
 static bool write_deployed(job *j) {
     const char *log = in_folder(j, ".log"), *slash = strrchr(j->out, '/');
@@ -179,9 +198,9 @@ static bool write_deployed(job *j) {
     const char *archive[] = {j->ar, "rcs", in_folder(j, ".a"), in_folder(j, ".o"), NULL};
     fv_buf pc = {0}, manifest = {0};
     cli_artefact_pc(&j->a, whole ? whole : folder, &pc);
-    cli_artefact_manifest(&j->a, true, &manifest);
-    bool fine = cli_run_tool(j->ctx, (char *const *)(uintptr_t)archive, log) &&
-                fv_file_write(j->ctx, in_folder(j, ".pc"), pc.text, pc.len) &&
+    const char *files = cli_run_tool(j->ctx, (char *const *)(uintptr_t)archive, log) ? sums(j) : NULL;
+    if (files) cli_artefact_manifest(&j->a, files, &manifest);
+    bool fine = files && fv_file_write(j->ctx, in_folder(j, ".pc"), pc.text, pc.len) &&
                 fv_file_write(j->ctx, in_folder(j, ".json"), manifest.text, manifest.len);
     fv_buf_dispose(&pc);
     fv_buf_dispose(&manifest);

@@ -267,16 +267,18 @@ static void functions(fv_buf *b, const cli_artefact *a) {
 static void description(fv_buf *b, const cli_artefact *a) {
     const char *n = a->name;
     fv_buf manifest = {0};
-    cli_artefact_manifest(a, false, &manifest);
+    cli_artefact_manifest(a, NULL, &manifest);
     fv_buf_puts(b, "static const char manifest[] = ");
     cli_quote(b, manifest.text);
     fv_buf_dispose(&manifest);
-    fv_buf_printf(b,
-                  ";\n#define DESCRIPTION {FOVEA_LIBRARY_VERSION, sizeof(fovea_description), \"%s\", manifest, "
-                  "%s_program, %s_load, %s_bind, %s%s, %s_run}\nconst fovea_description %s_library = DESCRIPTION;\n"
-                  "extern const fovea_description fovea_library;\nconst fovea_description fovea_library = "
-                  "DESCRIPTION;\n",
-                  n, n, n, n, a->deployed ? n : "0", a->deployed ? "_open" : "", n, n);
+    fv_buf_printf(
+        b,
+        ";\n#define DESCRIPTION {FOVEA_LIBRARY_VERSION, sizeof(fovea_description), \"%s\", manifest, "
+        "%s_program, %s_load, %s_bind, %s%s, %s_run, %s%s, %s%s}\nconst fovea_description %s_library = DESCRIPTION;\n"
+        "extern const fovea_description fovea_library;\nconst fovea_description fovea_library = "
+        "DESCRIPTION;\n",
+        n, n, n, n, a->deployed ? n : "0", a->deployed ? "_open" : "", n, a->deployed ? n : "0",
+        a->deployed ? "_workspace_bytes" : "", a->known ? n : "0", a->known ? "_selftest" : "", n);
 }
 void cli_artefact_program(const cli_artefact *a, fv_buf *b) {
     writer w = {.b = b, .a = a};

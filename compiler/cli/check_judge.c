@@ -4,6 +4,7 @@
 #include "cli/check_judge.h"
 #include "backends/reference/reference.h"
 #include "cli/live.h"
+#include "runtime/selftest.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -27,7 +28,7 @@ static bool moved_leaf(void *user, const fv_node *leaf, double *out, int64_t cou
     int64_t n;
     const void *data = cli_leaf(u->ctx, u->s, leaf, t, &n);
     for (int64_t i = 0; data && i < count && i < n; i++)
-        out[i] = real ? cli_element(data, t, i) * (1 + u->by * sign_of((uint64_t)leaf->id << 40 ^ (uint64_t)i))
+        out[i] = real ? fovea_element(data, t, i) * (1 + u->by * sign_of((uint64_t)leaf->id << 40 ^ (uint64_t)i))
                       : (double)((const int32_t *)data)[i];
     return data != NULL;
 }

@@ -2,6 +2,7 @@
  * poisoned where the plan writes it. */
 #include "cli/check_levels.h"
 #include "kernel/flat.h"
+#include "runtime/selftest.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -13,7 +14,7 @@ typedef struct {
 } given;
 static double element(const void *user, int64_t number) {
     const given *g = user;
-    return cli_element(g->data, g->type, number);
+    return fovea_element(g->data, g->type, number);
 }
 static bool fill(fv_ctx *ctx, cli_session *s, const fv_plan_tensor *t, double *memory) {
     int64_t n = fv_plan_tensor_elements(t), count;

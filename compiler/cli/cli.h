@@ -137,6 +137,6 @@ void cli_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 bool cli_runtime_error(fv_ctx *ctx, fv_code code, const fovea_error *e); /* records it; always false */
 const char *cli_cache_dir(fv_ctx *ctx);
 
-extern const cli_command cli_run, cli_check, cli_show, cli_compile, cli_build, cli_bench, cli_devices, cli_doctor,
-    cli_explain, cli_demo, cli_tune;
+extern const cli_command cli_run, cli_check, cli_show, cli_compile, cli_build, cli_verify, cli_bench, cli_devices,
+    cli_doctor, cli_explain, cli_demo, cli_tune;
 #endif

@@ -5,6 +5,7 @@
 #include "cli/live.h"
 #include "cli/tuned.h"
 #include "kernel/flat.h"
+#include "runtime/selftest.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -180,7 +181,7 @@ static worst worst_of(const check *k, const variant *v, int output, bool *finite
     double tolerance = real && !exact ? allowed(k, output, rounded(k, v), most) : 0;
     worst w = {.seed = -1};
     for (int64_t i = 0; at >= 0 && i < n; i++) {
-        double got = cli_element(v->live.out[at].data, v->live.output[at]->dtype, i), error = fabs(got - want[i]);
+        double got = fovea_element(v->live.out[at].data, v->live.output[at]->dtype, i), error = fabs(got - want[i]);
         if (got == want[i] || (isnan(got) && isnan(want[i]))) error = 0;
         else if (isnan(error)) error = INFINITY;
         double ratio = error == 0 ? 0 : tolerance > 0 ? error / tolerance : INFINITY;

@@ -6,6 +6,7 @@
 #include "cli/tuned.h"
 #include "cli/precision.h"
 #include "io/npy.h"
+#include "runtime/selftest.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -135,7 +136,7 @@ static void say(const answers *out) {
                                                          : FOVEA_I32;
         double least = 0, most = 0, sum = 0;
         for (int64_t j = 0; j < t->count; j++) {
-            double v = cli_element(t->data, type, j);
+            double v = fovea_element(t->data, type, j);
             least = j == 0 || v < least ? v : least;
             most = j == 0 || v > most ? v : most;
             sum += v;

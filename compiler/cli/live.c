@@ -1,6 +1,7 @@
 /* Models made ready to run: see live.h. Invariant: close works on whatever open has left. */
 #include "cli/live.h"
 #include "backends/reference/reference.h"
+#include "runtime/selftest.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -84,7 +85,7 @@ bool cli_leaf_values(void *user, const fv_node *leaf, double *out, int64_t count
     int64_t n;
     fovea_dtype t = cli_leaf_dtype(leaf);
     const void *data = cli_leaf(u->ctx, u->s, leaf, t, &n);
-    for (int64_t i = 0; data && i < count && i < n; i++) out[i] = cli_element(data, t, i);
+    for (int64_t i = 0; data && i < count && i < n; i++) out[i] = fovea_element(data, t, i);
     return data != NULL;
 }
 static void reference_progress(int done, int total, void *user) {
@@ -103,22 +104,4 @@ int64_t cli_output_shape(const fv_output *o, int64_t *shape) {
         n *= shape[d];
     }
     return n;
-}
-double cli_element(const void *data, fovea_dtype t, int64_t i) {
-    switch (t) {
-    case FOVEA_F64: return ((const double *)data)[i];
-    case FOVEA_I32: return ((const int32_t *)data)[i];
-    case FOVEA_I64: return (double)((const int64_t *)data)[i];
-    case FOVEA_BOOL:
-    case FOVEA_U8: return ((const unsigned char *)data)[i];
-    case FOVEA_F16: return fovea_f16_to_double(((const uint16_t *)data)[i]);
-    case FOVEA_BF16: {
-        uint32_t bits = (uint32_t)((const uint16_t *)data)[i] << 16;
-        float f;
-        memcpy(&f, &bits, 4);
-        return (double)f;
-    }
-    case FOVEA_F32: break;
-    }
-    return (double)((const float *)data)[i];
 }

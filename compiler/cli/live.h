@@ -36,6 +36,4 @@ bool cli_leaf_values(void *user, const fv_node *leaf, double *out, int64_t count
 /* Outputs of the graph in their stored order, f64; results[i] is malloc'ed. false after recording errors. */
 bool cli_reference(fv_ctx *ctx, cli_session *s, double **results);
 int64_t cli_output_shape(const fv_output *o, int64_t *shape); /* stored extents; returns their product */
-/* Element i of an array. */
-double cli_element(const void *data, fovea_dtype t, int64_t i);
 #endif

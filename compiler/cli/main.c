@@ -4,8 +4,9 @@
 
 #include <string.h>
 
-const cli_command *const cli_commands[] = {&cli_run,   &cli_check,   &cli_show,   &cli_compile, &cli_build, &cli_tune,
-                                           &cli_bench, &cli_devices, &cli_doctor, &cli_explain, &cli_demo,  NULL};
+const cli_command *const cli_commands[] = {&cli_run,     &cli_check, &cli_show,  &cli_compile, &cli_build,
+                                           &cli_verify,  &cli_tune,  &cli_bench, &cli_devices, &cli_doctor,
+                                           &cli_explain, &cli_demo,  NULL};
 
 static void usage(FILE *f) {
     fprintf(f, "fovea compiles attention: specs in Lua to machine code, and whole backbones around it.\n\n");

@@ -1,6 +1,7 @@
 /* Which 16-bit storage a model bears: see precision.h. */
 #include "cli/precision.h"
 #include "cli/live.h"
+#include "runtime/selftest.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -28,7 +29,7 @@ static bool keep(fv_ctx *ctx, const cli_live *l, answer *out) {
             fv_error(ctx, FV_E_RUN, (fv_loc){0}, "not enough memory to compare the output %s", x->name);
             return false;
         }
-        for (int64_t j = 0; j < n; j++) v[j] = cli_element(l->out[i].data, x->dtype, j);
+        for (int64_t j = 0; j < n; j++) v[j] = fovea_element(l->out[i].data, x->dtype, j);
         out->count[out->n] = n;
         out->value[out->n++] = v;
     }

@@ -4,7 +4,7 @@ doc=$root/docs/cli.md
 section() { sed -n "/^## $1\$/,/^## /p" "$doc"; }
 
 commands=$("$fovea" --help | sed -n 's/^  fovea \([a-z]*\) .*/\1/p')
-[ "$(echo "$commands" | wc -w)" -eq 11 ] || fail "commands: $commands"
+[ "$(echo "$commands" | wc -w)" -eq 12 ] || fail "commands: $commands"
 count=0
 for c in $commands; do
     section "fovea $c" >own

@@ -10,6 +10,7 @@
 #include "io/json.h"
 #include "io/npy.h"
 #include "io/seed.h"
+#include "io/sha256.h"
 #include "io/weights.h"
 #include "tests/unit/files_kit.h"
 
@@ -295,4 +296,19 @@ Test(io_weights, lists_what_does_not_fit, .init = open_all, .fini = close_all) {
     const char *const names[] = {"apple", "maple", "orange"};
     cr_expect(eq(str, (char *)fv_nearest_name("aple", names, 3), "apple"));
     cr_expect(fv_nearest_name("zzzz", names, 3) == NULL);
+}
+
+/* -- SHA-256: the examples of FIPS 180-4, and every length around a block, in one piece and in a file ---- */
+Test(sha256, published_examples) {
+    char got[FV_SHA256_TEXT], *million = malloc(1000000);
+    fv_sha256("abc", 3, got);
+    cr_expect_str_eq(got, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    fv_sha256("", 0, got);
+    cr_expect_str_eq(got, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    fv_sha256("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", 56, got);
+    cr_expect_str_eq(got, "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
+    memset(million, 'a', 1000000);
+    fv_sha256(million, 1000000, got);
+    cr_expect_str_eq(got, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+    free(million);
 }

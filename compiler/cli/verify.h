@@ -1,0 +1,50 @@
+/* What fovea verify shares between its files. */
+#ifndef FV_CLI_VERIFY_H
+#define FV_CLI_VERIFY_H
+#include "cli/cli.h"
+#include "runtime/library.h"
+#include "runtime/selftest.h"
+
+/* Calls that allocate in this process while counting is on. false where they cannot be counted (another libc than
+ * glibc, a sanitizer's allocator). */
+bool verify_count_start(void);
+long verify_count_stop(void);
+
+/* Runs the checks of a library in this process, which is a child of the command's: a fault ends it. Every line written
+ * to `out` is "step TEXT" (it begins), "ok TEXT" or "bad TEXT". Returns the exit code. */
+typedef struct {
+    fv_ctx *ctx;
+    const char *library, *weights; /* path of the .so; path or NULL */
+    bool prepared;                 /* the weights are the build's; else they are a checkpoint, NULL: seeded numbers */
+    const char *manifest;          /* text of NAME.json */
+    const char *level;             /* of several levels of processor; NULL: there is one */
+    int threads;                   /* most threads tried */
+    int out;
+} verify_job;
+int verify_child(const verify_job *job);
+void verify_say(const verify_job *job, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* -- The library, open in the child ---- */
+typedef struct {
+    const verify_job *job;
+    void *so;
+    const fovea_description *library;
+    fovea_safetensors *file;
+    fovea_status (*bind)(fovea_model *, const fovea_named_tensor *, int32_t, fovea_error *);
+    fovea_status (*open_file)(const char *, fovea_safetensors **, fovea_error *);
+    fovea_status (*run)(fovea_model *, const DLTensor *, int32_t, const DLTensor *, int32_t, fovea_error *);
+    fovea_status (*share)(const fovea_model *, const fovea_options *, fovea_model **, fovea_error *);
+    fovea_status (*guards)(const fovea_model *, fovea_error *);
+    fovea_status (*measure)(const fovea_program *, const fovea_options *, fovea_workspace *, fovea_error *);
+    void (*dispose)(fovea_model *);
+    const fovea_array *(*input)(const fovea_model *, int32_t), *(*output)(const fovea_model *, int32_t),
+        *(*param)(const fovea_model *, int32_t);
+    fovea_error err;
+} verify_library;
+#define say(library, ...) verify_say((library)->job, __VA_ARGS__)
+
+/* These say what is wrong and return false. */
+bool verify_open(verify_library *library);                                                   /* library->job is set */
+bool verify_model(verify_library *library, const fovea_options *options, fovea_model **out); /* ready to run */
+bool verify_bad(const verify_library *library, const char *what);                            /* with err's text */
+#endif
