@@ -77,6 +77,8 @@ typedef void fovea_parallel(void *user, int32_t threads, fovea_body *body, void 
 typedef struct {
     int32_t threads;           /* 0: fovea_threads_available() */
     bool check;                /* poison new arrays, verify guards after every launch; slow, for tests */
+    uint16_t bytes;            /* sizeof(fovea_options) where the caller was compiled; 0: as in the library. For programs
+                                  that open a library made later: options that one side does not know are refused */
     void *memory;              /* NULL: allocated. Otherwise the caller's block, aligned to 64; it outlives the model */
     int64_t memory_bytes;      /* of it: at least the total of fovea_workspace_measure */
     fovea_parallel *parallel;  /* NULL: a pool of the model's own. fovea_pool_parallel (pool.h) shares one */

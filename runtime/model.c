@@ -17,6 +17,28 @@ static bool add_rounded(int64_t *io_sum, int64_t bytes) {
            !__builtin_add_overflow(*io_sum, rounded / FOVEA_ALIGN * FOVEA_ALIGN, io_sum);
 }
 
+/* The first form that programs were compiled with. Fields are appended only, and zero means the default. */
+enum { LEAST_OPTIONS = offsetof(fovea_options, parallel_user) + sizeof(void *) };
+
+fovea_status fovea_options_take(const fovea_options *given, fovea_options *out, fovea_error *err) {
+    *out = (fovea_options){0};
+    if (!given) return FOVEA_OK;
+    size_t bytes = given->bytes ? given->bytes : sizeof *given, own = bytes < sizeof *out ? bytes : sizeof *out;
+    if (bytes < LEAST_OPTIONS)
+        return fovea_fail(err, FOVEA_E_ARGUMENT,
+                          "options of %zu bytes: this library takes %zu to %zu; the program was compiled with the "
+                          "header of another one, or options.bytes is not sizeof(fovea_options)",
+                          bytes, (size_t)LEAST_OPTIONS, sizeof *out);
+    for (size_t i = own; i < bytes; i++)
+        if (((const char *)given)[i])
+            return fovea_fail(err, FOVEA_E_ARGUMENT,
+                              "options of %zu bytes set something that this library, which knows %zu, does not have: "
+                              "the program was compiled with a later header",
+                              bytes, sizeof *out);
+    memcpy(out, given, own);
+    return FOVEA_OK;
+}
+
 static int32_t threads_of(const fovea_options *o) {
     return o && o->threads > 0 ? o->threads : fovea_threads_available();
 }
@@ -44,7 +66,9 @@ fovea_status fovea_workspace_measure(const fovea_program *program, const fovea_o
                                      fovea_error *err) {
     fovea_status status = fovea_program_check(program, err);
     if (status == FOVEA_OK && !out) status = fovea_fail(err, FOVEA_E_ARGUMENT, "nowhere to write the sizes");
-    return status == FOVEA_OK ? measure(program, options, true, out, err) : status;
+    fovea_options own;
+    if (status == FOVEA_OK) status = fovea_options_take(options, &own, err);
+    return status == FOVEA_OK ? measure(program, &own, true, out, err) : status;
 }
 
 /* -- Parts ---- */
@@ -141,9 +165,9 @@ fovea_status fovea_model_make(const fovea_program *p, const fovea_options *o, ch
     fovea_model *m = calloc(1, sizeof *m);
     if (!m) return fovea_fail(err, FOVEA_E_MEMORY, "no memory for a model");
     m->program = p;
-    if (o) m->options = *o;
     m->shared = prepared != NULL;
-    fovea_status status = measure(p, o, !prepared, &m->space, err);
+    fovea_status status = fovea_options_take(o, &m->options, err);
+    if (status == FOVEA_OK) status = measure(p, &m->options, !prepared, &m->space, err);
     if (status == FOVEA_OK) status = make_lists(m, err);
     if (status == FOVEA_OK) status = make_block(m, err);
     if (status == FOVEA_OK) status = make_threads(m, err);

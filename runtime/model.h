@@ -33,6 +33,9 @@ struct fovea_model {
 /* A program that contradicts itself is refused here, so that nothing after load has to doubt it. */
 fovea_status fovea_program_check(const fovea_program *program, fovea_error *err);
 
+/* What the caller's options say, in this library's form. NULL: the default. Errors: FOVEA_E_ARGUMENT. */
+fovea_status fovea_options_take(const fovea_options *given, fovea_options *out, fovea_error *err);
+
 /* A model that is not bound yet. prepared: a block that holds what prepare makes, in the program's layout, and outlives
  * the model; then its parameters are not its own (`shared`). NULL: a block of its own, which bind fills. */
 fovea_status fovea_model_make(const fovea_program *p, const fovea_options *o, char *prepared, fovea_model **out,

@@ -27,9 +27,9 @@ typedef struct {
     const char *model;        /* the spec as given */
     const char *target;       /* in words */
     int n_levels;
-    cli_level level[CLI_LEVELS]; /* the best first */
-    bool deployed, embedded;     /* build; with the weights inside */
-    const char *image;           /* the file of all images, NULL: no weights were given */
+    cli_level level[CLI_LEVELS];     /* the best first */
+    bool deployed, embedded, single; /* build; with the weights inside; without pthreads */
+    const char *image;               /* the file of all images, NULL: no weights were given */
     int64_t image_bytes;
     const fovea_known *known;         /* what it answers; NULL as image */
     const char *preprocess, *classes; /* JSON of the spec, or NULL */

@@ -91,8 +91,8 @@ void cli_artefact_deploy_program(const cli_artefact *a, fv_buf *b) {
 void cli_artefact_pc(const cli_artefact *a, const char *folder, fv_buf *b) {
     fv_buf_printf(b,
                   "prefix=%s\nName: %s\nDescription: %s, compiled by fovea for %s\nVersion: %s\nCflags: -I${prefix}\n"
-                  "Libs: -L${prefix} -l:%s.a -lpthread -lm\n",
-                  folder, a->name, a->model, a->target, FOVEA_VERSION, a->name);
+                  "Libs: -L${prefix} -l:%s.a%s -lm\n",
+                  folder, a->name, a->model, a->target, FOVEA_VERSION, a->name, a->single ? "" : " -lpthread");
 }
 static void arrays(const cli_artefact *a, fovea_place place, const char *key, fv_buf *b) {
     const fovea_program *p = &a->level[0].compiled.program;
@@ -122,7 +122,7 @@ void cli_artefact_manifest(const cli_artefact *a, const char *files, fv_buf *b) 
         fv_buf_puts(b, ",\n");
     }
     if (files) fv_buf_printf(b, "  \"files\": %s,\n", files);
-    fv_buf_printf(b, "  \"interface\": %d,\n", INTERFACE);
+    fv_buf_printf(b, "  \"interface\": %d,\n  \"threads\": \"%s\",\n", INTERFACE, a->single ? "none" : "pool");
     arrays(a, FOVEA_INPUT, "inputs", b);
     arrays(a, FOVEA_OUTPUT, "outputs", b);
     if (files) arrays(a, FOVEA_PARAM, "parameters", b);

@@ -100,9 +100,8 @@ static void example(fv_buf *b, const cli_artefact *a) {
         "    fprintf(stderr, \"%s\\n\", err.text);",
         "    return 1;",
         "}"};
-    fv_buf_printf(
-        b, "\n#if 0  /* An example. Save it as main.c, then: cc -std=c11 main.c %s.%s -lpthread -lm -o main */\n",
-        a->name, a->deployed ? "a" : "o");
+    fv_buf_printf(b, "\n#if 0  /* An example. Save it as main.c, then: cc -std=c11 main.c %s.%s%s -lm -o main */\n",
+                  a->name, a->deployed ? "a" : "o", a->single ? "" : " -lpthread");
     bool with = a->deployed && a->image;
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         const char *from = lines[i]; /* "?": of a library with its weights, "!": of one without */
@@ -176,8 +175,9 @@ bool cli_artefact_header(fv_ctx *ctx, const cli_artefact *a, fv_buf *b) {
     tensors(ctx, b, p, FOVEA_OUTPUT, "Outputs, in the order of run", 64);
     tensors(ctx, b, p, FOVEA_PARAM, "Parameters, found by name in the weights", 24);
     fv_buf_puts(b, " *\n * Tensors are dense, row-major, aligned to their element. Outputs overlap neither each other "
-                   "nor an input. The library needs libc, libm and pthreads.\n"
-                   " * A model may be used by one thread at a time; the runtime's own rules stand below, with its "
+                   "nor an input nor a parameter; inputs may overlap. The library needs ");
+    fv_buf_puts(b, a->single ? "libc and libm, and starts no threads.\n" : "libc, libm and pthreads.\n");
+    fv_buf_puts(b, " * A model may be used by one thread at a time; the runtime's own rules stand below, with its "
                    "declarations. */\n");
     fv_buf_printf(b, "#ifndef %s_H\n#define %s_H\n\n", u, u);
     fv_buf_printf(b,

@@ -122,9 +122,12 @@ static int runtime_sources(job *j, const char **out, int cap) {
     DIR *d = opendir(folder);
     for (struct dirent *e; d && (e = readdir(d)) && n < cap;) {
         size_t len = strlen(e->d_name);
-        if (len > 2 && !strcmp(e->d_name + len - 2, ".c")) out[n++] = fv_printf(j->ctx, "%s/%s", folder, e->d_name);
+        bool threads = !strcmp(e->d_name, "pool.c") || !strcmp(e->d_name, "threads.c");
+        if (len > 2 && !strcmp(e->d_name + len - 2, ".c") && !(threads && j->a.single))
+            out[n++] = fv_printf(j->ctx, "%s/%s", folder, e->d_name);
     }
     if (d) closedir(d);
+    if (n && n < cap && j->a.single) out[n++] = fv_printf(j->ctx, "%s/single/pool.c", folder);
     if (!n)
         fv_error(j->ctx, FV_E_FILE, (fv_loc){0},
                  "the runtime's sources are not at %s; FOVEA_RUNTIME names their folder", folder);
@@ -170,8 +173,8 @@ static bool join(job *j) {
                           "-o",
                           library,
                           object,
-                          "-lpthread",
                           "-lm",
+                          j->a.single ? NULL : "-lpthread",
                           NULL};
     cli_progress("compiling the runtime for %s", j->a.name);
     if (!cli_run_tool(j->ctx, (char *const *)(uintptr_t)compile, log)) return false;
@@ -235,8 +238,12 @@ static bool try_example(job *j) {
     bool fine = fv_file_read(j->ctx, in_folder(j, ".h"), 1 << 24, &header);
     char *from = fine ? strstr((char *)header.data, begin) : NULL, *to = from ? strstr(from, end) : NULL;
     from = from ? strchr(from, '\n') : NULL;
-    const char *compile[] = {j->cc,       "-std=c11", "-I", j->folder, program, in_folder(j, ".a"),
-                             "-lpthread", "-lm",      "-o", binary,    NULL};
+    const char *compile[] = {j->cc,   "-std=c11",
+                             "-I",    j->folder,
+                             "-o",    binary,
+                             program, in_folder(j, ".a"),
+                             "-lm",   j->a.single ? NULL : "-lpthread",
+                             NULL};
     cli_progress("trying the example of %s.h", j->a.name);
     fine = fine && from && to && fv_file_write(j->ctx, program, from + 1, (size_t)(to - from) - 1) &&
            cli_run_tool(j->ctx, (char *const *)(uintptr_t)compile, log);
@@ -343,7 +350,11 @@ int cli_artefact_make(fv_ctx *ctx, const cli_args *a, bool build) {
                  build ? "build" : "compile", a->n_words, build ? "build" : "compile");
         return CLI_USER;
     }
+    static const char *const forms[] = {"pool", "none", NULL};
+    const char *threads = NULL;
     j.a.embedded = build && cli_flag(a, "embed");
+    if (build && !cli_choice(ctx, a, "threads", forms, &threads)) return CLI_USER;
+    j.a.single = threads && !strcmp(threads, "none");
     bool fine = cli_artefact_levels(ctx, a, &j.a) && find_tools(&j) && cli_session_open(ctx, a, a->word[0], &s) &&
                 choose_name(&j, a, &s) && (!build || choose_storage(&j, a, &s)) && make(&j, &s);
     cli_session_close(&s);

@@ -218,7 +218,12 @@ static void choose(fv_buf *b, const cli_artefact *a) {
         b,
         ";\n/* The best level that this processor has, or the one that FOVEA_LEVEL names; -1: none. */\n"
         "static int choose(fovea_error *err) {\n"
-        "    static pthread_once_t unpacked = PTHREAD_ONCE_INIT;\n    pthread_once(&unpacked, unpack_all);\n"
+        "    static _Atomic int unpacked;  /* 1: by somebody, now; 2: done. Without pthreads, which may be absent */\n"
+        "    int untouched = 0;\n"
+        "    if (atomic_load(&unpacked) < 2) {\n"
+        "        if (atomic_compare_exchange_strong(&unpacked, &untouched, 1)) unpack_all(), atomic_store(&unpacked, "
+        "2);\n"
+        "        else while (atomic_load(&unpacked) < 2) {}\n    }\n"
         "    const char *want = getenv(\"FOVEA_LEVEL\"), *missing = 0;\n    if (want && !*want) want = 0;\n"
         "    for (int i = 0; i < LEVELS; i++) {\n        if (want && strcmp(want, names[i])) continue;\n"
         "        missing = lacks(i);\n        if (!missing) return i;\n    }\n"
@@ -257,6 +262,9 @@ static void functions(fv_buf *b, const cli_artefact *a) {
         if (p->arrays[i].place <= FOVEA_OUTPUT) count[p->arrays[i].place]++;
     fv_buf_printf(b,
                   "    DLTensor in[%d], out[%d];\n    int n = 0, k = 0;\n    const fovea_array *a;\n"
+                  "    if (!inputs || !outputs) {\n        if (err) {\n            err->status = FOVEA_E_ARGUMENT;\n"
+                  "            snprintf(err->text, sizeof err->text, \"no list of %%s\", inputs ? \"outputs\" : "
+                  "\"inputs\");\n        }\n        return FOVEA_E_ARGUMENT;\n    }\n"
                   "    for (; model && (a = fovea_model_input(model, n)); n++)\n        in[n] = fovea_tensor((void "
                   "*)(uintptr_t)inputs[n], a->dtype, a->rank, (int64_t *)(uintptr_t)a->shape);\n"
                   "    for (; model && (a = fovea_model_output(model, k)); k++)\n        out[k] = "
@@ -282,10 +290,11 @@ static void description(fv_buf *b, const cli_artefact *a) {
 }
 void cli_artefact_program(const cli_artefact *a, fv_buf *b) {
     writer w = {.b = b, .a = a};
-    fv_buf_printf(b,
-                  "/* Written by fovea %s. */\n#include <pthread.h>\n#include <stdio.h>\n#include <stdlib.h>\n#include "
-                  "<string.h>\n#include \"%s.h\"\n",
-                  FOVEA_VERSION, a->name);
+    fv_buf_printf(
+        b,
+        "/* Written by fovea %s. */\n#include <stdatomic.h>\n#include <stdio.h>\n#include <stdlib.h>\n#include "
+        "<string.h>\n#include \"%s.h\"\n",
+        FOVEA_VERSION, a->name);
     programs(&w);
     free(w.known);
     choose(b, a);

@@ -32,6 +32,9 @@ static const cli_option build_options[] = {
     CLI_TUNED_OPTIONS,
     CLI_PRECISION_OPTION,
     {"embed", NULL, "the weights go into the library, not into NAME.weights", CLI_FLAG},
+    {"threads", "pool|none",
+     "none: one thread, and nothing of pthreads is needed; the caller's own threads still work (default pool)",
+     CLI_VALUE},
     {"o", "NAME",
      "NAME.a, .so, .h, .pc, .json and .weights are written; its last part names the functions (default: the spec's "
      "name)",

@@ -19,6 +19,7 @@ typedef struct {
     const char *library, *stem, *weights, *manifest_text;
     const fv_json *manifest;
     bool embedded, prepared; /* weights: inside; made by the build */
+    bool single;             /* built with --threads none */
     int64_t threads, seconds;
 } verify;
 
@@ -54,6 +55,9 @@ static bool read_manifest(verify *v, const char *weights) {
         return false;
     if (!fv_json_get(v->manifest, "files"))
         return refuse(v, path, "it lists no files: an older fovea built this library, build it again");
+    const fv_json *threads = fv_json_get(v->manifest, "threads");
+    v->single = threads && threads->kind == FV_JSON_STRING && !strcmp(threads->text, "none");
+    if (v->single) v->threads = 1;
     v->prepared = bytes > 0;
     v->weights = weights ? weights : v->prepared && !v->embedded ? fv_printf(v->ctx, "%s.weights", v->stem) : NULL;
     return true;
@@ -87,7 +91,9 @@ static bool needs(verify *v, const char *path, int *count, cli_elf *e) {
     fv_bytes_dispose(&f);
     if (bad) return refuse(v, path, "%s", bad);
     for (int i = 0; i < e->n; i++)
-        if (!cli_elf_provided(e->name[i]))
+        if (v->single && !strncmp(e->name[i], "pthread_", 8))
+            fine = refuse(v, path, "needs %s, and was built with --threads none", e->name[i]);
+        else if (!cli_elf_provided(e->name[i]))
             fine = refuse(v, path, "needs %s, which libc, libm and pthreads do not have", e->name[i]);
     for (int i = 0; i < e->n_libraries; i++)
         if (!strstr("libc.so.6 libm.so.6 libpthread.so.0", e->library[i]) && strncmp(e->library[i], "ld-linux", 8))
@@ -108,7 +114,8 @@ static bool check_symbols(verify *v) {
 #else
     enum { HERE = EM_AARCH64 };
 #endif
-    printf("ok  symbols: %s needs %d and %s %d, all of libc, libm and pthreads\n", v->library, a, path, b);
+    printf("ok  symbols: %s needs %d and %s %d, all of libc%s\n", v->library, a, path, b,
+           v->single ? " and libm" : ", libm and pthreads");
     if (shared.machine == HERE) return true;
     return refuse(v, v->library, "made for another processor (ELF machine %d): verify it there", shared.machine);
 }
