@@ -6,7 +6,7 @@
 #include <string.h>
 
 enum { SMALL = 3, MOST_EXPRESSION = 256 }; /* magnitude of whole-number leaves; larger bodies count as inexact */
-static const double EPS = 0x1p-24, EXACT_LIMIT = 16777216;
+static const double EPS = 0x1p-24;
 
 typedef struct {
     double length, most, stored, peak;
@@ -25,15 +25,6 @@ static void longest(const fv_value *v, void *user) {
     w->stored = fmax(w->stored, e->stored);
     w->peak = fmax(w->peak, e->peak);
 }
-static bool count_float(const fv_expr *e, void *user) {
-    if (fv_op_arity(e->op) > 0 && fv_type_is_float(e->type)) ++*(double *)user;
-    return false;
-}
-static double operations(const fv_expr *e) {
-    double n = 0;
-    if (e) fv_visit(e, count_float, &n);
-    return n;
-}
 static double points(const fv_axis *a, int n) {
     double p = 1;
     for (int i = 0; i < n; i++) p *= (double)a[i].extent;
@@ -41,62 +32,23 @@ static double points(const fv_axis *a, int n) {
 }
 
 /* -- Exactness ---- */
-/* The largest magnitude of e; HUGE_VAL: not known to be a whole number below the limit. */
-static double largest(const walk *w, const fv_expr *e) {
-    double a, b, m = HUGE_VAL;
-    switch (e->op) {
-    case FV_X_FLOAT: m = floor(e->f) == e->f ? fabs(e->f) : HUGE_VAL; break;
-    case FV_X_INT: m = fabs((double)e->i); break;
-    case FV_X_READ: {
-        const entry *x = e->ref->kind == FV_OBJ_VALUE ? &w->of[fv_value_of(e->ref)->id] : NULL;
-        m = x && x->exact ? x->most : HUGE_VAL;
-        break;
-    }
-    case FV_X_NEG:
-    case FV_X_ABS: m = largest(w, e->arg[0]); break;
-    case FV_X_ADD:
-    case FV_X_SUB: m = largest(w, e->arg[0]) + largest(w, e->arg[1]); break;
-    case FV_X_MUL: m = largest(w, e->arg[0]) * largest(w, e->arg[1]); break;
-    case FV_X_MIN:
-    case FV_X_MAX:
-        a = largest(w, e->arg[0]);
-        b = largest(w, e->arg[1]);
-        m = a > b ? a : b;
-        break;
-    case FV_X_WHERE:
-        a = largest(w, e->arg[1]);
-        b = largest(w, e->arg[2]);
-        m = a > b ? a : b;
-        if (largest(w, e->arg[0]) == HUGE_VAL) m = HUGE_VAL;
-        break;
-    case FV_X_LT:
-    case FV_X_LE:
-    case FV_X_EQ:
-    case FV_X_NE:
-    case FV_X_AND:
-    case FV_X_OR: m = largest(w, e->arg[0]) < EXACT_LIMIT && largest(w, e->arg[1]) < EXACT_LIMIT ? 1 : HUGE_VAL; break;
-    case FV_X_NOT: m = largest(w, e->arg[0]); break;
-    default: break;
-    }
-    if (m >= EXACT_LIMIT && !fv_type_is_float(e->type) &&
-        e->op != FV_X_READ) { /* integer arithmetic on coordinates has no roundings */
-        fv_range r = fv_range_of(NULL, e);
-        if (e->type == FV_BOOL) m = 1;
-        else if (r.lo > -(INT64_C(1) << 24) && r.hi < (INT64_C(1) << 24))
-            m = fmax(fabs((double)r.lo), fabs((double)r.hi));
-    }
-    return m < EXACT_LIMIT ? m : HUGE_VAL;
+/* An integer made a float is not followed. */
+static double leaf(const fv_expr *e, void *user) {
+    const walk *w = user;
+    if (e->op != FV_X_READ || e->ref->kind != FV_OBJ_VALUE) return HUGE_VAL;
+    const entry *x = &w->of[fv_value_of(e->ref)->id];
+    return x->exact ? x->most : HUGE_VAL;
 }
-static void compute_exact(const walk *w, const fv_node *n, entry *out) {
+static void compute_exact(walk *w, const fv_node *n, entry *out) {
     const fv_compute_node *c = &n->u.compute;
     double many = points(c->over, c->n_over), m = HUGE_VAL;
-    if (fv_expr_size(c->body) <= MOST_EXPRESSION) m = largest(w, c->body);
-    if (c->otherwise) m = fmax(m, largest(w, c->otherwise));
+    if (fv_expr_size(c->body) <= MOST_EXPRESSION) m = fv_whole_magnitude(c->body, leaf, w);
+    m = fmax(m, fv_whole_magnitude(c->otherwise, leaf, w));
     if (c->monoid == FV_MONOID_SUM) m *= many;
     if (c->monoid == FV_MONOID_COUNT) m = many;
     if (c->monoid == FV_MONOID_MEAN) m = HUGE_VAL;
     out->most = m;
-    out->exact = m < EXACT_LIMIT;
+    out->exact = m < FV_WHOLE_LIMIT;
 }
 
 /* -- Nodes ---- */
@@ -104,7 +56,7 @@ static double own_length(const fv_node *n) {
     if (n->op == FV_NODE_COMPUTE) {
         const fv_compute_node *c = &n->u.compute;
         bool sum = c->monoid == FV_MONOID_SUM || c->monoid == FV_MONOID_MEAN;
-        return operations(c->body) + operations(c->otherwise) + (sum ? sqrt(points(c->over, c->n_over)) : 0);
+        return fv_float_operations(c->body) + fv_float_operations(c->otherwise) + (sum ? sqrt(points(c->over, c->n_over)) : 0);
     }
     if (n->op == FV_NODE_ATTEND) {
         const fv_attend_node *a = &n->u.attend;
@@ -120,7 +72,7 @@ static double own_stored(const fv_node *n) {
     if (n->op != FV_NODE_COMPUTE) return 0;
     return n->u.compute.monoid == FV_MONOID_SUM || n->u.compute.monoid == FV_MONOID_MEAN ? 2 : 1;
 }
-static entry entry_of(const walk *w, const fv_node *n) {
+static entry entry_of(walk *w, const fv_node *n) {
     entry e = {.length = w->length + own_length(n), .stored = w->stored + own_stored(n), .most = SMALL, .exact = true};
     const entry *src = NULL;
     switch (n->op) {

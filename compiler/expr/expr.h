@@ -189,6 +189,15 @@ typedef double fv_leaf_fn(const fv_expr *e, void *user);
 double fv_eval(const fv_expr *e, fv_leaf_fn *leaf, void *user);
 double fv_apply(fv_op op, fv_type type, const double *arg); /* one operator on numbers */
 
+/* -- Roundings
+ * --------------------------------------------------------------------------------------------------------------- */
+enum { FV_WHOLE_LIMIT = 1 << 24 };              /* f32 holds every whole number below it */
+double fv_float_operations(const fv_expr *e); /* operators with a float result; NULL: 0 */
+/* The largest magnitude of e where what it reads are whole numbers, if f32 computes it without rounding; HUGE_VAL: it is
+ * not known to be a whole number below the limit. NULL: 0. leaf: the same of a READ or a TOFLOAT. */
+typedef double fv_whole_leaf(const fv_expr *e, void *user);
+double fv_whole_magnitude(const fv_expr *e, fv_whole_leaf *leaf, void *user);
+
 /* -- Text
  * ------------------------------------------------------------------------------------------------------------------ */
 /* Prints with minimal parentheses; READ prints as name[i, j] or name[i, j]?fill, flat-stage operators as

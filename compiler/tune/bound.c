@@ -6,7 +6,6 @@
 #include <string.h>
 
 enum { SMALL = 3 }; /* magnitude of whole numbers in leaves */
-static const double EXACT_LIMIT = 16777216;
 
 typedef struct {
     fv_ctx *ctx;
@@ -23,15 +22,6 @@ typedef struct {
 } walk;
 
 /* -- Lengths -- */
-static bool count_float(const fv_expr *e, void *user) {
-    if (fv_op_arity(e->op) > 0 && fv_type_is_float(e->type)) ++*(double *)user;
-    return false;
-}
-static double operations(const fv_expr *e) {
-    double n = 0;
-    if (e) fv_visit(e, count_float, &n);
-    return n;
-}
 /* Points of an axis in all: of a loop's, of the whole loop. */
 static double whole_extent(const walk *w, fv_str name) {
     const fv_stmt *owner;
@@ -57,44 +47,10 @@ static double *slot(walk *w, const fv_obj *o) {
     fv_push(w->ctx, w->buffer, w->n_buffers, w->cap_buffers, e);
     return &w->buffer[w->n_buffers - 1].most;
 }
-static double largest(walk *w, const fv_expr *e) {
-    double a, b, m = HUGE_VAL;
-    if (!e) return 0;
-    switch (e->op) {
-    case FV_X_FLOAT: m = floor(e->f) == e->f ? fabs(e->f) : HUGE_VAL; break;
-    case FV_X_INT: m = fabs((double)e->i); break;
-    case FV_X_READ: m = *slot(w, e->ref); break;
-    case FV_X_NEG:
-    case FV_X_ABS:
-    case FV_X_TOFLOAT: m = largest(w, e->arg[0]); break;
-    case FV_X_ADD:
-    case FV_X_SUB: m = largest(w, e->arg[0]) + largest(w, e->arg[1]); break;
-    case FV_X_MUL: m = largest(w, e->arg[0]) * largest(w, e->arg[1]); break;
-    case FV_X_MIN:
-    case FV_X_MAX: m = fmax(largest(w, e->arg[0]), largest(w, e->arg[1])); break;
-    case FV_X_WHERE:
-        a = largest(w, e->arg[1]);
-        b = largest(w, e->arg[2]);
-        m = largest(w, e->arg[0]) == HUGE_VAL ? HUGE_VAL : fmax(a, b);
-        break;
-    case FV_X_LT:
-    case FV_X_LE:
-    case FV_X_EQ:
-    case FV_X_NE:
-    case FV_X_AND:
-    case FV_X_OR: m = largest(w, e->arg[0]) < EXACT_LIMIT && largest(w, e->arg[1]) < EXACT_LIMIT ? 1 : HUGE_VAL; break;
-    case FV_X_NOT: m = largest(w, e->arg[0]); break;
-    default: break;
-    }
-    if (m >= EXACT_LIMIT && !fv_type_is_float(e->type) && e->op != FV_X_READ) { /* coordinates have no roundings */
-        fv_range r = fv_range_of(NULL, e);
-        if (e->type == FV_BOOL) m = 1;
-        else if (r.lo > -(INT64_C(1) << 24) && r.hi < (INT64_C(1) << 24))
-            m = fmax(fabs((double)r.lo), fabs((double)r.hi));
-    }
-    return m < EXACT_LIMIT ? m : HUGE_VAL;
+static double leaf(const fv_expr *e, void *user) {
+    return e->op == FV_X_READ ? *slot(user, e->ref) : fv_whole_magnitude(e->arg[0], leaf, user);
 }
-
+static double largest(walk *w, const fv_expr *e) { return fv_whole_magnitude(e, leaf, w); }
 static bool visit(fv_stmt *s, void *user) {
     walk *w = user;
     if (s->kind == FV_S_ALLOC) {
@@ -105,14 +61,14 @@ static bool visit(fv_stmt *s, void *user) {
     w->loops = w->loops || s->kind == FV_S_FOR;
     if (!fv_stmt_is_op(s)) return false;
     bool sums = s->write == FV_W_SUM || s->write == FV_W_ADD || s->write == FV_W_SCANSUM;
-    w->length += operations(s->expr) + operations(s->otherwise) + (sums ? sqrt(terms(w, s)) : 0);
+    w->length += fv_float_operations(s->expr) + fv_float_operations(s->otherwise) + (sums ? sqrt(terms(w, s)) : 0);
     w->sum = w->sum || s->kind == FV_S_CONTRACT;
     double m = largest(w, s->expr);
     if (sums) m *= terms(w, s);
     double *to = slot(w, s->target);
     *to = fmax(*to, fmax(m, largest(w, s->otherwise)));
     if (s->write == FV_W_ARGMAX || s->kind == FV_S_TOPK) *to = HUGE_VAL; /* ranks are compared as they are */
-    if (*to >= EXACT_LIMIT) *to = HUGE_VAL;
+    if (*to >= FV_WHOLE_LIMIT) *to = HUGE_VAL;
     return false;
 }
 
@@ -143,7 +99,7 @@ void fv_tune_bound(fv_ctx *ctx, fv_tune_alone *x) {
             x->length += w.length;
             if (x->stored > 0) x->stored += w.sum ? 2 : 1;
             x->exact = x->exact && !w.loops;
-            for (int j = 0; j < w.n_buffers; j++) x->exact = x->exact && w.buffer[j].most < EXACT_LIMIT;
+            for (int j = 0; j < w.n_buffers; j++) x->exact = x->exact && w.buffer[j].most < FV_WHOLE_LIMIT;
         }
-    for (int i = 0; i < p->n_tensors; i++) x->exact = x->exact && most[i] < EXACT_LIMIT;
+    for (int i = 0; i < p->n_tensors; i++) x->exact = x->exact && most[i] < FV_WHOLE_LIMIT;
 }
