@@ -104,31 +104,38 @@ static double best_time(const fv_llvm_kernel *k, void *const *args, int tries) {
     return best;
 }
 
-/* A product of the chain, `pairs` of bf16 or one f32 in each lane. */
-static const fv_expr *product(build *b, int i, bool pairs) {
-    if (!pairs) return fv_op3(b->ctx, FV_X_FMA, acc(b, i), splat(b, 0.999), splat(b, 0.5));
+/* A product of the chain: one f32, or a pair of bf16, in each lane. */
+static const fv_expr *product(build *b, int i) {
+    return fv_op3(b->ctx, FV_X_FMA, acc(b, i), splat(b, 0.999), splat(b, 0.5));
+}
+static const fv_expr *product_of_pairs(build *b, int i) {
     const fv_expr *c = fv_float(b->ctx, 0.5);
     c = fv_make(b->ctx, FV_X_CONVERT, FV_BF16, 1, 0, NULL, &c, 1);
     c = fv_make(b->ctx, FV_X_SPLAT, FV_BF16, 2 * b->lanes, 0, NULL, &c, 1);
     return fv_make(b->ctx, FV_X_DOT2, FV_F32, b->lanes, 0, NULL, (const fv_expr *[]){c, c, acc(b, i)}, 3);
 }
-static double product_peak(bool pairs) {
+/* Steps a second of CHAINS chains side by side, in each lane; 0: no code can be made here. */
+typedef const fv_expr *chain_step(build *b, int i);
+static double chain_rate(chain_step *step, int rounds) {
     fv_ctx *ctx = fv_ctx_new();
     const fv_target *target = host_target();
-    double peak = 0;
+    double rate = 0;
     if (target) {
         build b = start(ctx, target->lanes, 64, FV_ROLE_OUT);
-        fv_flats body = { 0 };
-        for (int i = 0; i < CHAINS; i++) set_acc(&b, &body, i, product(&b, i, pairs));
-        add_loop(&b, &body, ROUNDS, 1);
+        fv_flats body = {0};
+        for (int i = 0; i < CHAINS; i++) set_acc(&b, &body, i, step(&b, i));
+        add_loop(&b, &body, rounds, 1);
         fv_llvm_kernel *k = finish(&b, b.tensor);
         _Alignas(64) float out[64];
-        void *args[1] = { out };
-        if (k) peak = (pairs ? 4e-9 : 2e-9) * CHAINS * ROUNDS * target->lanes / best_time(k, args, TRIES);
+        void *args[1] = {out};
+        if (k) rate = 1.0 * CHAINS * rounds * target->lanes / best_time(k, args, TRIES);
         fv_llvm_kernel_dispose(k);
     }
     fv_ctx_dispose(ctx);
-    return peak;
+    return rate;
+}
+static double product_peak(bool pairs) {
+    return pairs ? 4e-9 * chain_rate(product_of_pairs, ROUNDS) : 2e-9 * chain_rate(product, ROUNDS);
 }
 double fv_llvm_fma_peak(void) { return product_peak(false); }
 double fv_llvm_pair_peak(void) {
@@ -214,25 +221,8 @@ static double read_rate(int64_t floats) {
 }
 double fv_llvm_read_bandwidth(void) { return read_rate(READ_FLOATS); }
 
-/* 1e9 exponentials a second. */
-static double function_rate(void) {
-    fv_ctx *ctx = fv_ctx_new();
-    const fv_target *target = host_target();
-    double rate = 0;
-    if (target) {
-        build b = start(ctx, target->lanes, 64, FV_ROLE_OUT);
-        fv_flats body = { 0 };
-        for (int i = 0; i < CHAINS; i++)
-            set_acc(&b, &body, i, fv_op1(ctx, FV_X_EXP2, fv_op1(ctx, FV_X_NEG, acc(&b, i))));
-        add_loop(&b, &body, FUNCTION_ROUNDS, 1);
-        fv_llvm_kernel *k = finish(&b, b.tensor);
-        _Alignas(64) float out[64];
-        void *args[1] = { out };
-        if (k) rate = 1e-9 * CHAINS * FUNCTION_ROUNDS * target->lanes / best_time(k, args, TRIES);
-        fv_llvm_kernel_dispose(k);
-    }
-    fv_ctx_dispose(ctx);
-    return rate;
+static const fv_expr *exponential(build *b, int i) {
+    return fv_op1(b->ctx, FV_X_EXP2, fv_op1(b->ctx, FV_X_NEG, acc(b, i)));
 }
 bool fv_llvm_rates(const char *name, const char *cache_dir, const int64_t cache[4], fv_rates *out) {
     fv_machine m;
@@ -249,7 +239,7 @@ bool fv_llvm_rates(const char *name, const char *cache_dir, const int64_t cache[
         out->fma = fv_llvm_fma_peak();
         out->pairs = fv_llvm_pair_peak();
         out->tiles = fv_llvm_tile_peak();
-        out->functions = function_rate();
+        out->functions = 1e-9 * chain_rate(exponential, FUNCTION_ROUNDS);
         for (int i = 1; i < 4; i++) { /* a level is read with data that fill half of it */
             int64_t floats = cache[i] / 8;
             if (floats > READ_FLOATS) floats = READ_FLOATS;
