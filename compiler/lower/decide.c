@@ -45,7 +45,6 @@ int lower_map_cost(const fv_node *n) {
 }
 static bool is_view(const fv_node *n) { return n->op == FV_NODE_READ; }
 static bool is_map(const fv_node *n) { return n->op == FV_NODE_COMPUTE && n->u.compute.monoid == FV_MONOID_NONE; }
-static bool is_reduce(const fv_node *n) { return n->op == FV_NODE_COMPUTE && n->u.compute.monoid != FV_MONOID_NONE; }
 static bool is_inlinable(const fv_node *n) { return is_view(n) || is_map(n); }
 
 /* Points at which a node evaluates what it reads. */
@@ -222,7 +221,7 @@ static void row_collect(const fv_value *v, void *user) {
         fv_node_operands(n, row_collect, w);
         return;
     }
-    if ((!is_reduce(n) && !is_map(n)) || d->role != LOWER_STORED || n->result[0]->obj.rank >= w->y->result[0]->obj.rank)
+    if ((!lower_is_reduce(n) && !is_map(n)) || d->role != LOWER_STORED || n->result[0]->obj.rank >= w->y->result[0]->obj.rank)
         return;
     for (int i = 0; i < w->n; i++)
         if (w->out[i] == n) return;
@@ -257,7 +256,7 @@ static bool row_fits(const lower *l, const fv_node *y, const fv_node *r, const f
     const fv_node *none[1];
     if (lower_row_members(l, r, none, 1)) return false;                     /* it has a kernel of statistics of its own */
     if (is_output(l, r) || d->n_sinks > LOWER_MAX_SINKS || d->prepare != l->node[y->id].prepare ||
-        (is_reduce(r) && (r->u.compute.n_over == 0 || row_size(r) > 32768)) ||
+        (lower_is_reduce(r) && (r->u.compute.n_over == 0 || row_size(r) > 32768)) ||
         fv_value_count(y->result[0]) < fv_value_count(r->result[0]) * 2)
         return false;
     for (int i = 0; i < d->n_sinks; i++) {
@@ -325,7 +324,7 @@ static void group_rows(lower *l) {
                 for (int k = 0; k < n && self; k++) self = reads_at_self(l, member[k], cand[j]);
                 if (self) member[n++] = cand[j];
             }
-        while (n > 0 && !is_reduce(member[n - 1])) n--; /* a map of no member reduction stays a kernel of its own */
+        while (n > 0 && !lower_is_reduce(member[n - 1])) n--; /* a map of no member reduction stays a kernel of its own */
         for (int j = 0; j < n; j++) {
             l->node[member[j]->id].role = LOWER_ABSORBED;
             l->node[member[j]->id].final = i;
@@ -487,7 +486,7 @@ static void group_epilogues(lower *l) {
     for (int i = 0; i < l->g->n_nodes; i++) {
         const fv_node *n = l->g->node[i];
         if (l->node[i].role != LOWER_STORED || n->n_results != 1) continue;
-        if (is_reduce(n) || n->op == FV_NODE_ATTEND) absorb(l, &k, n);
+        if (lower_is_reduce(n) || n->op == FV_NODE_ATTEND) absorb(l, &k, n);
     }
 }
 

@@ -6,7 +6,6 @@
 
 #include <string.h>
 
-static bool is_reduce(const fv_node *n) { return n->op == FV_NODE_COMPUTE && n->u.compute.monoid != FV_MONOID_NONE; }
 
 typedef struct {
     lower *l;
@@ -72,7 +71,7 @@ static fv_stmt *set(emission *e, fv_stmts *list, const char *label, const fv_buf
 /* The body of a member over stored values, placeholders and members. */
 static const fv_expr *body_of(emission *e, const fv_node *m) {
     lower_role was = e->l->node[m->id].role;
-    if (is_reduce(m)) return lower_expand(e->l, &e->facts, m->u.compute.body).value;
+    if (lower_is_reduce(m)) return lower_expand(e->l, &e->facts, m->u.compute.body).value;
     e->l->node[m->id].role = LOWER_INLINE;
     const fv_expr *x = lower_value_at_self(e->l, &e->facts, m->result[0]).value;
     e->l->node[m->id].role = was;
@@ -81,7 +80,7 @@ static const fv_expr *body_of(emission *e, const fv_node *m) {
 static void compute(emission *e, fv_stmts *list, int i, const fv_expr *body) {
     const fv_node *m = e->r->member[i];
     const fv_expr *x = finish(e, body), *culprit;
-    if (!is_reduce(m)) set(e, list, "mp", e->buffer[i], x);
+    if (!lower_is_reduce(m)) set(e, list, "mp", e->buffer[i], x);
     else {
         const fv_compute_node *n = &m->u.compute;
         fv_str over[FV_MAX_AXES];
@@ -128,7 +127,7 @@ static void choose_in_place(emission *e, const fv_expr *const *body, const fv_ex
     const fv_scan_node *s = &e->r->scan->u.scan;
     for (int i = 0; i < s->n_states; i++) {
         int m = member_of(e->r, s->next[i]);
-        bool fine = m >= 0 && !is_reduce(e->r->member[m]) && s->next[i]->obj.rank == s->state[i]->obj.rank;
+        bool fine = m >= 0 && !lower_is_reduce(e->r->member[m]) && s->next[i]->obj.rank == s->state[i]->obj.rank;
         for (int j = 0; j < i; j++) fine = fine && s->next[j] != s->next[i];
         if (fine) fine = !walk_state(s->state[i], body[m]).off;
         for (int j = m + 1; fine && j < e->r->n_members; j++) fine = !walk_state(s->state[i], body[j]).reads;
@@ -255,7 +254,7 @@ void lower_emit_scan(lower *l, const fv_node *n) {
     if (e->lane.i) fv_schedule_set_names(c, e->k.schedule, FV_F_LANE, "", fv_cstr(c, e->lane));
     for (int i = 0; i < r->n_members; i++) {
         double points = (double)fv_value_count(r->member[i]->result[0]) * (double)s->over.extent;
-        if (is_reduce(r->member[i]))
+        if (lower_is_reduce(r->member[i]))
             for (int j = 0; j < r->member[i]->u.compute.n_over; j++)
                 points *= 2 * (double)r->member[i]->u.compute.over[j].extent;
         e->k.flops += points;

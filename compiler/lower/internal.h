@@ -65,6 +65,9 @@ fv_graph *lower_expand_attends(fv_graph *g, bool all);
  * recording an error, or where one cannot be unrolled. */
 fv_graph *lower_unroll_scans(fv_graph *g, fv_lower_options *o);
 
+static inline bool lower_is_reduce(const fv_node *n) {
+    return n->op == FV_NODE_COMPUTE && n->u.compute.monoid != FV_MONOID_NONE;
+}
 /* -- decide.c: roles, sinks, groups
  * ---------------------------------------------------------------------------------------------- */
 void lower_decide(lower *l);

@@ -8,7 +8,6 @@ struct fv_lowering {
     fv_lower_options options;
 };
 
-static bool is_reduce(const fv_node *n) { return n->op == FV_NODE_COMPUTE && n->u.compute.monoid != FV_MONOID_NONE; }
 
 /* Outputs that are stored straight from the kernel that makes them: the first output of each stored run-time value. */
 static void choose_outputs(lower *l, fv_str entry) {
@@ -75,7 +74,7 @@ static void emit(lower *l, const fv_node *n) {
             anchor = l->g->node[i];
             if (n_members < 16) member[n_members++] = anchor;
         }
-    bool map = n->op == FV_NODE_READ || (n->op == FV_NODE_COMPUTE && !is_reduce(n));
+    bool map = n->op == FV_NODE_READ || (n->op == FV_NODE_COMPUTE && !lower_is_reduce(n));
     if (n->op == FV_NODE_CONCAT) lower_emit_concat(l, n);
     else if (n->op == FV_NODE_TOPK) lower_emit_topk(l, n);
     else if (n->op == FV_NODE_SCAN) lower_emit_scan(l, n);

@@ -4,7 +4,6 @@
 enum { MOST_WORK = 1 << 20, FEW_STEPS = 4 };
 
 static bool in_body(const lower_recurrence *r, const fv_value *v) { return r->in[v->node->id]; }
-static bool is_reduce(const fv_node *n) { return n->op == FV_NODE_COMPUTE && n->u.compute.monoid != FV_MONOID_NONE; }
 static void no(lower_recurrence *r, const char *why) {
     if (!r->no) r->no = why;
 }
@@ -20,7 +19,7 @@ static void note_read(const fv_value *v, void *user) {
     reader_walk *w = user;
     if (!in_body(w->r, v)) return;
     w->readers[v->node->id]++;
-    if (is_reduce(w->reader) || (w->reader->op == FV_NODE_READ && w->reduced[w->reader->id]))
+    if (lower_is_reduce(w->reader) || (w->reader->op == FV_NODE_READ && w->reduced[w->reader->id]))
         w->reduced[v->node->id] = true;
 }
 static bool is_next(const lower_recurrence *r, const fv_node *n) {
@@ -41,7 +40,7 @@ static void find_members(lower_recurrence *r) {
         const fv_node *n = r->g->node[i];
         if (!r->in[i] || n->op == FV_NODE_PLACEHOLDER || n->op == FV_NODE_READ) continue;
         bool costs = lower_map_cost(n) > 0;
-        if (!is_reduce(n) && !is_next(r, n) && !(costs && (w.reduced[i] || w.readers[i] > 1))) continue;
+        if (!lower_is_reduce(n) && !is_next(r, n) && !(costs && (w.reduced[i] || w.readers[i] > 1))) continue;
         if (r->n_members == LOWER_MOST_MEMBERS) {
             no(r, "it keeps too many values");
             return;
@@ -140,7 +139,7 @@ static void find_axes(lower_recurrence *r) {
     for (int i = 0; i < r->n_members; i++) {
         const fv_node *m = r->member[i];
         axes_of(r, m->result[0]);
-        if (is_reduce(m))
+        if (lower_is_reduce(m))
             for (int j = 0; j < m->u.compute.n_over; j++) inner_axis(r, m->u.compute.over[j]);
     }
     if (s->output) axes_of(r, s->output);
@@ -153,7 +152,7 @@ static void find_size(lower_recurrence *r) {
         const fv_node *m = r->member[i];
         double n = lower_inner_elements(r, m->result[0]);
         elements += n;
-        if (is_reduce(m))
+        if (lower_is_reduce(m))
             for (int j = 0; j < m->u.compute.n_over; j++) n *= (double)m->u.compute.over[j].extent;
         work += n;
     }

@@ -89,11 +89,10 @@ static bool step(unroll *u, const fv_node *scan, const bool *in, int64_t t) {
     }
     return !k->failed;
 }
-static void unroll_scan(unroll *u, const fv_node *scan) {
+static void unroll_scan(unroll *u, const fv_node *scan, const bool *in) {
     const fv_scan_node *s = &scan->u.scan;
     lower_rebuild *k = &u->copy;
     fv_ctx *c = k->to->ctx;
-    const bool *in = body_of(u, scan);
     int64_t steps = s->over.extent;
     fv_value **part = FV_NEWN(c, fv_value *, steps + 1);
     fv_value **now = FV_NEWN(c, fv_value *, s->n_states + 1);
@@ -120,7 +119,8 @@ static void unroll_scan(unroll *u, const fv_node *scan) {
     for (int i = 0; i < s->n_states; i++) k->map[scan->result[r++]->id] = now[i];
 }
 static void unroll_node(unroll *u, const fv_node *n) {
-    if (n->op == FV_NODE_SCAN && lower_scan_refused(u->copy.from, n, body_of(u, n))) unroll_scan(u, n);
+    const bool *in = n->op == FV_NODE_SCAN ? body_of(u, n) : NULL;
+    if (in && lower_scan_refused(u->copy.from, n, in)) unroll_scan(u, n, in);
     else lower_rebuild_node(&u->copy, n);
     for (int r = 0; r < n->n_results; r++)
         if (!u->copy.map[n->result[r]->id]) u->copy.failed = true;
