@@ -91,11 +91,14 @@ extern const cli_option cli_session_options[];
         "seed", "S", "seed of the numbers made where no weights or inputs are given (default 1)", CLI_VALUE            \
     }
 
+#define CLI_BACKEND_OPTION {"backend", "NAME", "cpu (default) or another of fovea devices", CLI_VALUE}
+#define CLI_TARGET_OPTION {"target", "NAME", "code for another processor than this one's best: avx2, sse2 …", CLI_VALUE}
 /* Options of commands that run or print kernels of a device. */
 #ifdef FOVEA_HAVE_OPENCL
 #define CLI_DEVICE_OPTIONS                                                                                             \
     {"device", "D", "OpenCL: the device, a number or a part of its name (see fovea devices)", CLI_VALUE}, {            \
-        "opencl-shape", "S", "OpenCL: how kernels are cut: scalar, fragment, or another of docs/backends.md", CLI_VALUE          \
+        "opencl-shape", "S", "OpenCL: how kernels are cut: scalar, fragment, or another of docs/backends.md",          \
+            CLI_VALUE                                                                                                  \
     }
 #else
 #define CLI_DEVICE_OPTIONS {"device", "D", "the device of a backend that has several", CLI_VALUE}

@@ -421,7 +421,7 @@ static const cli_option options[] = {
     CLI_SESSION_OPTIONS,
     {"backend", "NAME", "check this one alone, of fovea devices (default: every backend)", CLI_VALUE},
     {"rounds", "N", "passes with random numbers, of seeds S, S + 1 … (default 2)", CLI_VALUE},
-    {"target", "NAME", "code for another processor than this one's best: avx2, sse2 …", CLI_VALUE},
+    CLI_TARGET_OPTION,
     CLI_DEVICE_OPTIONS,
     CLI_TUNED_OPTIONS,
     {NULL, NULL, NULL, CLI_FLAG}};

@@ -202,7 +202,7 @@ static const cli_option options[] = {
     {"launch", "N", "only launch N of the plan; without: every distinct kernel once", CLI_VALUE},
     {"query", "h=3,w=5", "--pattern: the query drawn; axes not named: their middle", CLI_LIST},
     {"o", "X.png|X.svg", "--pattern: write a picture", CLI_VALUE},
-    {"backend", "NAME", "cpu (default) or another of fovea devices", CLI_VALUE},
+    CLI_BACKEND_OPTION,
     {"target", "NAME", "code for another processor: avx2, sse2, neon, TRIPLE:FEATURES", CLI_VALUE},
     CLI_DEVICE_OPTIONS,
     CLI_TUNED_OPTIONS,

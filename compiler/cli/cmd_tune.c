@@ -22,8 +22,8 @@ static const cli_option options[] = {
     CLI_SESSION_OPTIONS,
     CLI_TUNE_SEARCH_OPTIONS,
     CLI_TUNE_FILE_OPTIONS,
-    {"backend", "NAME", "cpu (default) or another of fovea devices", CLI_VALUE},
-    {"target", "NAME", "code for another processor than this one's best: avx2, sse2 …", CLI_VALUE},
+    CLI_BACKEND_OPTION,
+    CLI_TARGET_OPTION,
     CLI_DEVICE_OPTIONS,
     {"threads", "N", "threads; default: what affinity and quota allow", CLI_VALUE},
     {NULL, NULL, NULL, CLI_FLAG}};
