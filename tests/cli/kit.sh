@@ -20,3 +20,14 @@ expect() {
 # says FILE TEXT: the text occurs in $work/FILE.
 says() { grep -qF -- "$2" "$work/$1" || { cat "$work/$1" >&2; fail "$1 lacks: $2"; }; }
 small="--shape b=1,head=2,h=9,w=10,d=8"
+# needs TOOL…: without one of them the test is skipped.
+needs() {
+    for tool in "$@"; do
+        command -v "$tool" >/dev/null 2>&1 || { echo "SKIPPED: no $tool here"; exit 0; }
+    done
+}
+cc=${CC:-cc}
+# The trained model of digits, and the classes of the first eight pictures held out.
+digits=$root/tests/data/digits
+digits_model="dinat --config $digits/config.json --weights $digits/dinat_digits.safetensors"
+digits_labels() { ls "$digits/held-out" | head -8 | sed 's/.*_\(.\)\.png/\1/' | tr -d '\n'; }

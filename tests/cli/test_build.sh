@@ -1,17 +1,15 @@
 # build: a library with its weights. A program that knows nothing but the header classifies digits with it; weights that
 # are cut, damaged or another model's are refused.
 . "$(dirname "$0")/kit.sh"
-cc=${CC:-cc}
-command -v "$cc" >/dev/null && command -v objcopy >/dev/null && command -v ar >/dev/null || { echo "SKIPPED: no C compiler here"; exit 0; }
-digits=$root/tests/data/digits
+needs "$cc" objcopy ar
 
 cp "$root/tests/cli/classify.c" .
-model="dinat --config $digits/config.json --weights $digits/dinat_digits.safetensors"
+model=$digits_model
 expect 0 "$fovea" build $model -o digits
 for tail in a so h pc json weights; do [ -s digits.$tail ] || fail "digits.$tail is missing"; done
 expect 0 $cc -std=c11 -Wall -Wextra -Werror classify.c digits.a -lpthread -lm -o classify
 expect 0 ./classify "$digits/expect.safetensors" digits.weights
-labels=$(ls "$digits/held-out" | head -8 | sed 's/.*_\(.\)\.png/\1/' | tr -d '\n')
+labels=$(digits_labels)
 says out "$labels"
 expect 0 $cc -std=c11 classify.c ./digits.so -lpthread -lm -o classify_shared
 LD_LIBRARY_PATH=. expect 0 ./classify_shared "$digits/expect.safetensors" digits.weights

@@ -1,10 +1,7 @@
 # What a C program may do wrong with a built library: each is refused with its status and a text that names the thing.
 # And the library without threads: nothing of pthreads is needed.
 . "$(dirname "$0")/kit.sh"
-cc=${CC:-cc}
-for tool in "$cc" objcopy ar nm; do
-    command -v "$tool" >/dev/null || { echo "SKIPPED: no $tool here"; exit 0; }
-done
+needs "$cc" objcopy ar nm
 cat >net.lua <<'L'
 local x, i = input("x", "n c"), input("i", "m", { m = 5 }, { type = "i32" })
 local y = gelu(linear(x, "first", "c=24"))

@@ -1,7 +1,6 @@
 # compile: the example of the header compiles, needs nothing but the system's libraries, and gives the bits of `fovea run`.
 . "$(dirname "$0")/kit.sh"
-cc=${CC:-cc}
-command -v "$cc" >/dev/null && command -v objcopy >/dev/null || { echo "no C compiler here"; exit 0; }
+needs "$cc" objcopy
 
 # example NAME: the program of NAME.h, linked with the object and with the library.
 example() {

@@ -1,11 +1,9 @@
 # build --levels and --target: libraries for several levels of processor, and for another processor.
 . "$(dirname "$0")/kit.sh"
-cc=${CC:-cc}
-command -v "$cc" >/dev/null && command -v objcopy >/dev/null && command -v ar >/dev/null || { echo "SKIPPED: no C compiler here"; exit 0; }
-digits=$root/tests/data/digits
+needs "$cc" objcopy ar
 cp "$root/tests/cli/classify.c" .
-model="dinat --config $digits/config.json --weights $digits/dinat_digits.safetensors"
-labels=$(ls "$digits/held-out" | head -8 | sed 's/.*_\(.\)\.png/\1/' | tr -d '\n')
+model=$digits_model
+labels=$(digits_labels)
 
 if [ "$(uname -m)" = x86_64 ]; then
     # The best level that this processor has, and every other by name; what it has not is refused.

@@ -1,11 +1,6 @@
 # A build without LLVM and without OpenCL: it configures, builds, runs, and does not speak of what it has not.
 . "$(dirname "$0")/kit.sh"
-for tool in cmake ninja cc; do
-    command -v "$tool" >/dev/null 2>&1 || {
-        echo "SKIPPED: $tool is not here"
-        exit 0
-    }
-done
+needs cmake ninja cc
 cache=
 if command -v ccache >/dev/null 2>&1; then cache=-DCMAKE_C_COMPILER_LAUNCHER=ccache; fi
 # shellcheck disable=SC2086  # nothing, or one word

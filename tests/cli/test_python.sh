@@ -1,8 +1,7 @@
 # The Python module: libraries that fovea build makes, run from Python on torch tensors, NumPy arrays and plain buffers.
 . "$(dirname "$0")/kit.sh"
 here=$(cd "$(dirname "$0")" && pwd)
-cc=${CC:-cc}
-command -v "$cc" >/dev/null && command -v objcopy >/dev/null && command -v ar >/dev/null || { echo "SKIPPED: no C compiler here"; exit 0; }
+needs "$cc" objcopy ar
 # The first python3 of PATH may have NumPy and torch; the system's has to do without.
 pythons=
 for p in python3 /usr/bin/python3; do
@@ -15,7 +14,6 @@ PYTHONPATH=$root/runtime/python
 PYTHONDONTWRITEBYTECODE=1
 export PYTHONPATH PYTHONDONTWRITEBYTECODE
 
-digits=$root/tests/data/digits
 cat >net.lua <<'L'
 output("y", gelu(linear(input("x", "n c"), "fc", "c=24")), "n c")
 L

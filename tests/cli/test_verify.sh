@@ -1,11 +1,7 @@
 # verify: sound libraries pass; whatever is altered, cut, foreign, older or wrong is found and said, and ends nothing else.
 . "$(dirname "$0")/kit.sh"
-cc=${CC:-cc}
-for tool in "$cc" objcopy ar sha256sum; do
-    command -v "$tool" >/dev/null || { echo "SKIPPED: no $tool here"; exit 0; }
-done
-digits=$root/tests/data/digits
-model="dinat --config $digits/config.json --weights $digits/dinat_digits.safetensors"
+needs "$cc" objcopy ar sha256sum
+model=$digits_model
 cat >net.lua <<'L'
 output("y", gelu(linear(input("x", "n c"), "fc", "c=24")), "n c")
 L

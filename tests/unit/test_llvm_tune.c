@@ -1,5 +1,6 @@
 /* The tuner without its clock: candidates, what is learned of them, their bounds, and what becomes of those that go
  * wrong in their child. Times are judged only in so far as there are some. */
+#include "dense_graph.h"
 #include "backbone_kit.h"
 #include "tune/child.h"
 #include "tune/learn.h"
@@ -52,15 +53,7 @@ static const char linear[] = "graph \"linear\" {\n"
                              "  _2 : f32[m=37 n=70] = contract over [k=24] _0[m, k]*_1[k, n]\n"
                              "  output \"y\" = _2 stored \"m n\"\n"
                              "}\n";
-static const char dense[] = "graph \"dense\" {\n"
-                            "  _0 : f32[m=70 d=8] = input \"q\" stored \"m d\"\n"
-                            "  _1 : f32[n=400 d=8] = input \"k\" stored \"n d\"\n"
-                            "  _2 : f32[n=400 e=20] = input \"v\" stored \"n e\"\n"
-                            "  _3 : f32[m=70 n=400] = placeholder \"raw\"\n"
-                            "  _4 : f32[m=70 e=20] = attend q _0 dot [d=8] {\n"
-                            "    set over [n=400] k _1 v _2 raw _3 score _3\n"
-                            "    softmax\n"
-                            "  }\n"
+static const char dense[] = DENSE_ATTEND
                             "  _5 : f32[e=20 f=12] = param \"w\" stored \"f e\"\n"
                             "  _6 : f32[m=70 f=12] = contract over [e=20] _4[m, e]*_5[e, f]\n"
                             "  output \"y\" = _6 stored \"m f\"\n"

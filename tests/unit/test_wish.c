@@ -1,5 +1,6 @@
 /* Wished schedules: what they say is what is lowered, the numbers stay those of the reference (tests/fuzz/
  * differential.h), what does not fit is refused with its reason, and without wishes nothing changes. */
+#include "dense_graph.h"
 #include "tests/fuzz/differential.h"
 #include "tests/fuzz/random_graph.h"
 #include "tune/group.h"
@@ -25,17 +26,8 @@ static const char map[] = "graph \"map\" {\n"
                           "  _1 : f32[a=5 b=300] = map exp(_0[a, b])\n"
                           "  output \"y\" = _1 stored \"a b\"\n"
                           "}\n";
-static const char dense[] = "graph \"dense\" {\n"
-                            "  _0 : f32[m=70 d=8] = input \"q\" stored \"m d\"\n"
-                            "  _1 : f32[n=400 d=8] = input \"k\" stored \"n d\"\n"
-                            "  _2 : f32[n=400 e=20] = input \"v\" stored \"n e\"\n"
-                            "  _3 : f32[m=70 n=400] = placeholder \"raw\"\n"
-                            "  _4 : f32[m=70 e=20] = attend q _0 dot [d=8] {\n"
-                            "    set over [n=400] k _1 v _2 raw _3 score _3\n"
-                            "    softmax\n"
-                            "  }\n"
-                            "  output \"y\" = _4 stored \"m e\"\n"
-                            "}\n";
+static const char dense[] = DENSE_ATTEND "  output \"y\" = _4 stored \"m e\"\n"
+                                         "}\n";
 
 typedef struct {
     const char *graph, *wish, *holds; /* holds: in the text of the kernel and its schedule; NULL: not looked at */
