@@ -3,7 +3,7 @@
 doc=$root/docs/cli.md
 # What a build leaves out is documented all the same.
 left_out=^never
-if "$fovea" devices --no-probes | grep -q '^opencl  *left out'; then left_out=OpenCL; fi
+"$fovea" run --help | grep -q -- --opencl-shape || left_out=OpenCL
 section() { sed -n "/^## $1\$/,/^## /p" "$doc"; }
 
 commands=$("$fovea" --help | sed -n 's/^  fovea \([a-z]*\) .*/\1/p')

@@ -2,6 +2,10 @@
 # the compilers of each maker: no spills, the instructions of the unit in the number that the text has calls. What has no
 # tool here is SKIPPED, and counted.
 . "$(dirname "$0")/kit.sh"
+if ! "$fovea" show --help | grep -q -- --opencl; then
+    echo "SKIPPED: this build has no OpenCL"
+    exit 0
+fi
 cat >linear.lua <<'S'
 local x = input("x", "b t c")
 output("y", relu(linear(x, "fc", "o=72")), "b t o")
