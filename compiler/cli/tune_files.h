@@ -8,7 +8,8 @@
         {"report", "FILE", "write what is known of the spec's kernels: .html, .md or .json", CLI_VALUE},               \
         {"no-search", NULL, "search nothing: only report", CLI_FLAG},                                                  \
         {"export", "FILE", "write all records as JSON lines; - is the standard output", CLI_VALUE}, {                  \
-        "import", "FILES", "add the records of files of JSON lines; - is the standard input", CLI_LIST                 \
+        "import", "FILE", "add the records of a file of JSON lines; - is the standard input; may be repeated",         \
+            CLI_LIST                                                                                                   \
     }
 
 /* --export, --import and --no-search. false: none of them was asked for. *code: the exit code. */

@@ -167,6 +167,17 @@ static bool recall(recalling *w) {
     }
     return !w->broken;
 }
+/* What was fastest for the nearest kernel, if it fits this one; NULL: no such. */
+static const fv_schedule *near_start(cli_tuning *t, const cli_tuned_kernel *k) {
+    fv_tune_record r;
+    int mark = fv_diag_count(t->ctx);
+    const fv_schedule *wish = fv_tune_db_nearest(t->db, &k->key, &r, 1) == 1 && *r.schedule
+                                  ? fv_schedule_parse(t->ctx, "database", r.schedule)
+                                  : NULL;
+    if (wish && !fv_lower_group(t->compiled.lower.kept, k->launch->group, wish)) wish = NULL;
+    fv_diag_rewind(t->ctx, mark);
+    return wish;
+}
 bool cli_tune_open_kernel(cli_tuning *t, cli_tuned_kernel *k) {
     k->opened = true;
     k->standard = (fv_compiled){.backend = t->compiled.backend, .target = t->compiled.target, .plan = k->alone.plan};
@@ -190,6 +201,12 @@ bool cli_tune_open_kernel(cli_tuning *t, cli_tuned_kernel *k) {
     recalling *w = FV_NEW(t->ctx, recalling);
     *w = (recalling){.t = t, .k = k};
     if (!fv_tune_db_each(t->db, &k->key, remember, w)) return false;
+    if (!k->from && !w->n) { /* never tuned */
+        k->from = near_start(t, k);
+        if (k->from && fv_tune_search_open(t->ctx, &k->job, k->from, pruned, w, &k->search, &why)) return recall(w);
+        if (cli_tune_stop) return false;
+        k->from = NULL;
+    }
     if (!fv_tune_search_open(t->ctx, &k->job, k->from, pruned, w, &k->search, &why)) {
         if (why) fv_error(t->ctx, FV_E_SCHEDULE, k->launch->loc, "%s: %s", k->name, why);
         return false;
