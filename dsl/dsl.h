@@ -52,4 +52,7 @@ typedef struct {
 /* Runs the spec at `path`. `variant`: the global of that name, or NULL ("mini" of nat:mini).
  * false after recording errors (E_LUA, E_LIMIT, and those of the language), each with the file and line of the spec. */
 bool fv_spec_load(fv_ctx *ctx, const char *path, const char *variant, const fv_spec_options *o, fv_spec *out);
+/* The same of a text of n bytes. `path`: what messages call it, and in whose folder `require` looks. */
+bool fv_spec_load_text(fv_ctx *ctx, const char *path, const char *text, size_t n, const char *variant,
+                       const fv_spec_options *o, fv_spec *out);
 #endif

@@ -182,9 +182,18 @@ static char *read_spec(fv_ctx *ctx, const char *path, size_t *out_n) {
 
 bool fv_spec_load(fv_ctx *ctx, const char *path, const char *variant, const fv_spec_options *o, fv_spec *out) {
     *out = (fv_spec){.printed = ""};
-    source s = {0};
-    s.text = read_spec(ctx, path, &s.len);
-    if (!s.text) return false;
+    size_t n = 0;
+    const char *text = read_spec(ctx, path, &n);
+    return text && fv_spec_load_text(ctx, path, text, n, variant, o, out);
+}
+bool fv_spec_load_text(fv_ctx *ctx, const char *path, const char *text, size_t n, const char *variant,
+                       const fv_spec_options *o, fv_spec *out) {
+    *out = (fv_spec){.printed = ""};
+    source s = {text, n};
+    if (n > DSL_MAX_TEXT) {
+        fv_error(ctx, FV_E_LIMIT, (fv_loc){fv_intern(ctx, path), 0}, "a spec has at most 1 MB, this has %zu bytes", n);
+        return false;
+    }
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
     out->graph = fv_graph_new(ctx, fv_printf(ctx, "%.*s", (int)strcspn(name, "."), name));
     dsl d = {.ctx = ctx, .graph = out->graph, .o = o, .path = fv_strdup(ctx, path), .spec = out,

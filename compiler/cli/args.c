@@ -1,4 +1,5 @@
 /* Arguments by tables of options: `--name value`, `--name=value`, `-o value`. */
+#include "api/given.h"
 #include "cli/cli.h"
 
 #include <errno.h>
@@ -108,12 +109,10 @@ bool cli_choice(fv_ctx *ctx, const cli_args *a, const char *name, const char *co
 }
 bool cli_dtype(fv_ctx *ctx, const cli_args *a, fv_type *out) {
     static const char *const names[] = {"f32", "bf16", "f16", NULL};
-    static const fv_type types[] = {FV_F32, FV_BF16, FV_F16};
     const char *name;
     *out = FV_F32;
     if (!cli_choice(ctx, a, "dtype", names, &name)) return false;
-    for (int i = 0; name && names[i]; i++)
-        if (!strcmp(names[i], name)) *out = types[i];
+    if (name) *out = fv_given_storage(name);
     return true;
 }
 const char *const cli_strategies[] = {"box", "offset", "expand", NULL};

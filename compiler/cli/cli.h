@@ -124,7 +124,6 @@ const void *cli_leaf(fv_ctx *ctx, cli_session *s, const fv_node *leaf, fovea_dty
 /* The type that a leaf's numbers are given in: f32, i32, or the 16-bit type that the spec declares an input with. */
 fovea_dtype cli_leaf_dtype(const fv_node *leaf);
 void cli_session_forget(cli_session *s);
-int64_t cli_leaf_shape(const fv_node *leaf, int64_t *shape); /* stored extents; returns their product */
 const fv_node *cli_find_leaf(const fv_graph *g, fv_node_op op, const char *name);
 const fovea_stored *cli_given_input(const cli_session *s, const char *name); /* NULL: none of this name */
 /* Binds weights (or seeded numbers) to a loaded model; arrays stay owned by the session. */

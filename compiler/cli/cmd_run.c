@@ -1,4 +1,5 @@
 /* fovea run: a spec or backbone on inputs or pictures, with weights or seeded numbers. */
+#include "api/given.h"
 #include "cli/cost.h"
 #include "cli/live.h"
 #include "cli/picture_answer.h"
@@ -119,7 +120,7 @@ static bool write_used(fv_ctx *ctx, const char *path, const cli_session *s) {
                                  .storage = fovea_storage_of(s->leaf[i].dtype),
                                  .rank = n->u.leaf.stored.rank,
                                  .data = s->leaf[i].data};
-        cli_leaf_shape(n, list[i].shape);
+        fv_given_extents(n, list[i].shape);
     }
     fovea_error e;
     if (fovea_safetensors_write(path, list, s->n_leaves, NULL, &e)) return cli_runtime_error(ctx, FV_E_FILE, &e);

@@ -1,5 +1,6 @@
 /* The numbers of inputs and parameters: from the files given, or made from the session's seed. Invariant: a leaf is
  * read or made once per session and dtype, and every user of it sees the same memory. */
+#include "api/given.h"
 #include "cli/host.h"
 #include "io/seed.h"
 
@@ -21,17 +22,6 @@ const char *cli_seed_rule(fv_ctx *ctx, const char *name, int rank, const int64_t
     for (int i = 1; i < rank; i++) fan *= (double)shape[i];
     if (rank >= 2) return fv_printf(ctx, "normal:%.17g", sqrt(1 / (fan > 0 ? fan : 1)));
     return ends(name, ".weight") || !strcmp(name, "weight") ? "around:1:0.2" : "normal:0.1";
-}
-int64_t cli_leaf_shape(const fv_node *leaf, int64_t *shape) {
-    const fv_value *v = leaf->result[0];
-    int64_t n = 1;
-    for (int d = 0; d < leaf->u.leaf.stored.rank; d++) {
-        shape[d] = 1;
-        for (int j = 0; j < leaf->u.leaf.stored.dim[d].n; j++)
-            shape[d] *= v->axis[leaf->u.leaf.stored.dim[d].axis[j]].extent;
-        n *= shape[d];
-    }
-    return n;
 }
 fovea_dtype cli_leaf_dtype(const fv_node *leaf) {
     if (!fv_type_is_float(leaf->result[0]->obj.type)) return FOVEA_I32;
@@ -85,7 +75,7 @@ static bool memory_left(fv_ctx *ctx, const fv_node *leaf, double bytes) {
 }
 const void *cli_leaf(fv_ctx *ctx, cli_session *s, const fv_node *leaf, fovea_dtype dtype, int64_t *count) {
     int64_t shape[FV_MAX_AXES];
-    *count = cli_leaf_shape(leaf, shape);
+    *count = fv_given_extents(leaf, shape);
     for (int i = 0; i < s->n_leaves; i++)
         if (s->leaf[i].node == leaf && s->leaf[i].dtype == dtype) return s->leaf[i].data;
     if (!memory_left(ctx, leaf, (double)*count * (double)fovea_dtype_size(dtype))) return NULL;

@@ -1,5 +1,6 @@
 /* Pictures in, pictures out: see picture_answer.h. Invariant: at most one model is loaded at a time, and a size of
  * tile is compiled once. */
+#include "api/given.h"
 #include "cli/picture_answer.h"
 #include "cli/host.h"
 #include "cli/live.h"
@@ -111,7 +112,7 @@ static bool look(job *w) {
     if (n != 1 || in->u.leaf.stored.rank != 4 || !out || out->stored.rank != 4)
         return refuse(w->ctx, "a picture as answer needs one input and an output of that name, of four axes each");
     int64_t from[FV_MAX_AXES], to[FV_MAX_AXES];
-    cli_leaf_shape(in, from);
+    fv_given_extents(in, from);
     cli_output_shape(out, to);
     for (int d = 0, k = 0; d < 4; d++) {
         if (in->u.leaf.stored.dim[d].n != 1) return refuse(w->ctx, "each dimension of the picture is one axis");

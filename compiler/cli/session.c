@@ -1,5 +1,6 @@
 /* A spec and what it is given: config, weights, inputs, extents, seed. Invariant: what cli_session_open took is given
  * back by cli_session_close, whatever failed in between. */
+#include "api/given.h"
 #include "cli/cli.h"
 #include "cli/shapes.h"
 #include "io/file.h"
@@ -8,46 +9,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_EXTRA = 16 }; /* unused tensors that a message lists */
-
-static fv_type type_of(fovea_storage s) {
-    switch (s) {
-    case FOVEA_ST_F8_E5M2:
-    case FOVEA_ST_F8_E4M3:
-    case FOVEA_ST_F16:
-    case FOVEA_ST_BF16:
-    case FOVEA_ST_F32:
-    case FOVEA_ST_F64: return FV_F32;
-    case FOVEA_ST_BOOL: return FV_BOOL;
-    case FOVEA_ST_U8:
-    case FOVEA_ST_I8:
-    case FOVEA_ST_U16:
-    case FOVEA_ST_I16:
-    case FOVEA_ST_U32:
-    case FOVEA_ST_I32:
-    case FOVEA_ST_U64:
-    case FOVEA_ST_I64:
-    case FOVEA_ST_COUNT: break;
-    }
-    return FV_I32;
-}
-static bool shape_info(const fovea_stored *t, const char *name, fv_shape_info *out) {
-    if (!t || t->rank > FV_SPEC_MAX_RANK) return false;
-    *out = (fv_shape_info){.name = name, .rank = t->rank, .type = type_of(t->storage)};
-    for (int i = 0; i < t->rank; i++) out->shape[i] = t->shape[i];
-    return true;
-}
 const fovea_stored *cli_given_input(const cli_session *s, const char *name) {
     for (int i = 0; i < s->n_inputs; i++)
         if (!*s->input[i].name || !strcmp(s->input[i].name, name)) return &s->input[i];
     return NULL;
 }
 static bool input_shape(void *user, const char *name, fv_shape_info *out) {
-    return shape_info(cli_given_input(user, name), name, out);
+    return fv_given_shape(cli_given_input(user, name), name, out);
 }
 static bool param_shape(void *user, const char *name, fv_shape_info *out) {
     const cli_session *s = user;
-    return shape_info(fv_weights_find(s->weights, name), name, out);
+    return fv_given_shape(fv_weights_find(s->weights, name), name, out);
 }
 
 static bool ends(const char *s, const char *tail) {
@@ -100,49 +72,6 @@ static bool read_sets(fv_ctx *ctx, const cli_args *a, const char ***keys, const 
     return true;
 }
 
-/* -- Weights against what the spec declares ---- */
-static bool check_weights(fv_ctx *ctx, const cli_session *s, const fv_spec *spec) {
-    const fv_graph *g = spec->graph;
-    bool *live = FV_NEWN(ctx, bool, g->n_nodes + 1);
-    fv_wanted *wanted = FV_NEWN(ctx, fv_wanted, g->n_nodes + 1);
-    int n = 0;
-    fv_graph_live(g, live);
-    for (int i = 0; i < g->n_nodes; i++) {
-        const fv_node *leaf = g->node[i];
-        if (leaf->op != FV_NODE_PARAM || !live[i]) continue;
-        int64_t *shape = FV_NEWN(ctx, int64_t, FV_MAX_AXES);
-        cli_leaf_shape(leaf, shape);
-        wanted[n++] = (fv_wanted){fv_cstr(ctx, leaf->u.leaf.name), leaf->u.leaf.stored.rank, shape, leaf->loc};
-    }
-    fv_weights_report r;
-    if (fv_weights_check(ctx, s->weights, wanted, n, &r)) return true;
-    for (int i = 0; i < r.n_extra && i < MOST_EXTRA; i++)
-        fv_note(ctx, (fv_loc){0}, "stored and not used: \"%s\"", r.extra[i]);
-    if (r.n_extra > MOST_EXTRA) fv_note(ctx, (fv_loc){0}, "… and %d more that are not used", r.n_extra - MOST_EXTRA);
-    return false;
-}
-/* The trace stopped at the first tensor that did not fit. Traced once more without weights, the spec names all that it
- * wants; where it cannot be (its extents come from the weights), the first error stands alone. */
-static void list_weights(fv_ctx *ctx, const cli_session *s, fv_spec_options o) {
-    bool about = false;
-    for (int i = 0; i < fv_diag_count(ctx); i++) about = about || fv_diag_at(ctx, i)->code == FV_E_PARAM;
-    if (!about) return;
-    fv_ctx *other = fv_ctx_new();
-    fv_spec spec;
-    o.param_shape = NULL;
-    o.declare = true;
-    if (fv_spec_load(other, s->path, s->variant, &o, &spec)) {
-        check_weights(other, s, &spec);
-        for (int i = 0; i < fv_diag_count(other); i++) {
-            const fv_diag *d = fv_diag_at(other, i);
-            fv_loc loc = {fv_intern(ctx, fv_cstr(other, d->loc.file)), d->loc.line};
-            if (d->is_note) fv_note(ctx, loc, "%s", d->text);
-            else fv_error(ctx, d->code, loc, "%s", d->text);
-        }
-    }
-    fv_ctx_dispose(other);
-}
-
 bool cli_session_open(fv_ctx *ctx, const cli_args *a, const char *name, cli_session *s) {
     *s = (cli_session){.name = name, .seed = 1};
     char *file = fv_strdup(ctx, name), *colon = strrchr(file, ':');
@@ -184,9 +113,9 @@ bool cli_session_open(fv_ctx *ctx, const cli_args *a, const char *name, cli_sess
     bool fine = fv_spec_load(ctx, s->path, s->variant, &o, &s->spec);
     s->trace_seconds = fv_now() - begin;
     s->options = o;
-    fine = fine && cli_shapes_check(ctx, s->spec.graph, &o);
-    if (weights && !fine) list_weights(ctx, s, o);
-    if (weights && fine) fine = check_weights(ctx, s, &s->spec);
+    fine = fine && fv_given_axes(ctx, s->spec.graph, &o, "--shape ");
+    if (weights && !fine) fv_given_misfits(ctx, s->weights, s->path, NULL, 0, s->variant, o);
+    if (weights && fine) fine = fv_given_weights(ctx, s->weights, s->spec.graph);
     for (int i = 0; weights && fine && fv_weights_note(s->weights, i); i++)
         cli_say("%s: %s", weights, fv_weights_note(s->weights, i));
     return fine;

@@ -5,8 +5,6 @@
 enum { CLI_MAX_SHAPES = 64 };
 /* Puts the --shape options into o; of an axis given twice the last counts. false after recording a USAGE error. */
 bool cli_shapes_read(fv_ctx *ctx, const cli_args *a, fv_spec_options *o);
-/* Every axis given is one of an input of g, and has the extent given. false after recording errors. */
-bool cli_shapes_check(fv_ctx *ctx, const fv_graph *g, const fv_spec_options *o);
 /* Axis `name` gets this extent, whatever was given before. Arrays of o are copied, not changed. */
 void cli_shapes_put(fv_ctx *ctx, fv_spec_options *o, const char *name, int64_t extent);
 #endif

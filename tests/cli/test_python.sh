@@ -34,6 +34,22 @@ for python in $pythons; do
     rm -rf try
 done
 
+# The compiler in the process: libfovea.so. (One with a sanitizer's library in it loads into programs that have it too.)
+FOVEA_LIBRARY=$(dirname "$fovea")/libfovea.so
+export FOVEA_LIBRARY
+for python in $pythons; do
+    [ -e "$FOVEA_LIBRARY" ] || fail "$FOVEA_LIBRARY was not built"
+    if grep -q -e __asan_init -e __tsan_init "$FOVEA_LIBRARY"; then echo "SKIPPED: libfovea.so is built with a sanitizer"; break; fi
+    mkdir try
+    expect 0 "$python" "$here/python_compile.py" "$root/README.md" "$digits" "$work/try"
+    grep -o "skipped .*" err | sort -u | sed "s|^skipped|SKIPPED ($python):|"
+    rm -rf try
+    FOVEA_LIBRARY=$work/digits.so expect 1 "$python" -c "import fovea; fovea.compile('')"
+    says err "no libfovea.so that this module knows"
+    FOVEA_LIBRARY=$work/none.so expect 1 "$python" -c "import fovea; fovea.compile('')"
+    says err "FOVEA_LIBRARY names libfovea.so"
+done
+
 # The package installs, and brings nothing compiled.
 for python in $pythons; do
     rm -rf installed source

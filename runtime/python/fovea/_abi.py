@@ -9,7 +9,8 @@ LIBRARY_VERSION = 1
 
 # fovea_dtype: name, bytes of an element, DLPack's type code
 DTYPES: Tuple[Tuple[str, int, int], ...] = (
-    ("f32", 4, 2), ("f16", 2, 2), ("bf16", 2, 4), ("f64", 8, 2), ("i32", 4, 0), ("i64", 8, 0), ("u8", 1, 1), ("bool", 1, 6))
+    ("f32", 4, 2), ("f16", 2, 2), ("bf16", 2, 4), ("f64", 8, 2), ("i32", 4, 0), ("i64", 8, 0), ("u8", 1, 1),
+    ("bool", 1, 6))
 
 
 class DLTensor(c.Structure):

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import enum
 import os
-from typing import Optional
+from typing import NamedTuple, Optional, Sequence
 
 
 class Status(enum.IntEnum):
@@ -48,3 +48,35 @@ class Error(Exception):
     def __str__(self) -> str:
         place = "" if self.file is None else self.file if self.line is None else f"{self.file}:{self.line}"
         return f"{place}: {self.text}" if place else self.text
+
+
+class Note(NamedTuple):
+    """What belongs to an error: where else to look, what is near."""
+
+    text: str
+    file: Optional[str]
+    line: Optional[int]
+
+
+class SpecError(Error):
+    """What is wrong in the text of a spec.
+
+    code:   "E0103"; `fovea explain E0103` says more
+    source: the line as the author wrote it, None if it is not at hand
+    notes:  what belongs to the error; remedy: what helps in general; more: how many errors follow this one
+    """
+
+    def __init__(self, text: str, file: Optional[str], line: Optional[int], code: str, source: Optional[str],
+                 notes: Sequence[Note], remedy: str, more: int) -> None:
+        super().__init__(text, None, "spec", file, line)
+        self.code, self.source, self.notes, self.remedy, self.more = code, source, tuple(notes), remedy, more
+
+    def __str__(self) -> str:
+        lines = [f"{super().__str__()} [{self.code}]"]
+        if self.source is not None:
+            lines.append(f"    {self.source.strip()}")
+        for note in self.notes:
+            lines.append(f"  {note.text}" if note.line is None else f"  {note.file}:{note.line}: {note.text}")
+        if self.more:
+            lines.append(f"  … and {self.more} more error{'s' if self.more > 1 else ''}")
+        return "\n".join(lines)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import array
 import ctypes as c
+import math
 import sys
 from typing import Any, Optional, Sequence, Tuple
 
@@ -59,11 +60,12 @@ def kind_of(x: object) -> str:
 
 
 class View:
-    """A tensor of somebody's, as a DLTensor over the same memory. `what`: for messages."""
+    """A tensor of somebody's, as a DLTensor over the same memory. what: for messages; shape: what an array.array of as
+    many elements is taken to have."""
 
     __slots__ = ("tensor", "_keep", "_buffer")
 
-    def __init__(self, x: Any, what: str, shape: Sequence[int], writable: bool = False) -> None:
+    def __init__(self, x: Any, what: str, shape: Optional[Sequence[int]] = None, writable: bool = False) -> None:
         self._buffer: Optional[_Buffer] = None
         self._keep: Any = x
         kind = kind_of(x)
@@ -87,7 +89,7 @@ class View:
         self.tensor = _abi.DLTensor.from_address(_from_capsule(capsule, b"dltensor"))
         self._keep = (x, capsule)
 
-    def _from_buffer(self, x: Any, what: str, shape: Sequence[int], writable: bool) -> None:
+    def _from_buffer(self, x: Any, what: str, shape: Optional[Sequence[int]], writable: bool) -> None:
         buffer = _Buffer()
         try:
             _get_buffer(x, c.byref(buffer), _STRIDES_FORMAT | (_WRITABLE if writable else 0))
@@ -105,13 +107,8 @@ class View:
         if any(s % buffer.itemsize for s in strides):
             raise Error(f"{what}: must be dense row-major, has strides of {strides} bytes", Status.TENSOR)
         strides = [s // buffer.itemsize for s in strides]
-        count = 1
-        for extent in shape:
-            count *= extent
-        if isinstance(x, array.array) and len(x) == count:      # these have no shape to be wrong
-            extents, strides = list(shape), []
-            for extent in reversed(shape):
-                strides.insert(0, strides[0] * extents[len(extents) - len(strides)] if strides else 1)
+        if shape is not None and isinstance(x, array.array) and len(x) == math.prod(shape):
+            extents, strides = list(shape), [math.prod(shape[i + 1:]) for i in range(len(shape))]
         self.tensor = make(buffer.buf, code, buffer.itemsize * 8, extents, strides)
 
     def __del__(self) -> None:
@@ -145,7 +142,4 @@ def empty(kind: str, dtype: str, shape: Tuple[int, ...], what: str) -> Any:
         if extra is None:
             raise Error(f"{what}: NumPy has no {dtype}; import ml_dtypes first, or give torch tensors", Status.TENSOR)
         return numpy.empty(shape, dtype=extra.bfloat16)
-    size = _BY_NAME[dtype][0]
-    for extent in shape:
-        size *= extent
-    return memoryview(bytearray(size)).cast(_LETTER[dtype], shape=list(shape))
+    return memoryview(bytearray(_BY_NAME[dtype][0] * math.prod(shape))).cast(_LETTER[dtype], shape=list(shape))
