@@ -2,6 +2,7 @@
 #include "tensor.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "error.h"
 
@@ -15,6 +16,13 @@ enum { N_DTYPES = sizeof dtypes / sizeof *dtypes };
 
 int64_t fovea_dtype_size(fovea_dtype dtype) { return (unsigned)dtype < N_DTYPES ? dtypes[dtype].size : 0; }
 const char *fovea_dtype_name(fovea_dtype dtype) { return (unsigned)dtype < N_DTYPES ? dtypes[dtype].name : "unknown"; }
+/* The name of a DLPack type, into out where no model has it. */
+static const char *type_text(char *out, size_t cap, DLDataType d) {
+    for (size_t i = 0; i < N_DTYPES && d.lanes == 1; i++)
+        if (dtypes[i].code == d.code && dtypes[i].size * 8 == d.bits) return dtypes[i].name;
+    snprintf(out, cap, "DLPack's type code %d of %d bits and %d lanes", d.code, d.bits, d.lanes);
+    return out;
+}
 DLDataType fovea_dtype_dlpack(fovea_dtype dtype) {
     if ((unsigned)dtype >= N_DTYPES) return (DLDataType){kDLOpaqueHandle, 0, 0};
     return (DLDataType){dtypes[dtype].code, (uint8_t)(dtypes[dtype].size * 8), 1};
@@ -69,8 +77,8 @@ fovea_status fovea_tensor_check(const DLTensor *t, const fovea_array *array, con
                           (int)t->device.device_type);
     DLDataType d = fovea_dtype_dlpack(array->dtype);
     if (t->dtype.code != d.code || t->dtype.bits != d.bits || t->dtype.lanes != 1)
-        return fovea_fail(err, status, "%s \"%s\": must be %s, is DLPack type code %d of %d bits and %d lanes", what,
-                          name, fovea_dtype_name(array->dtype), t->dtype.code, t->dtype.bits, t->dtype.lanes);
+        return fovea_fail(err, status, "%s \"%s\": must be %s, is %s", what, name, fovea_dtype_name(array->dtype),
+                          type_text(got, sizeof got, t->dtype));
     if (!same_shape(t, array)) {
         bool readable = t->ndim >= 0 && (t->shape || t->ndim == 0);
         return fovea_fail(err, status, "%s \"%s\": must have shape %s, has %s", what, name,

@@ -99,7 +99,7 @@ class Load(unittest.TestCase):
         self.assertEqual(self.model(x).argmax(), LABELS[0])
         self.refuses(lambda: self.model(x[:, ::-1]), "dense row-major")
         self.refuses(lambda: self.model(x.transpose(0, 1, 3, 2)), "dense row-major")
-        self.refuses(lambda: self.model(x.astype("float64")), "must be f32", "64")
+        self.refuses(lambda: self.model(x.astype("float64")), "must be f32, is f64")
         self.refuses(lambda: self.model(x.astype(">f4")), "format '>f'")
         self.refuses(lambda: self.model(x[0]), "must have shape [1, 3, 96, 96], has [3, 96, 96]")
         self.refuses(lambda: self.model(x.astype(object)), "format 'O'")
@@ -119,7 +119,7 @@ class Load(unittest.TestCase):
         x = torch.tensor(self.pictures[0].tolist()).reshape(1, 3, 96, 96)
         self.refuses(lambda: self.model(x.transpose(2, 3)), "dense row-major")
         self.refuses(lambda: self.model(x.to(memory_format=torch.channels_last)), "dense row-major")
-        self.refuses(lambda: self.model(x.double()), "must be f32", "64")
+        self.refuses(lambda: self.model(x.double()), "must be f32, is f64")
         self.refuses(lambda: self.model(x[:, :2]), "must have shape [1, 3, 96, 96], has [1, 2, 96, 96]")
         self.refuses(lambda: self.model(x.requires_grad_()), "detach()")
         self.refuses(lambda: self.model(x.detach().to("meta")), 'input "input"')
@@ -155,9 +155,26 @@ class Load(unittest.TestCase):
         finally:
             self.model._runtime.run = run
 
+    def test_docs(self):
+        """docs/python.md, word for word."""
+        if numpy is None:
+            self.skipTest("numpy is not here")
+        text = (DIGITS.parents[2] / "docs" / "python.md").read_text().split("## Models")[1].split("## Kernels")[0]
+        lines = [line[4:] for line in text.splitlines() if line.startswith("    ")]
+        self.assertGreater(len(lines), 3)
+        shown = [line.split("# ")[1] for line in lines if "# <" in line]
+        picture, said = numpy.array(self.pictures[2], "float32").reshape(1, 3, 96, 96), []
+        before = os.getcwd()
+        os.chdir(HERE)
+        try:
+            exec("\n".join(lines), {"picture": picture, "print": lambda x: said.append(str(x))})
+        finally:
+            os.chdir(before)
+        self.assertEqual(said, shown + [str(LABELS[2])])
+
     def test_refused(self):
         m, x = self.model, self.pictures[0]
-        self.refuses(lambda: m(array.array("d", x)), "must be f32", "64", status=fovea.Status.TENSOR)
+        self.refuses(lambda: m(array.array("d", x)), "must be f32, is f64", status=fovea.Status.TENSOR)
         self.refuses(lambda: m(x[1:]), "must have shape [1, 3, 96, 96], has [27647]")
         self.refuses(lambda: m(memoryview(x)[::-1]), "must have shape")
         odd = memoryview(bytearray(BYTES + 1))[1:].cast("f", [1, 3, 96, 96])
