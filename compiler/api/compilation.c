@@ -2,6 +2,7 @@
  * disposed. */
 #include "api/fovea_compiler.h"
 #include "api/given.h"
+#include "api/records.h"
 #include "driver/driver.h"
 #include "dsl/dsl.h"
 #include "io/weights.h"
@@ -16,6 +17,7 @@ struct fovea_compilation {
     fv_spec spec;
     fv_weights *weights;
     fv_compiled compiled;
+    const char *tuned;
     void **converted; /* parameters of a file that is not read in place; one block each */
     fovea_named_tensor *named;
     int32_t n_named;
@@ -130,9 +132,12 @@ static fovea_compilation *compile(const char *path, const char *text, size_t n, 
     c->ctx = fv_ctx_new();
     if (given) memcpy(&o, given, given->bytes < sizeof o ? given->bytes : sizeof o);
     fv_driver_options driver;
-    c->ok = path ? trace(c, path, text, n, &o, &driver) &&
-                       fv_compile(c->ctx, c->spec.graph, (fv_str){0}, &driver, &c->compiled)
-                 : usage(c->ctx, "no path");
+    fv_records records = {.said = ""};
+    c->ok = path ? trace(c, path, text, n, &o, &driver) : usage(c->ctx, "no path");
+    if (c->ok && o.records) c->ok = fv_records_open(c->ctx, o.records, o.threads, &records, &driver);
+    c->ok = c->ok && fv_compile(c->ctx, c->spec.graph, (fv_str){0}, &driver, &c->compiled);
+    fv_records_close(&records);
+    c->tuned = records.said;
     return c;
 }
 fovea_compilation *fovea_compile_text(const char *name, const char *text, size_t bytes,
@@ -175,6 +180,7 @@ const char *fovea_compilation_classes(const fovea_compilation *c) { return c ? c
 const char *fovea_compilation_printed(const fovea_compilation *c) {
     return c && c->spec.printed ? c->spec.printed : "";
 }
+const char *fovea_compilation_tuned(const fovea_compilation *c) { return c && c->tuned ? c->tuned : ""; }
 const char *fovea_compilation_target(const fovea_compilation *c) {
     return fovea_compilation_ok(c) ? c->compiled.target->name : "";
 }

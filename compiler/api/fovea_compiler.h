@@ -61,7 +61,11 @@ typedef struct {
     const char *device;  /* of OpenCL: a number or a part of a name */
     const char *dtype;   /* how floats lie in memory between kernels: "f32" (NULL), "bf16", "f16" */
     const char *cache;   /* a folder for compiled code; NULL: none */
-    const char *specs;   /* where `require` looks beside the spec's own folder; NULL: nowhere */
+    /* tuning records: a file, "" for those of the cache if there are any; NULL: none. They are of runs with so many
+     * threads; 0: fovea_threads_available() */
+    const char *records;
+    int32_t threads;
+    const char *specs; /* where `require` looks beside the spec's own folder; NULL: nowhere */
 } fovea_compile_options;
 
 typedef struct fovea_compilation fovea_compilation;
@@ -90,6 +94,7 @@ const fovea_program *fovea_compilation_program(const fovea_compilation *c);
 const char *fovea_compilation_preprocess(const fovea_compilation *c); /* JSON of the spec; NULL: it declares none */
 const char *fovea_compilation_classes(const fovea_compilation *c);    /* JSON; NULL: none */
 const char *fovea_compilation_printed(const fovea_compilation *c);    /* what the spec printed; "" */
+const char *fovea_compilation_tuned(const fovea_compilation *c);      /* what came of the records, a line; "" */
 const char *fovea_compilation_target(const fovea_compilation *c);     /* "avx512", or the device */
 
 /* A model over the program, with the weights of options.weights if they were given; otherwise a program that has

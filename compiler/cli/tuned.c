@@ -14,12 +14,7 @@ static fv_plan *replan(void *user, fv_graph *g, fv_str entry, fv_lower_options *
     if (fv_diag_count(t->ctx) > before) { /* damage that opening did not meet */
         fv_buf_printf(&line, "not tuned: %s", fv_diag_at(t->ctx, before)->text);
         fv_diag_rewind(t->ctx, before);
-    } else if (u->tuned || u->refused) {
-        fv_buf_printf(&line, "tuned: %d of %d kernels, %s", u->tuned, u->kernels, fv_tune_db_file(u->db));
-        if (u->refused)
-            fv_buf_printf(&line, "; %d record%s of it not fit any more (%s)", u->refused, u->refused == 1 ? "" : "s",
-                          u->reason ? u->reason : "no reason was given");
-    }
+    } else fv_tune_use_text(u, &line);
     if (line.len && strncmp(line.text, t->said, sizeof t->said - 1)) { /* once, however often it is compiled */
         cli_say("%s", line.text);
         snprintf(t->said, sizeof t->said, "%s", line.text);

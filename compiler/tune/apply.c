@@ -77,6 +77,13 @@ static int count(const attempt *a, const fv_plan *p) {
     }
     return n;
 }
+void fv_tune_use_text(const fv_tune_use *u, fv_buf *out) {
+    if (!u->tuned && !u->refused) return;
+    fv_buf_printf(out, "tuned: %d of %d kernels, %s", u->tuned, u->kernels, fv_tune_db_file(u->db));
+    if (u->refused)
+        fv_buf_printf(out, "; %d record%s not fit any more (%s)", u->refused, u->refused == 1 ? " of it does" : "s of it do",
+                      u->reason ? u->reason : "no reason was given");
+}
 fv_plan *fv_tune_replan(void *user, fv_graph *g, fv_str entry, fv_lower_options *o, fv_plan *plain) {
     fv_tune_use *u = user;
     fv_ctx *ctx = g->ctx;

@@ -23,6 +23,8 @@ typedef struct {
     int refused;        /* whose schedule does not fit any more: they run by default */
     const char *reason; /* of the first of these */
 } fv_tune_use;
+/* What was filled, as a line for people; nothing where nothing was known of any kernel. */
+void fv_tune_use_text(const fv_tune_use *u, fv_buf *out);
 
 /* An fv_replan of the driver; user: a fv_tune_use. Never fails: what cannot be used is counted in `refused`, and an
  * error of the database is recorded and leaves the plan as it is. */

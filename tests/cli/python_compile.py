@@ -72,6 +72,7 @@ class Compile(unittest.TestCase):
                 (lambda: fovea.compile(SUM, inputs={"x": array.array("f", [1])}), "the stored tensor [1] has 1"),
                 (lambda: fovea.compile(NET, shape={"n": 1, "c": 4}), "say weights="),
                 (lambda: fovea.compile(NET, shape={"n": 1, "c": 4}, weights=HERE / "no.safetensors"), "no.safetensors"),
+                (lambda: fovea.compile(SUM, shape=full, tuned=HERE / "no.db"), "there is no database", "no.db"),
                 (lambda: fovea.compile(HERE / "no.lua"), "no.lua")):
             self.refuses(call, *texts)
         self.refuses(lambda: fovea.compile("while true do end"), kind=fovea.SpecError)

@@ -34,6 +34,13 @@ for python in $pythons; do
     rm -rf try
 done
 
+# A tuning record, made of what the report says of the kernel while there are none.
+expect 0 "$fovea" tune neighborhood --shape b=1,head=2,h=28,w=28,d=32 --report empty.json
+text() { sed -n "s/.*\"$1\": \(\"\([^\"\\\\]\|\\\\.\)*\"\).*/\1/p" empty.json | head -n 1; }
+threads=$(sed -n 's/.*"threads": \([0-9]*\).*/\1/p' empty.json)
+echo "{\"fovea_tune\":1,\"kernel\":\"attend\",\"schedule\":\"attend.offset tile.h=2\",\"status\":\"correct\",\"reason\":\"\",\"seconds\":0.0001,\"seconds_min\":0.0001,\"default_seconds\":0.0002,\"ratio\":0.5,\"predicted\":0.0001,\"pairs\":9,\"unix_time\":1700000001,\"origin\":\"search\",\"dtype\":$(text dtype),\"device\":$(text device),\"driver\":$(text driver),\"compiler\":$(text compiler),\"threads\":$threads,\"group\":$(text group)}" >lines
+expect 0 "$fovea" tune --import lines
+
 # The compiler in the process: libfovea.so. (One with a sanitizer's library in it loads into programs that have it too.)
 FOVEA_LIBRARY=$(dirname "$fovea")/libfovea.so
 export FOVEA_LIBRARY
@@ -44,6 +51,15 @@ for python in $pythons; do
     expect 0 "$python" "$here/python_compile.py" "$root/README.md" "$digits" "$work/try"
     grep -o "skipped .*" err | sort -u | sed "s|^skipped|SKIPPED ($python):|"
     rm -rf try
+    # Tuning records are used as the command line uses them; damage in those of the cache is said and passed over.
+    tuned="import fovea, sys; m = fovea.compile(open('$root/specs/attention/neighborhood.lua').read(), shape=dict(b=1, head=2, h=28, w=28, d=32), threads=int(sys.argv[1]), tuned=sys.argv[2] != 'no'); print(m.manifest['tuned'])"
+    expect 0 "$python" -c "$tuned" "$threads" yes
+    says out "tuned: 1 of 3 kernels, $work/cache/tune.db"
+    expect 0 "$python" -c "$tuned" "$threads" no
+    [ -z "$(cat out)" ] || fail "tuned=False: $(cat out)"
+    mkdir -p bad && echo "no database" >bad/tune.db
+    FOVEA_CACHE=$work/bad expect 0 "$python" -c "$tuned" "$threads" yes
+    says out "not tuned: "
     FOVEA_LIBRARY=$work/digits.so expect 1 "$python" -c "import fovea; fovea.compile('')"
     says err "no libfovea.so that this module knows"
     FOVEA_LIBRARY=$work/none.so expect 1 "$python" -c "import fovea; fovea.compile('')"

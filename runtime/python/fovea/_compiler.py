@@ -31,7 +31,7 @@ class _Options(c.Structure):
                 ("params", c.POINTER(_Shape)), ("n_settings", c.c_int32), ("n_extents", c.c_int32),
                 ("n_inputs", c.c_int32), ("n_params", c.c_int32), ("weights", c.c_char_p), ("backend", c.c_char_p),
                 ("target", c.c_char_p), ("device", c.c_char_p), ("dtype", c.c_char_p), ("cache", c.c_char_p),
-                ("specs", c.c_char_p)]
+                ("records", c.c_char_p), ("threads", c.c_int32), ("specs", c.c_char_p)]
 
 
 class _Remark(c.Structure):
@@ -58,6 +58,7 @@ class _Compiler:
         self.remark = get(shared, "fovea_compilation_remark", _Remark, handle, c.c_int32)
         self.preprocess = get(shared, "fovea_compilation_preprocess", c.c_char_p, handle)
         self.classes = get(shared, "fovea_compilation_classes", c.c_char_p, handle)
+        self.tuned = get(shared, "fovea_compilation_tuned", c.c_char_p, handle)
         self.target = get(shared, "fovea_compilation_target", c.c_char_p, handle)
         self.load = get(shared, "fovea_compilation_load", c.c_int, handle, c.POINTER(_abi.Options),
                         c.POINTER(c.c_void_p), c.POINTER(_abi.ErrorText))
@@ -98,7 +99,7 @@ def compile(spec: "str | os.PathLike[str]", *, shape: Optional[Mapping[str, int]
             inputs: Optional[Mapping[str, Any]] = None, weights: "Optional[Path | Mapping[str, Any]]" = None,
             config: Optional[Mapping[str, Any]] = None, variant: Optional[str] = None, dtype: str = "f32",
             backend: Optional[str] = None, target: Optional[str] = None, device: Optional[str] = None,
-            threads: int = 0, name: str = "spec", **settings: Any) -> Model:
+            threads: int = 0, tuned: "bool | Path" = True, name: str = "spec", **settings: Any) -> Model:
     """A model from the text of a spec (docs/language.md), or from its file if `spec` is a path object.
 
     shape:    extents of the axes that the spec's inputs leave open: {"n": 64}
@@ -108,16 +109,19 @@ def compile(spec: "str | os.PathLike[str]", *, shape: Optional[Mapping[str, int]
     settings: values over `config`; the spec has to read every one
     dtype:    how floats lie in memory between kernels: "f32", "bf16", "f16"
     backend, target, device: "cpu" or "opencl", and what of it; None: this processor
+    threads:  how many share the work of a call; 0: as many as this process may use
+    tuned:    use the tuning records of the cache; or a file of them; what came of it is in `manifest["tuned"]`
     name:     what messages call the text
 
     Raises SpecError for what is wrong in the text, with its line. Several threads may compile at the same time.
     """
     compiler = _compiler()
     o, keep = _options(shape, inputs, weights, config, settings)
-    for key, value in (("variant", variant), ("backend", backend), ("target", target), ("device", device),
-                       ("dtype", dtype), ("cache", _cache()), ("specs", os.environ.get("FOVEA_SPECS"))):
-        setattr(o, key, None if value is None else os.fsencode(value))
     chosen, source = options(threads), None
+    o.threads, records = threads, ("" if tuned else None) if isinstance(tuned, bool) else os.fspath(tuned)
+    for key, value in (("variant", variant), ("backend", backend), ("target", target), ("device", device),
+                       ("dtype", dtype), ("cache", _cache()), ("records", records), ("specs", os.environ.get("FOVEA_SPECS"))):
+        setattr(o, key, None if value is None else os.fsencode(value))
     if isinstance(spec, str):
         source, text = spec, spec.encode()
         pointer = compiler.text(name.encode(), text, len(text), c.byref(o))
@@ -143,7 +147,7 @@ def _load(compiler: _Compiler, done: Handle, chosen: _abi.Options, weights: Any,
     preprocess, classes = compiler.preprocess(done.pointer), compiler.classes(done.pointer)
     model = Model(compiler.runtime, handle, {
         "name": name, "model": name, "target": compiler.target(done.pointer).decode(),
-        "fovea": compiler.version().decode(), "preprocess": json.loads(preprocess) if preprocess else None,
+        "tuned": compiler.tuned(done.pointer).decode(), "fovea": compiler.version().decode(), "preprocess": json.loads(preprocess) if preprocess else None,
         "classes": json.loads(classes) if classes else None})
     if isinstance(weights, Mapping):
         keep.append(bind(compiler.runtime, out.value, weights, model.parameters))
