@@ -146,6 +146,10 @@ static void look(const char *asked) {
     all.known = true;
     if (asked) open_list(asked);
     else if (!open_library("libOpenCL.so.1")) open_vendors();
+    /* Drivers start their devices when they are first asked for, and some fail where two threads ask at once. */
+    cl_uint count;
+    for (int i = 0; i < all.n; i++)
+        all.platform[i].cl.clGetDeviceIDs(all.platform[i].id, CL_DEVICE_TYPE_ALL, 0, NULL, &count);
 }
 int fovea_cl_platforms(const fovea_cl_platform **out, char *why, size_t cap) {
     const char *asked = getenv("FOVEA_OPENCL_LIBRARY");

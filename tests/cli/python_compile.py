@@ -2,6 +2,7 @@
 import array
 import math
 import os
+import subprocess
 import sys
 import threading
 import unittest
@@ -197,6 +198,25 @@ class Compile(unittest.TestCase):
         for t in threads:
             t.join()
         self.assertEqual(wrong, [])
+
+    def test_opencl(self):
+        """The first thing that a process does with a driver, from several threads at once."""
+        text = (f"import array, fovea, threading\ntext = {SUM!r}\n"
+                "def work(n):\n    a = array.array('f', range(2 * n))\n"
+                "    k = fovea.compile(text, shape={'n': 2, 'c': n}, backend='opencl')\n"
+                "    print(n * (sum(map(sum, k(a, a).tolist())) == 2 * sum(a)))\n"
+                "threads = [threading.Thread(target=work, args=(n,)) for n in range(1, COUNT + 1)]\n"
+                "for t in threads: t.start()\nfor t in threads: t.join()\n")
+
+        def run(count):
+            return subprocess.run([sys.executable, "-c", text.replace("COUNT", str(count))], capture_output=True, text=True)
+
+        one = run(1)
+        if one.stdout.split() != ["1"]:
+            self.assertIn("fovea._errors.Error", one.stderr)
+            self.skipTest("OpenCL is not here")
+        several = run(4)
+        self.assertEqual(sorted(several.stdout.split()), ["1", "2", "3", "4"], several.stderr)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ for python in $pythons; do
 done
 
 # A tuning record, made of what the report says of the kernel while there are none.
-expect 0 "$fovea" tune neighborhood --shape b=1,head=2,h=28,w=28,d=32 --report empty.json
+expect 0 "$fovea" tune neighborhood --shape b=1,head=2,h=28,w=28,d=32 --no-search --report empty.json
 text() { sed -n "s/.*\"$1\": \(\"\([^\"\\\\]\|\\\\.\)*\"\).*/\1/p" empty.json | head -n 1; }
 threads=$(sed -n 's/.*"threads": \([0-9]*\).*/\1/p' empty.json)
 echo "{\"fovea_tune\":1,\"kernel\":\"attend\",\"schedule\":\"attend.offset tile.h=2\",\"status\":\"correct\",\"reason\":\"\",\"seconds\":0.0001,\"seconds_min\":0.0001,\"default_seconds\":0.0002,\"ratio\":0.5,\"predicted\":0.0001,\"pairs\":9,\"unix_time\":1700000001,\"origin\":\"search\",\"dtype\":$(text dtype),\"device\":$(text device),\"driver\":$(text driver),\"compiler\":$(text compiler),\"threads\":$threads,\"group\":$(text group)}" >lines
