@@ -201,12 +201,12 @@ class Compile(unittest.TestCase):
 
     def test_opencl(self):
         """The first thing that a process does with a driver, from several threads at once."""
-        text = (f"import array, fovea, threading\ntext = {SUM!r}\n"
+        text = (f"import array, fovea, threading\ntext, right = {SUM!r}, []\n"
                 "def work(n):\n    a = array.array('f', range(2 * n))\n"
                 "    k = fovea.compile(text, shape={'n': 2, 'c': n}, backend='opencl')\n"
-                "    print(n * (sum(map(sum, k(a, a).tolist())) == 2 * sum(a)))\n"
+                "    right.append(n * (sum(map(sum, k(a, a).tolist())) == 2 * sum(a)))\n"
                 "threads = [threading.Thread(target=work, args=(n,)) for n in range(1, COUNT + 1)]\n"
-                "for t in threads: t.start()\nfor t in threads: t.join()\n")
+                "for t in threads: t.start()\nfor t in threads: t.join()\nprint(*right)\n")
 
         def run(count):
             return subprocess.run([sys.executable, "-c", text.replace("COUNT", str(count))], capture_output=True, text=True)
