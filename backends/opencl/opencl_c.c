@@ -180,7 +180,7 @@ void fv_cl_for_head(fv_cl *p, const fv_flat *s, const char *type, void (*expr)(f
 static void put_for(fv_cl *p, const fv_flat *s) {
     int facts = p->facts.n;
     fv_cl_line(p, s);
-    /* sums of a matrix unit stay in registers only where their numbers are known; beside them loops are unrolled no
+    /* what an item has of sums and rows of a matrix unit stays in registers only where its numbers are known; beside them loops are unrolled no
      * further than registers reach */
     const char *unroll = fv_cl_has_products(s->body) ? " 1" : fv_cl_holds_sums(s->body) ? "" : " 4";
     if (p->k->unit) fv_buf_printf(p->out, "#pragma unroll%s\n%*s", unroll, 4 * p->indent, "");
@@ -267,6 +267,7 @@ static void list(fv_cl *p, const fv_flat *s) {
         case FV_L_ALLOC: put_alloc(p, s); break;
         case FV_L_STORE: put_store(p, s); break;
         case FV_L_MMA: s = fv_cl_products(p, s); break;
+        case FV_L_ROWS: fv_cl_rows(p, s); break;
         case FV_L_FRAG: fv_cl_fail(p, "a fragment of a matrix unit"); break;
         case FV_L_BARRIER: put_barrier(p); break;
         case FV_L_ASSERT: break;                            /* indices are checked where a model is entered */
@@ -327,6 +328,7 @@ bool fv_opencl_print(const fv_flat_kernel *k, bool lines, fv_buf *out) {
     if (k->unit) fv_cl_unit(&p);
     remarks(&p);
     signature(&p);
+    if (k->unit) fv_cl_bounce(&p);
     list(&p, k->body);
     put(&p, "}\n");
     return !p.failed;

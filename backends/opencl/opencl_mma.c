@@ -23,7 +23,7 @@ bool fv_cl_has_products(const fv_flat *s) { return find(s) != NULL; }
 void fv_cl_unit(fv_cl *p) {
     const fv_flat *s = find(p->k->body);
     const char *name = p->k->unit->name;
-    fv_buf_printf(p->out, "#define FOV_BF16 %d\n", s && s->part[0].memory->obj.type == FV_BF16);
+    fv_buf_printf(p->out, "#define FOV_BF16 %d\n", s && s->part[1].memory->obj.type == FV_BF16);
     put(p, text_of(name));
     if (!strcmp(name, "cdna") || !strcmp(name, "rdna")) put(p, text_of("amd"));
     put(p, "#ifndef FOV_KERNEL\n#define FOV_KERNEL\n#endif\n");
@@ -47,16 +47,53 @@ void fv_cl_sums(fv_cl *p, const fv_memory *m) {
 }
 bool fv_cl_holds_sums(const fv_flat *s) {
     for (; s; s = s->next) {
-        if (s->kind == FV_L_STORE && s->memory && s->memory->space == FV_SPACE_FRAG) return true;
+        bool own = s->memory && (s->memory->space == FV_SPACE_FRAG || s->memory->space == FV_SPACE_PRIVATE);
+        if (own && s->kind != FV_L_ALLOC) return true;
         if (fv_cl_reads_sums(s->expr) || fv_cl_holds_sums(s->body) || fv_cl_holds_sums(s->orelse)) return true;
     }
     return false;
 }
 static bool of_sums(const fv_expr *e, void *user) {
     (void)user;
-    return e->op == FV_X_LOAD && e->ref->kind == FV_OBJ_BUFFER && ((const fv_memory *)e->ref)->space == FV_SPACE_FRAG;
+    if (e->op != FV_X_LOAD || e->ref->kind != FV_OBJ_BUFFER) return false;
+    fv_space space = ((const fv_memory *)e->ref)->space;
+    return space == FV_SPACE_FRAG || space == FV_SPACE_PRIVATE;
 }
 bool fv_cl_reads_sums(const fv_expr *e) { return e && fv_visit(e, of_sums, NULL); }
+
+/* "name[number of the fragment]" */
+static void fragment(fv_cl *p, const fv_memory *m, const fv_expr *offset) {
+    int64_t c;
+    put(p, fv_cl_name_of(p, m->obj.name, true));
+    if (fv_is_int(offset, &c)) {
+        fv_buf_printf(p->out, "[%lld]", (long long)(c / p->k->unit->elements));
+        return;
+    }
+    put(p, "[(");
+    fv_cl_expr(p, offset);
+    put(p, ") / FOV_CN]");
+}
+static bool converts(const fv_flat *s) { /* does some product have a fragment of C as A? */
+    for (; s; s = s->next)
+        if ((s->kind == FV_L_MMA && s->part[0].memory->space == FV_SPACE_FRAG) || converts(s->body) ||
+            converts(s->orelse))
+            return true;
+    return false;
+}
+void fv_cl_bounce(fv_cl *p) {
+    if (converts(p->k->body))
+        fv_buf_printf(p->out,
+                      "    __local ushort fov_bounce[%lld / FOV_SUB * FOV_BOUNCE] __attribute__((aligned(16)));\n",
+                      (long long)p->k->group_size);
+}
+void fv_cl_rows(fv_cl *p, const fv_flat *s) {
+    fv_cl_line(p, s);
+    fv_cl_element(p, &s->memory->obj, s->offset);
+    fv_buf_printf(p->out, " = fov_row_%s(", s->max ? "max" : "sum");
+    fv_cl_element(p, &s->memory->obj, s->offset);
+    put(p, ", (int)get_local_id(0) % FOV_SUB);");
+    fv_cl_end(p, s);
+}
 
 /* -- Runs -------------------------------------------------------------------------------------- */
 /* The number of the first product of the run that reads the same fragment as product `at`. */
@@ -70,7 +107,17 @@ static int first_use(const fv_flat *run, int at, int i) {
             return j;
     return at;
 }
+/* A fragment of C as one of A. The local memory that some units need for it stands before the kernel's own. */
+static void convert(fv_cl *p, const fv_flat *s, int number) {
+    fv_buf_printf(p->out, "const fov_a a%d = fov_c2a(", number);
+    fragment(p, s->part[0].memory, s->part[0].offset);
+    put(p, ", fov_bounce + (int)get_local_id(0) / FOV_SUB * FOV_BOUNCE, lane);\n");
+}
 static void load(fv_cl *p, const fv_flat *s, int i, int number) {
+    if (s->part[i].memory->space == FV_SPACE_FRAG) {
+        convert(p, s, number);
+        return;
+    }
     fv_buf_printf(p->out, "const fov_%c %c%d = fov_ld%s(%s + (", "ab"[i], "ab"[i], number,
                   !i          ? "a"
                   : s->turned ? "bt"
@@ -93,15 +140,9 @@ const fv_flat *fv_cl_products(fv_cl *p, const fv_flat *run) {
                 fv_buf_printf(p->out, "%*s", indent, "");
                 load(p, s, i, at);
             }
-        fv_buf_printf(p->out, "%*sfov_mma(&%s[", indent, "", fv_cl_name_of(p, s->memory->obj.name, true));
-        int64_t c;
-        if (fv_is_int(s->offset, &c)) fv_buf_printf(p->out, "%lld", (long long)(c / p->k->unit->elements));
-        else {
-            put(p, "(");
-            fv_cl_expr(p, s->offset);
-            put(p, ") / FOV_CN");
-        }
-        fv_buf_printf(p->out, "], a%d, b%d);", from[0], from[1]);
+        fv_buf_printf(p->out, "%*sfov_mma(&", indent, "");
+        fragment(p, s->memory, s->offset);
+        fv_buf_printf(p->out, ", a%d, b%d);", from[0], from[1]);
         fv_cl_end(p, s);
     }
     fv_buf_printf(p->out, "%*s}\n", 4 * p->indent, "");

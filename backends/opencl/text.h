@@ -53,9 +53,11 @@ typedef struct {
 } fv_cl_prelude;
 extern const fv_cl_prelude fv_cl_preludes[];            /* preludes/NAME.cl; the last has no name */
 void fv_cl_unit(fv_cl *p);                              /* the prelude of the kernel's unit */
+void fv_cl_bounce(fv_cl *p);                            /* local memory of fov_c2a, if it is called */
 void fv_cl_sums(fv_cl *p, const fv_memory *m);          /* the declaration of sums, and one of them */
 void fv_cl_sum(fv_cl *p, const fv_memory *m, const fv_expr *offset);
-bool fv_cl_holds_sums(const fv_flat *s);                /* does a list touch sums, elements of them? */
+void fv_cl_rows(fv_cl *p, const fv_flat *s);            /* a ROWS statement */
+bool fv_cl_holds_sums(const fv_flat *s);                /* does a list touch sums, or private arrays? */
 bool fv_cl_has_products(const fv_flat *s);
 bool fv_cl_reads_sums(const fv_expr *e);
 const fv_flat *fv_cl_products(fv_cl *p, const fv_flat *run); /* a run of MMA statements; the last of them */

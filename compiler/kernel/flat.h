@@ -26,7 +26,10 @@
  * MMA is a product of 16 x 16 x 16 that a sub-group of items makes together (OpenCL): c[m, n] += sum over k of a[m, k] *
  * b[k, n]. A and B lie in local memory, 16-bit, row m (k) at offset + m * stride; `turned`: column n of B at offset + n *
  * stride. Of C an item holds its part, `elements` floats of a memory in FV_SPACE_FRAG at the offset: the fv_unit says
- * where they stand. All items of the group come together.
+ * where they stand. A may also be a fragment of such sums, rounded to `rounded`. All items of the group come together.
+ *
+ * ROWS(sum or max) memory[offset]: of an item's private element in slot offset % row_wrap, over the items of the
+ * sub-group that have a part of the same row: each of them gets the result.
  */
 #ifndef FV_FLAT_H
 #define FV_FLAT_H
@@ -58,7 +61,7 @@ typedef enum {
     FV_LOOP_GROUP,
     FV_LOOP_ITEM
 } fv_loop_kind;
-typedef enum { FV_L_FOR, FV_L_IF, FV_L_LET, FV_L_ALLOC, FV_L_STORE, FV_L_BARRIER, FV_L_ASSERT, FV_L_FRAG, FV_L_MMA } fv_flat_kind;
+typedef enum { FV_L_FOR, FV_L_IF, FV_L_LET, FV_L_ALLOC, FV_L_STORE, FV_L_BARRIER, FV_L_ASSERT, FV_L_FRAG, FV_L_MMA, FV_L_ROWS } fv_flat_kind;
 typedef enum { FV_FRAG_CONFIG, FV_FRAG_ZERO, FV_FRAG_LOAD, FV_FRAG_DOT, FV_FRAG_STORE, FV_FRAG_END } fv_frag_op;
 enum { FV_FRAG_REGISTERS = 8, FV_FRAG_ROWS = 16, FV_FRAG_COLS = 16, FV_FRAG_PAIRS = 16 };
 
@@ -69,6 +72,7 @@ enum { FV_UNIT_TILE = 16 };
 typedef struct {
     const char *name;  /* "emu" "nv" "cdna" "rdna" "intel": the texts of backends/opencl/preludes */
     int sub, elements; /* items of a sub-group; of C per item */
+    int keys;          /* points of a second product's sum whose fragments registers hold beside all else */
     int row_lane, row_step, row_every, row_wrap, row_far;
     int col_lane, col_step, col_wrap, col_every, col_far;
 } fv_unit;
@@ -77,6 +81,8 @@ const fv_unit *fv_unit_find(const char *name); /* NULL: there is none */
 static inline int fv_unit_row(const fv_unit *u, int lane, int i) {
     return lane / u->row_lane * u->row_step + i / u->row_every % u->row_wrap * u->row_far;
 }
+/* Rows that an item has a part of are row_wrap slots; element i is in this one. */
+static inline int fv_unit_slot(const fv_unit *u, int i) { return i / u->row_every % u->row_wrap; }
 static inline int fv_unit_col(const fv_unit *u, int lane, int i) {
     return lane % u->col_lane * u->col_step + i % u->col_wrap + i / u->col_every * u->col_far;
 }
@@ -106,7 +112,9 @@ struct fv_flat {
         const fv_expr *offset;
         int64_t stride;
     } part[2];   /* MMA: A, B */
-    bool turned; /* MMA */
+    bool turned;     /* MMA */
+    fv_type rounded; /* MMA whose A is a fragment: bf16 or f16 */
+    bool max;        /* ROWS: the greatest; else the sum */
 };
 
 /* What a register holds under a CONFIG. */

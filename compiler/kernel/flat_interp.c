@@ -137,6 +137,8 @@ static bool run_one_all(fv_fi *m, const fv_fi_node *n) {
         return true;
     }
     if (n->s->kind == FV_L_FOR) return run_loop_all(m, n);
+    if (n->s->kind == FV_L_MMA) return fv_fi_mma_all(m, n);
+    if (n->s->kind == FV_L_ROWS) return fv_fi_rows_all(m, n);
     return agree(m, n) && run_all(m, m->slot[n->tape.result[FV_FI_EXPR]] != 0 ? n->body : n->orelse);
 }
 

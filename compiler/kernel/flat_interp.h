@@ -76,6 +76,9 @@ void fv_fi_track(fv_fi *m, fv_fi_mem *x);              /* watch who touches its 
 fv_fi_node *fv_fi_compile(fv_fi *m, const fv_flat *s);
 bool fv_fi_fragment(fv_fi *m, const fv_fi_node *n);     /* flat_interp_frag.c; its tape is evaluated */
 bool fv_fi_mma(fv_fi *m, const fv_fi_node *n);          /* flat_interp_mma.c; the current item's elements */
+/* The same of what items give to each other: for all items at once. */
+bool fv_fi_mma_all(fv_fi *m, const fv_fi_node *n);
+bool fv_fi_rows_all(fv_fi *m, const fv_fi_node *n);
 bool fv_fi_eval(fv_fi *m, const fv_fi_tape *t);         /* fills the slots; false after a trap */
 /* The element at `index` of m, for reading or writing by the current item; NULL after a trap. */
 double *fv_fi_element(fv_fi *m, fv_fi_mem *mem, int64_t index, bool write, double *poison);

@@ -128,14 +128,15 @@ static fv_fi_node *one(fv_fi *m, const fv_flat *s) {
     m->at = s;
     if (s->kind == FV_L_ALLOC) n->mem = alloc(m, s->memory);
     for (int i = 0; s->kind == FV_L_MMA && i < 2; i++) n->part[i] = mem_of(m, &s->part[i].memory->obj);
-    if (s->kind == FV_L_STORE || s->kind == FV_L_MMA || (s->kind == FV_L_FRAG && s->offset))
+    if (s->kind == FV_L_STORE || s->kind == FV_L_MMA || s->kind == FV_L_ROWS || (s->kind == FV_L_FRAG && s->offset))
         n->mem = mem_of(m, s->memory ? &s->memory->obj : &s->tensor->obj);
     make_tape(m, n);
     if (s->kind == FV_L_FOR) n->var = var_of(m, fv_var(m->ctx, s->name, FV_I32));
     if (s->kind == FV_L_LET) n->var = var_of(m, fv_var_n(m->ctx, s->name, s->expr->type, s->expr->lanes));
     n->body = fv_fi_compile(m, s->body);
     n->orelse = fv_fi_compile(m, s->orelse);
-    n->syncs = s->kind == FV_L_BARRIER;
+    n->syncs = s->kind == FV_L_BARRIER || s->kind == FV_L_ROWS ||
+               (s->kind == FV_L_MMA && s->part[0].memory->space == FV_SPACE_FRAG);
     for (const fv_fi_node *b = n->body; b; b = b->next) n->syncs |= b->syncs;
     for (const fv_fi_node *b = n->orelse; b; b = b->next) n->syncs |= b->syncs;
     return n;

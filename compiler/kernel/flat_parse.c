@@ -7,7 +7,7 @@
 #include <string.h>
 
 static const char *const words[] = {
-    "flat", "programs", "scratch", "group", "live",  "unit", "mma", "tensor", "let",     "for",    "item",
+    "flat", "programs", "scratch", "group", "live",  "unit", "mma", "rows", "tensor", "let",     "for",    "item",
     "to",   "step",     "if",      "else",  "alloc", "store",  "barrier", "assert", "frag",
     "mask", "scatter",  "load",    "guard", "perm",  "gather", "splat",   "iota",   "convert",
     "read", "and",      "or",      "not",   "true",  "false",  "inf",     "nan",
@@ -270,11 +270,21 @@ static bool mma_place(fv_fp *p, fv_memory **m, const fv_expr **offset) {
     if (!(*m = fv_flat_memory_of(o))) return fv_fp_fail(p, FV_E_SYNTAX, "tensors hold no operand of mma");
     return fv_lex_expect(&p->lx, "[") && (*offset = fv_fp_expr(p)) && fv_lex_expect(&p->lx, "]");
 }
+static bool rounded(fv_fp *p, fv_flat *s) {
+    int lanes;
+    return fv_fp_type(p, &s->rounded, &lanes);
+}
+static bool parse_rows(fv_fp *p, fv_flat *s) {
+    s->max = fv_lex_accept(&p->lx, "max");
+    if (!s->max && !fv_lex_accept(&p->lx, "sum")) return fv_lex_fail(&p->lx, "max or sum");
+    return mma_place(p, &s->memory, &s->offset);
+}
 static bool parse_mma(fv_fp *p, fv_flat *s) {
     if (!mma_place(p, &s->memory, &s->offset)) return false;
     for (int i = 0; i < 2; i++)
         if (!fv_lex_expect(&p->lx, ",") || !mma_place(p, &s->part[i].memory, &s->part[i].offset) ||
-            !fv_lex_expect(&p->lx, ",") || !fv_lex_int(&p->lx, &s->part[i].stride))
+            !fv_lex_expect(&p->lx, ",") ||
+            !(s->part[i].memory->space == FV_SPACE_FRAG ? rounded(p, s) : fv_lex_int(&p->lx, &s->part[i].stride)))
             return false;
     s->turned = fv_lex_accept(&p->lx, "turned");
     return true;
@@ -292,6 +302,7 @@ static bool statement(fv_fp *p, fv_flats *list) {
         {"assert", FV_L_ASSERT, parse_assert},
         {"frag", FV_L_FRAG, parse_frag},
         {"mma", FV_L_MMA, parse_mma},
+        {"rows", FV_L_ROWS, parse_rows},
     };
     fv_loc loc = fv_lex_loc(&p->lx);
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
@@ -300,7 +311,7 @@ static bool statement(fv_fp *p, fv_flats *list) {
         s->loc = loc;
         return table[i].fn(p, s) && label(p, s);
     }
-    return fv_lex_fail(&p->lx, "a statement (let, for, if, alloc, store, barrier, assert, frag, mma) or '}'");
+    return fv_lex_fail(&p->lx, "a statement (let, for, if, alloc, store, barrier, assert, frag, mma, rows) or '}'");
 }
 
 static bool statements(fv_fp *p, fv_flat **out) {

@@ -192,7 +192,8 @@ static void put_mma(const fv_ctx *ctx, const fv_flat *s, fv_buf *out) {
     for (int i = 0; i < 2; i++) {
         fv_buf_printf(out, ", %s[", fv_cstr(ctx, s->part[i].memory->obj.name));
         put_expr(ctx, s->part[i].offset, 0, out);
-        fv_buf_printf(out, "], %lld", (long long)s->part[i].stride);
+        if (s->part[i].memory->space == FV_SPACE_FRAG) fv_buf_printf(out, "], %s", fv_type_name(s->rounded));
+        else fv_buf_printf(out, "], %lld", (long long)s->part[i].stride);
     }
     if (s->turned) fv_buf_puts(out, " turned");
     put_label(ctx, s, out);
@@ -222,6 +223,12 @@ static void put_statement(const fv_ctx *ctx, const fv_flat *s, int depth, fv_buf
     case FV_L_STORE: put_store(ctx, s, out); return;
     case FV_L_FRAG: put_frag(ctx, s, out); return;
     case FV_L_MMA: put_mma(ctx, s, out); return;
+    case FV_L_ROWS:
+        fv_buf_printf(out, "rows %s %s[", s->max ? "max" : "sum", fv_cstr(ctx, s->memory->obj.name));
+        put_expr(ctx, s->offset, 0, out);
+        fv_buf_puts(out, "]");
+        put_label(ctx, s, out);
+        return;
     case FV_L_BARRIER:
         fv_buf_puts(out, "barrier");
         put_label(ctx, s, out);

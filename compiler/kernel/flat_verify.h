@@ -28,4 +28,5 @@ void fv_fv_access(fv_fv *v, const fv_obj *ref, const fv_expr *offset, int lanes,
 /* flat_verify_mma.c: memory of sums on a matrix unit; a product on it */
 void fv_fv_sums(fv_fv *v, const fv_memory *m);
 void fv_fv_mma(fv_fv *v, const fv_flat *s);
+void fv_fv_rows(fv_fv *v, const fv_flat *s);
 #endif

@@ -15,15 +15,24 @@ static void check_offset(fv_fv *v, const fv_memory *m, const fv_expr *offset, in
     int64_t at;
     fv_fv_expr(v, offset);
     if (offset->type != FV_I32 || offset->lanes != 1)
-        fv_fv_fault(v, "the offset of %s of mma in %s is no scalar i32", what, name);
+        fv_fv_fault(v, "the offset of %s in %s is no scalar i32", what, name);
     else if (fv_is_int(offset, &at) && at % unit)
-        fv_fv_fault(v, "%s of mma starts at element %lld of %s: multiples of %lld", what, (long long)at, name,
+        fv_fv_fault(v, "%s starts at element %lld of %s: multiples of %lld", what, (long long)at, name,
                     (long long)unit);
+}
+static void check_fragment(fv_fv *v, const fv_flat *s) {
+    const fv_memory *m = s->part[0].memory;
+    int64_t n = v->k->unit ? v->k->unit->elements : 1;
+    check_offset(v, m, s->part[0].offset, n, "A of mma");
+    fv_fv_access(v, &m->obj, s->part[0].offset, (int)n, "reads");
+    if (s->rounded != FV_BF16 && s->rounded != FV_F16)
+        fv_fv_fault(v, "A of mma, %s, is rounded to %s: bf16 or f16", fv_cstr(v->ctx, m->obj.name),
+                    fv_type_name(s->rounded));
 }
 static void check_operand(fv_fv *v, const fv_flat *s, int i) {
     const fv_memory *m = s->part[i].memory;
     const char *what = i ? "B" : "A", *name = fv_cstr(v->ctx, m->obj.name);
-    check_offset(v, m, s->part[i].offset, 8, what);
+    check_offset(v, m, s->part[i].offset, 8, i ? "B of mma" : "A of mma");
     fv_fv_access(v, &m->obj, s->part[i].offset, FV_UNIT_TILE, "reads");
     if (m->space != FV_SPACE_LOCAL) fv_fv_fault(v, "%s of mma, %s, is not local", what, name);
     if (m->obj.type != FV_BF16 && m->obj.type != FV_F16)
@@ -44,11 +53,26 @@ void fv_fv_mma(fv_fv *v, const fv_flat *s) {
     if (s->memory->space != FV_SPACE_FRAG)
         fv_fv_fault(v, "C of mma, %s, is no memory of sums", fv_cstr(v->ctx, s->memory->obj.name));
     else if (v->k->unit) {
-        check_offset(v, s->memory, s->offset, v->k->unit->elements, "C");
+        check_offset(v, s->memory, s->offset, v->k->unit->elements, "C of mma");
         fv_fv_access(v, &s->memory->obj, s->offset, v->k->unit->elements, "adds to");
     }
-    for (int i = 0; i < 2; i++) check_operand(v, s, i);
-    if (s->part[0].memory->obj.type != s->part[1].memory->obj.type)
-        fv_fv_fault(v, "A of mma is %s, B is %s", fv_type_name(s->part[0].memory->obj.type),
-                    fv_type_name(s->part[1].memory->obj.type));
+    bool fragment = s->part[0].memory->space == FV_SPACE_FRAG;
+    if (fragment) check_fragment(v, s);
+    else check_operand(v, s, 0);
+    check_operand(v, s, 1);
+    fv_type a = fragment ? s->rounded : s->part[0].memory->obj.type, b = s->part[1].memory->obj.type;
+    if (a != b) fv_fv_fault(v, "A of mma is %s, B is %s", fv_type_name(a), fv_type_name(b));
+}
+void fv_fv_rows(fv_fv *v, const fv_flat *s) {
+    if (!s->memory || !s->offset) {
+        fv_fv_fault(v, "rows needs private memory");
+        return;
+    }
+    if (!v->k->unit) fv_fv_fault(v, "rows in a kernel that names no matrix unit");
+    if (!v->in_item) fv_fv_fault(v, "rows outside of the item loop");
+    else if (v->divergent) fv_fv_fault(v, "rows that some items of a group may not reach");
+    check_offset(v, s->memory, s->offset, 1, "an element");
+    fv_fv_access(v, &s->memory->obj, s->offset, 1, "changes");
+    if (s->memory->space != FV_SPACE_PRIVATE || s->memory->obj.type != FV_F32)
+        fv_fv_fault(v, "rows of %s, which is no private f32", fv_cstr(v->ctx, s->memory->obj.name));
 }

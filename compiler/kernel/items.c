@@ -97,6 +97,8 @@ void it_leaf(it *f) {
     it_forget(f);
 }
 void it_touch(it *f, int object, bool write, int mark) {
+    if (mark < IT_SHARED && f->mark[mark].way < IT_COOPERATIVE && f->way[f->mark[mark].way].kind == IT_ROWS)
+        mark = IT_SHARED;                                   /* several items have the element */
     it_access a = { object, write, mark };
     for (int i = 0; i < f->leaf->n_access; i++)
         if (f->leaf->access[i].object == object && f->leaf->access[i].write == write && f->leaf->access[i].mark == mark)
@@ -287,8 +289,9 @@ static void make_memory(it *f, it_buffer *x) {
         return;
     }
     const it_way *w = &f->way[f->mark[x->mark].way];
-    m->count *= (it_points(f, w->axis, w->n) + f->group - 1) / f->group;
-    m->space = m->count == 1 ? FV_SPACE_REG : FV_SPACE_PRIVATE;
+    m->count *= it_way_slots(f, f->mark[x->mark].way);
+    bool fragments = w->kind == IT_ELEMENTS && b->obj.type == FV_F32;
+    m->space = fragments ? FV_SPACE_FRAG : m->count == 1 && !w->kind ? FV_SPACE_REG : FV_SPACE_PRIVATE;
 }
 
 fv_memory *it_scratch(it *f, int which) {
@@ -316,8 +319,10 @@ static void frame(it *f, it_unit *units) {
     for (int i = 0; i < 3; i++)
         if (f->scratch[i]) add_alloc(f, &group, f->scratch[i]);
     if (f->n_products) {
-        for (int i = 0; i < 2; i++) add_alloc(f, &group, f->stage[i]);
-        add_alloc(f, &items, f->sums);
+        for (int i = 0; i < 2; i++)
+            if (f->stage[i]) add_alloc(f, &group, f->stage[i]);
+        if (f->sums) add_alloc(f, &items, f->sums);
+        if (f->values) add_alloc(f, &items, f->values);
     }
     fv_flat *code = it_assemble(f, units);
     if (items.last) items.last->next = code;
@@ -346,7 +351,7 @@ static void lower(it *f) {
     fv_facts_add(f->ctx, &f->facts, f->item, 0, f->group - 1);
     for (int i = 0; i < f->k->n_tensors; i++) f->n_objects += f->k->tensor[i]->role == FV_ROLE_INOUT;
     for (int i = 0; i < f->n_buffers; i++) make_memory(f, f->buffer[i]);
-    for (int i = 0; f->n_products && i < 3; i++) it_mma_memory(f, i);
+    for (int i = 0; f->n_products && i < 4; i++) it_mma_memory(f, i);
     if (f->n_products) f->out->unit = f->unit;
     for (const fv_stmt *s = f->k->body; s && !f->failed; s = s->next) {
         f->stmt = s;

@@ -11,7 +11,7 @@
  *
  * A way (`it_way`) distributes points over items: a list of axes read as one mixed-radix number z = slot * group +
  * item. A statement takes the first way of the list whose axes are all free in it; without one it is cooperative: all
- * its free axes are the way. A buffer is private iff every statement that touches it is distributed by one way and
+ * its free axes are the way. Products on a matrix unit come first in the list, with their elements and their rows. A buffer is private iff every statement that touches it is distributed by one way and
  * indexes it with that way's bare axes at the same places; otherwise it is the group's: local, or, where no distribution
  * fits local memory, far (the largest first). */
 #ifndef FV_ITEMS_H
@@ -21,7 +21,11 @@
 enum { IT_MAX_GROUP = 256, IT_MAX_WAYS = 16, IT_MAX_DEPTH = 96, IT_SHARED = 31, IT_MAX_MARKS = 31,
        IT_COOPERATIVE = 100 };
 
-typedef struct { int n; fv_str axis[FV_MAX_AXES]; } it_way;
+typedef enum { IT_PLAIN, IT_ELEMENTS, IT_ROWS } it_kind;
+/* IT_ELEMENTS: rows, then columns of a product; an item has the points whose elements of fragments it has. IT_ROWS: its
+ * rows; each item has those that it has a part of, so several items have a row. Both take statements with just these free
+ * axes. */
+typedef struct { int n; fv_str axis[FV_MAX_AXES]; it_kind kind; int product, rows; } it_way;  /* rows: way of its rows */
 /* How an access is tied to the item: by which way, and at which places of the index its axes stand bare. Equal marks:
  * the same item has the same element. */
 typedef struct { int way; int place[FV_MAX_AXES]; } it_mark;
@@ -40,6 +44,7 @@ typedef struct {
     /* IT_SHARED: the group's; else private by this mark; -1: not seen yet */
     int mark;
     bool far;                                           /* of the group's: in global memory */
+    bool by_rows;                                       /* a statement of an IT_ROWS way writes it */
     int object;                                         /* of the group's: number for the barrier pass */
     int64_t stride[FV_MAX_AXES], slot_stride;           /* elements; private: 0 at the axes of the way */
 } it_buffer;
@@ -54,6 +59,7 @@ typedef struct {
     bool across[2];                                     /* memory of A runs along rows, of B along columns */
     /* sub-groups over rows and columns of fragments, and fragments of one; points of `k` that are in local memory */
     int64_t wave_rows, wave_cols, rows, cols, chunk;
+    int way, from;                                      /* of its elements; that A's elements are those of; -1: none */
 } it_product;
 
 /* -- Code with its accesses, before barriers --------------------------------------------------- */
@@ -96,7 +102,10 @@ typedef struct {
     int n_products, cap_products;
     it_product *product;
     fv_type mma_type;                                   /* bf16 or f16 */
-    fv_memory *stage[2], *sums;                         /* of A and B, 16-bit; of C */
+    int n_fragment_ways;                                /* the first of the list */
+    bool no_rows;                                       /* IT_ROWS ways are not used: they would write shared memory */
+    /* of A and B, 16-bit; of C without a buffer in fragments; of A whose elements are those of a product's C */
+    fv_memory *stage[2], *sums, *values;
     int stage_object[2];
     int n_objects;                                      /* buffers of the group, inout tensors, scratch of trees and flags */
     /* f32 and i32 partial results, flags of conditions; made when needed */
@@ -117,7 +126,8 @@ typedef struct {
     int names;
     const fv_stmt *stmt;
     int way_now;                                        /* of the statement being lowered; -1: nothing is known of it */
-    const fv_expr *slot;                                /* which of its points an item is at */
+    const fv_expr *slot, *row_slot;                     /* which of its points, of its rows, an item is at */
+    const fv_expr *first;                               /* IT_ROWS: is it the first item that has the row? */
     int n_memo, cap_memo;
     it_memo *memo;
     bool failed;
@@ -149,11 +159,17 @@ bool it_where_is_free(const fv_stmt *s);
  * or after an error. */
 int64_t it_products_find(it *f, const fv_schedule *s);
 void it_product_chunk(it *f, int64_t chunk);            /* at most so many reduced points in local memory at once */
+int it_element_way(const it *f, const fv_str *row, int n_row, const fv_str *col, int n_col);   /* -1: there is none */
+/* The elements whose rows a reduction goes over; -1: it is none of those */
+int it_rows_over(const it *f, const fv_stmt *s);
+int64_t it_way_slots(const it *f, int way);             /* points of an item */
+bool it_has_home(const it *f, const it_product *p);     /* its target's elements are in fragments */
 const it_product *it_product_of(const it *f, const fv_stmt *s);     /* NULL: it is distributed over items */
 int64_t it_product_rows(const it_product *p, int which);    /* rows of A's copy, columns of B's (1): whole fragments */
 int64_t it_product_stride(const it_product *p, int which);  /* elements from row to row of a copy */
 int64_t it_stage_count(const it *f, int which);             /* elements of the largest copy */
 int64_t it_sums_count(const it *f);                         /* elements of C that an item has, at most */
+int64_t it_values_count(const it *f);                       /* elements of A that an item has in fragments, at most */
 void it_remark(it *f, const fv_stmt *s, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* -- choose ------------------------------------------------------------------------------------ */
@@ -194,8 +210,10 @@ void it_open_points(it *f, const it_way *way, const fv_str *axes, int n);
 void it_open_axis(it *f, fv_str axis);                              /* a serial loop over the valid points of an axis */
 void it_axes_count(it *f, it_axis *a, const fv_expr **count);       /* valid points, flat */
 void it_know(it *f, const it_axis *a);                              /* facts of a point of the axis */
+void it_open_fragments(it *f, const it_way *way);                   /* loops over an item's elements or rows */
+void it_rows_reduce(it *f, const fv_stmt *s, int way);              /* over the columns of the elements `way` */
 void it_mma(it *f, const it_product *p);
-fv_memory *it_mma_memory(it *f, int which);                         /* makes it: copies of A and B, sums */
+fv_memory *it_mma_memory(it *f, int which);                         /* makes it: copies of A and B, sums, elements of A */
 void it_statement(it *f, const fv_stmt *s);
 void it_alloc(it *f, const fv_stmt *s);
 fv_type it_acc_type(const fv_stmt *s);

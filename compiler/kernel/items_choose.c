@@ -85,8 +85,8 @@ typedef struct { int n_ways; it_way way[2]; int64_t wanted, group; double cost; 
 
 static void consider(it *f, best *b, const it_way *way, int n) {
     static const int64_t groups[] = { 0, 32, 64, 128, 256 };
-    f->n_ways = n;
-    memcpy(f->way, way, sizeof *way * (size_t)n);
+    f->n_ways = f->n_fragment_ways + n;
+    memcpy(f->way + f->n_fragment_ways, way, sizeof *way * (size_t)n);
     int64_t own = n ? it_points(f, way[0].axis, way[0].n) : 64;
     for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++) {
         f->group = groups[i] ? groups[i] : own;
@@ -137,9 +137,9 @@ static bool choose(it *f, int64_t wanted) {
         if (grid.n > 1) consider(f, &b, try, 2);
     }
     consider(f, &b, try, 0);
-    f->n_ways = b.found ? b.n_ways : 0;
+    f->n_ways = f->n_fragment_ways + (b.found ? b.n_ways : 0);
     f->group = b.found ? b.group : wanted ? wanted : 64;
-    memcpy(f->way, b.way, sizeof b.way);
+    memcpy(f->way + f->n_fragment_ways, b.way, sizeof b.way);
     it_place(f);
     return b.found;
 }
@@ -166,16 +166,17 @@ static bool good_group(it *f, int64_t group) {              /* 0: none given */
 static bool given(it *f, const fv_schedule *s, const fv_sched_entry *list, int64_t group) {     /* 0: its own choice */
     const fv_sched_entry *fuse = fv_schedule_get(s, FV_F_FUSE, fv_intern(f->ctx, "item"));
     it_way names = { 0 };
-    f->n_ways = 0;
+    it_way *own_ways = f->way + f->n_fragment_ways;
+    f->n_ways = f->n_fragment_ways;
     if (fuse) {
-        f->way[0] = (it_way){ 0 };
-        if (!take(f, fuse, &f->way[0])) return false;
-        if (f->way[0].n) f->n_ways = 1;
+        own_ways[0] = (it_way){ 0 };
+        if (!take(f, fuse, &own_ways[0])) return false;
+        if (own_ways[0].n) f->n_ways++;
     }
     if (list && !take(f, list, &names)) return false;
     for (int i = 0; i < names.n && f->n_ways < IT_MAX_WAYS; i++)
         f->way[f->n_ways++] = (it_way){ .n = 1, .axis = { names.axis[i] } };
-    int64_t own = f->n_ways ? it_points(f, f->way[0].axis, f->way[0].n) : 64;
+    int64_t own = f->n_ways > f->n_fragment_ways ? it_points(f, own_ways[0].axis, own_ways[0].n) : 64;
     f->group = group ? group : fv_schedule_int(s, FV_F_GROUP, (fv_str){ 0 }, 0);
     if (!f->group) f->group = own > IT_MAX_GROUP ? IT_MAX_GROUP : own;
     if (!good_group(f, f->group)) return false;
@@ -206,7 +207,7 @@ static bool choose_with_unit(it *f, const fv_schedule *s, const fv_sched_entry *
     it_remark(f, NULL, "not on the matrix unit: %lld bytes of local memory and %lld private words an item are needed, "
               "there are %lld and %d", (long long)f->local_bytes, (long long)f->private_words, (long long)f->t->l1_bytes,
               f->t->registers);
-    f->n_products = 0;
+    f->n_products = f->n_fragment_ways = f->n_ways = 0;
     return false;
 }
 static bool given_fits(it *f, const fv_schedule *s, const fv_sched_entry *list) {

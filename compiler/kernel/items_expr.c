@@ -17,7 +17,9 @@ static const fv_expr *buffer_offset(it *f, const it_buffer *b, const fv_expr *co
         const fv_expr *x = index ? index[j] : it_find_axis(f, b->b->axis[j])->off;
         sum = fv_add(f->ctx, sum, fv_muli(f->ctx, x, b->stride[j]));
     }
-    if (b->mark != IT_SHARED && f->slot) sum = fv_add(f->ctx, sum, fv_muli(f->ctx, f->slot, b->slot_stride));
+    const fv_expr *slot = f->slot;
+    if (b->mark != IT_SHARED && f->way[f->mark[b->mark].way].kind == IT_ROWS) slot = f->row_slot;
+    if (b->mark != IT_SHARED && slot) sum = fv_add(f->ctx, sum, fv_muli(f->ctx, slot, b->slot_stride));
     return sum;
 }
 static const fv_expr *tensor_offset(it *f, const fv_tensor *t, const fv_expr *const *index) {
@@ -209,4 +211,5 @@ void it_store_tensor(it *f, const fv_stmt *s, const fv_expr *v) {
     st->tensor = t;
     st->offset = share(f, tensor_offset(f, t, index));
     st->expr = v;
+    if (f->way_now >= 0 && f->way_now < IT_COOPERATIVE && f->way[f->way_now].kind == IT_ROWS) st->mask = f->first;
 }

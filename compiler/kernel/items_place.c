@@ -30,11 +30,12 @@ static bool holds(const fv_str *axes, int n, fv_str a) {
         if (fv_str_eq(axes[i], a)) return true;
     return false;
 }
+static bool usable(const it *f, int way) { return f->way[way].kind != IT_ROWS || !f->no_rows; }
 int it_way_of(const it *f, const fv_str *axes, int n) {
     for (int w = 0; w < f->n_ways; w++) {
         int found = 0;
         while (found < f->way[w].n && holds(axes, n, f->way[w].axis[found])) found++;
-        if (found == f->way[w].n) return w;
+        if (f->way[w].kind == IT_PLAIN ? found == f->way[w].n : found == n && n == f->way[w].n && usable(f, w)) return w;
     }
     return -1;
 }
@@ -78,12 +79,20 @@ static int place_of(const fv_expr *const *index, const fv_buffer *b, fv_str axis
             return j;
     return -1;
 }
+/* What depends on the rows of elements only lies with the rows. */
+static int rows_mark(it *f, const fv_expr *const *index, const fv_buffer *b, const it_way *w) {
+    if (w->kind != IT_ELEMENTS || f->no_rows) return IT_SHARED;
+    for (int i = f->way[w->rows].n; i < w->n; i++)
+        for (int j = 0; j < b->obj.rank; j++)
+            if (index ? fv_uses_axis(index[j], w->axis[i]) : fv_str_eq(b->axis[j], w->axis[i])) return IT_SHARED;
+    return it_mark_of(f, index, b, w->rows);
+}
 int it_mark_of(it *f, const fv_expr *const *index, const fv_buffer *b, int way) {
     if (way < 0) return IT_SHARED;
     it_mark m = { .way = way };
     const it_way *w = way >= IT_COOPERATIVE ? &f->shared_way[way - IT_COOPERATIVE] : &f->way[way];
     for (int i = 0; i < w->n; i++)
-        if ((m.place[i] = place_of(index, b, w->axis[i])) < 0) return IT_SHARED;
+        if ((m.place[i] = place_of(index, b, w->axis[i])) < 0) return rows_mark(f, index, b, w);
     for (int i = 0; i < f->n_marks; i++)
         if (f->mark[i].way == way && !memcmp(f->mark[i].place, m.place, sizeof m.place)) return i;
     if (f->n_marks == IT_MAX_MARKS) return IT_SHARED;
@@ -100,6 +109,7 @@ static void touch(it *f, const fv_buffer *b, const fv_expr *const *index, int wa
     }
     int mark = it_mark_of(f, index, b, way);
     x->mark = x->mark == -1 || x->mark == mark ? mark : IT_SHARED;
+    x->by_rows |= way >= 0 && way < IT_COOPERATIVE && !index && f->way[way].kind == IT_ROWS;
 }
 
 typedef struct { it *f; int way; } toucher;
@@ -136,6 +146,13 @@ static bool add_axes(fv_stmt *s, void *user) {
     for (int i = 0; i < s->n_axes; i++) add_axis(user, &s->axis[i]);
     return false;
 }
+static void touch_product(it *f, const it_product *p) {
+    touch_all(f, p->a, p->from);
+    touch_all(f, p->a_where, p->from);
+    touch_all(f, p->b, -1);
+    touch_all(f, p->b_where, -1);
+    touch(f, (const fv_buffer *)p->s->target, NULL, p->way);
+}
 static bool touch_stmt(fv_stmt *s, void *user) {
     it *f = user;
     fv_str axes[FV_MAX_AXES];
@@ -150,7 +167,17 @@ static bool touch_stmt(fv_stmt *s, void *user) {
         touch_all(f, s->expr, way);
     }
     if (!fv_stmt_is_op(s)) return false;
-    int way = it_product_of(f, s) ? -1 : it_way_of(f, axes, it_stmt_axes(s, axes));
+    if (it_product_of(f, s)) {
+        touch_product(f, it_product_of(f, s));
+        return false;
+    }
+    int way = it_way_of(f, axes, it_stmt_axes(s, axes)), over = it_rows_over(f, s);
+    if (over >= 0) {
+        touch_all(f, s->expr, over);
+        touch_all(f, s->where, over);
+        touch(f, (const fv_buffer *)s->target, NULL, f->way[over].rows);
+        return false;
+    }
     const fv_expr *all[] = { s->expr, s->expr2, s->where, s->otherwise };
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) touch_all(f, all[i], way);
     if (s->kind == FV_S_STORE) {
@@ -162,8 +189,19 @@ static bool touch_stmt(fv_stmt *s, void *user) {
     return false;
 }
 
-static int64_t way_slots(const it *f, int way) {
-    return (it_points(f, f->way[way].axis, f->way[way].n) + f->group - 1) / f->group; }
+int64_t it_way_slots(const it *f, int way) {
+    const it_way *w = &f->way[way];
+    const it_product *p = w->kind ? &f->product[w->product] : NULL;
+    if (w->kind == IT_ELEMENTS) return p->rows * p->cols * f->unit->elements;
+    if (w->kind == IT_ROWS) return p->rows * f->unit->row_wrap;
+    return (it_points(f, w->axis, w->n) + f->group - 1) / f->group;
+}
+/* Words of registers: of sub-groups of 32 items, whatever the unit, so that all units get the same kernels. */
+static int64_t words(const it *f, int way) {
+    const it_way *w = &f->way[way];
+    const it_product *p = w->kind ? &f->product[w->product] : NULL;
+    return w->kind == IT_ELEMENTS ? 8 * p->rows * p->cols : w->kind == IT_ROWS ? 2 * p->rows : it_way_slots(f, way);
+}
 
 static void size_buffer(it *f, it_buffer *x) {
     const fv_buffer *b = x->b;
@@ -177,7 +215,7 @@ static void size_buffer(it *f, it_buffer *x) {
     }
     x->slot_stride = n;
     x->far = false;
-    if (!local) f->private_words += (n * way_slots(f, f->mark[x->mark].way) * fv_type_bytes(b->obj.type) + 3) / 4;
+    if (!local) f->private_words += (n * words(f, f->mark[x->mark].way) * fv_type_bytes(b->obj.type) + 3) / 4;
 }
 
 /* Scratch of trees and of conditions: one element an item, each kind once (items_tree.c). */
@@ -214,13 +252,27 @@ static it_buffer *largest_local(const it *f) {
     return found;
 }
 
+static void touch_kernel(it *f) {
+    f->n_marks = 0;
+    for (int i = 0; i < f->n_buffers; i++) {
+        f->buffer[i]->mark = -1;
+        f->buffer[i]->by_rows = false;
+    }
+    fv_stmts_visit(f->k->body, touch_stmt, f);
+}
 void it_place(it *f) {
     scratches c = { .f = f };
-    f->n_marks = 0;
+    bool inout = false, shared = false;
     f->private_words = 0;
-    for (int i = 0; i < f->n_buffers; i++) f->buffer[i]->mark = -1;
     if (!f->n_axes) fv_stmts_visit(f->k->body, add_axes, f);
-    fv_stmts_visit(f->k->body, touch_stmt, f);
+    for (int i = 0; i < f->k->n_tensors; i++) inout |= f->k->tensor[i]->role == FV_ROLE_INOUT;
+    f->no_rows = inout;
+    touch_kernel(f);
+    for (int i = 0; i < f->n_buffers; i++) shared |= f->buffer[i]->by_rows && f->buffer[i]->mark == IT_SHARED;
+    if (shared) {                                           /* several items would write an element */
+        f->no_rows = true;
+        touch_kernel(f);
+    }
     for (int i = 0; i < f->n_buffers; i++) size_buffer(f, f->buffer[i]);
     fv_stmts_visit(f->k->body, count_scratch, &c);
     f->local_bytes = local_bytes(f, c.need);

@@ -70,7 +70,7 @@ static bool runs_along(const fv_expr *e, void *user) {
 static const char *fit(it *f, const fv_stmt *s, it_product *p) {
     fv_str axes[FV_MAX_AXES];
     factors value = {0}, where = {0};
-    *p = (it_product){.s = s, .n_k = s->n_over};
+    *p = (it_product){.s = s, .n_k = s->n_over, .way = -1, .from = -1};
     int n = it_stmt_axes(s, axes);
     if (s->target->type != FV_F32 || s->expr->type != FV_F32) return "its sums are not f32";
     if (s->write != FV_W_SUM && s->write != FV_W_ADD) return "it is no sum";
@@ -172,14 +172,15 @@ static bool find(fv_stmt *s, void *user) {
 /* -- Sub-groups -------------------------------------------------------------------------------- */
 static int64_t tiles(int64_t n) { return (n + FV_UNIT_TILE - 1) / FV_UNIT_TILE; }
 static int64_t at_most(int64_t n, int64_t most) { return n < most ? n : most; }
-/* Sub-groups of a group: four fragments each, as far as the largest product goes. */
+/* Sub-groups of a group: four fragments each, as far as the largest product goes, and whole rows of all. */
 static int64_t waves_wanted(const it *f) {
     int64_t most = 0, waves = 1, limit = at_most(8, IT_MAX_GROUP / f->unit->sub);
     for (int i = 0; i < f->n_products; i++) {
         int64_t n = tiles(f->product[i].m) * tiles(f->product[i].n);
         if (n > most) most = n;
+        limit = at_most(limit, tiles(f->product[i].m));
     }
-    while (waves * 2 <= limit && waves * 4 < most) waves *= 2;
+    while (waves * 2 <= limit && waves * 4 <= most) waves *= 2;
     return waves;
 }
 static void share_out(it_product *p, int64_t waves) {
@@ -200,6 +201,7 @@ int64_t it_stage_count(const it *f, int which) {
     int64_t most = 0;
     for (int i = 0; i < f->n_products; i++) {
         const it_product *p = &f->product[i];
+        if (!which && p->from >= 0) continue;
         int64_t n = (which && p->across[1] ? p->chunk : it_product_rows(p, which)) * it_product_stride(p, which);
         if (n > most) most = n;
     }
@@ -207,9 +209,19 @@ int64_t it_stage_count(const it *f, int which) {
 }
 int64_t it_sums_count(const it *f) {
     int64_t most = 0;
-    for (int i = 0; i < f->n_products; i++)
-        if (f->product[i].rows * f->product[i].cols > most) most = f->product[i].rows * f->product[i].cols;
+    for (int i = 0; i < f->n_products; i++) {
+        const it_product *p = &f->product[i];
+        if (!it_has_home(f, p) && p->rows * p->cols > most) most = p->rows * p->cols;
+    }
     return most * f->unit->elements;
+}
+int64_t it_values_count(const it *f) {
+    int64_t most = 0;
+    for (int i = 0; i < f->n_products; i++) {
+        int64_t n = f->product[i].from < 0 ? 0 : it_way_slots(f, f->product[i].from);
+        if (n > most) most = n;
+    }
+    return most;
 }
 void it_product_chunk(it *f, int64_t chunk) {
     for (int i = 0; i < f->n_products; i++) f->product[i].chunk = at_most(chunk, FV_UNIT_TILE * tiles(f->product[i].k));
@@ -219,6 +231,76 @@ const it_product *it_product_of(const it *f, const fv_stmt *s) {
         if (f->product[i].s == s) return &f->product[i];
     return NULL;
 }
+/* -- Homes in fragments ------------------------------------------------------------------------ */
+static bool same_axes(const fv_str *a, const fv_str *b, int n) {
+    for (int i = 0; i < n; i++)
+        if (!fv_str_eq(a[i], b[i])) return false;
+    return true;
+}
+int it_element_way(const it *f, const fv_str *row, int n_row, const fv_str *col, int n_col) {
+    for (int w = 0; w < f->n_fragment_ways; w++) {
+        const it_way *x = &f->way[w];
+        if (x->kind != IT_ELEMENTS || x->n != n_row + n_col || f->way[x->rows].n != n_row) continue;
+        if (same_axes(x->axis, row, n_row) && same_axes(x->axis + n_row, col, n_col)) return w;
+    }
+    return -1;
+}
+static int way_of_rows(it *f, int number) {
+    const it_product *p = &f->product[number];
+    for (int w = 0; w < f->n_fragment_ways; w++)
+        if (f->way[w].kind == IT_ROWS && f->way[w].n == p->n_row && same_axes(f->way[w].axis, p->row, p->n_row))
+            return w;
+    it_way *x = &f->way[f->n_fragment_ways];
+    *x = (it_way){.n = p->n_row, .kind = IT_ROWS, .product = number, .rows = -1};
+    memcpy(x->axis, p->row, sizeof *p->row * (size_t)p->n_row);
+    return f->n_fragment_ways++;
+}
+/* Whole rows belong to a sub-group, or there are no ways of fragments. */
+static void make_ways(it *f) {
+    f->n_fragment_ways = 0;
+    for (int i = 0; i < f->n_products; i++) {
+        it_product *p = &f->product[i];
+        if (p->wave_cols > 1 || p->n_row + p->n_col > FV_MAX_AXES || f->n_fragment_ways + 4 > IT_MAX_WAYS / 2) continue;
+        p->way = it_element_way(f, p->row, p->n_row, p->col, p->n_col);
+        if (p->way >= 0) continue;
+        int rows = way_of_rows(f, i);
+        it_way *x = &f->way[p->way = f->n_fragment_ways++];
+        *x = (it_way){.n = p->n_row + p->n_col, .kind = IT_ELEMENTS, .product = i, .rows = rows};
+        memcpy(x->axis, p->row, sizeof *p->row * (size_t)p->n_row);
+        memcpy(x->axis + p->n_row, p->col, sizeof *p->col * (size_t)p->n_col);
+    }
+    for (int i = 0; i < f->n_products; i++) {
+        it_product *p = &f->product[i];
+        if (p->wave_cols == 1) p->from = it_element_way(f, p->row, p->n_row, p->over, p->n_k);
+    }
+    f->n_ways = f->n_fragment_ways;
+}
+bool it_has_home(const it *f, const it_product *p) {
+    const it_buffer *b = it_find_buffer(f, p->s->target);
+    return p->way >= 0 && b->mark != IT_SHARED && f->mark[b->mark].way == p->way;
+}
+static bool holds_all(const fv_str *list, int n, const fv_str *axes, int m) {
+    int found = 0;
+    for (int i = 0; i < m; i++)
+        for (int j = 0; j < n; j++) found += fv_str_eq(list[j], axes[i]);
+    return n == m && found == n;
+}
+int it_rows_over(const it *f, const fv_stmt *s) {
+    fv_str axes[FV_MAX_AXES];
+    bool sum = s->write == FV_W_SUM || s->write == FV_W_ADD, max = s->write == FV_W_MAX || s->write == FV_W_MAXIN;
+    if (f->no_rows || s->kind != FV_S_REDUCE || s->otherwise || !(sum || max) || s->target->type != FV_F32 ||
+        s->expr->type != FV_F32)
+        return -1;
+    int n = it_stmt_axes(s, axes);
+    for (int w = 0; w < f->n_fragment_ways; w++) {
+        const it_way *x = &f->way[w];
+        if (x->kind != IT_ELEMENTS) continue;
+        int rows = f->way[x->rows].n;
+        if (holds_all(x->axis, rows, axes, n) && holds_all(x->axis + rows, x->n - rows, s->over, s->n_over)) return w;
+    }
+    return -1;
+}
+
 int64_t it_products_find(it *f, const fv_schedule *s) {
     finder x = {.f = f, .s = s, .asked = FV_VOID};
     int64_t group = s ? fv_schedule_int(s, FV_F_GROUP, (fv_str){0}, 0) : 0;
@@ -235,5 +317,6 @@ int64_t it_products_find(it *f, const fv_schedule *s) {
     }
     if (!group) group = waves_wanted(f) * f->unit->sub;
     for (int i = 0; i < f->n_products; i++) share_out(&f->product[i], group / f->unit->sub);
+    make_ways(f);
     return group;
 }

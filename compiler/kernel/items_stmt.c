@@ -76,6 +76,10 @@ void it_open_points(it *f, const it_way *way, const fv_str *axes, int n) {
         if (f->group > 1) it_if(f, fv_op2(f->ctx, FV_X_EQ, f->item, fv_int(f->ctx, 0)));
         return;
     }
+    if (way->kind) {
+        it_open_fragments(f, way);
+        return;
+    }
     open_way(f, way);
     for (int i = 0; i < n; i++)
         for (int j = 0; j < way->n; j++) taken[i] |= fv_str_eq(axes[i], way->axis[j]);
@@ -229,8 +233,10 @@ void it_statement(it *f, const fv_stmt *s) {
     it_buffer *b = s->kind == FV_S_STORE ? NULL : it_find_buffer(f, s->target);
     int n = it_stmt_axes(s, axes), facts = f->facts.n;
     const it_product *p = it_product_of(f, s);
-    if (p || it_is_tree(f, s)) {
+    int over = it_rows_over(f, s);
+    if (p || over >= 0 || it_is_tree(f, s)) {
         if (p) it_mma(f, p);
+        else if (over >= 0) it_rows_reduce(f, s, over);
         else it_tree(f, s);
         f->facts.n = facts;
         return;

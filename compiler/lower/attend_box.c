@@ -19,17 +19,19 @@ static int64_t extent_of(const fv_axis *a, int n) {
     return e;
 }
 
-/* On matrix units of work items a tile's queries, scores and sums are in the group's local memory, with copies of two
- * operands in 16 bits beside them; smaller tiles where these would not fit. Those of `all` keys if they must be. */
+/* On matrix units of work items a tile's queries are in the group's local memory, with copies of two operands in 16 bits
+ * beside them; smaller tiles where these would not fit. Scores and sums are in fragments, but if all keys must be there
+ * at once their number is not bounded, and room for them is kept. */
 static tile_size unit_tile(const attend *x, int64_t all, bool must) {
     static const tile_size try[] = {{64, 64}, {32, 64}, {32, 32}, {16, 64}, {16, 32}};
     int64_t dot = extent_of(x->a->dot, x->a->n_dot), e = extent_of(x->e, x->n_e), n = sizeof try / sizeof *try;
     tile_size t = try[n - 1];
     for (int64_t i = 0; i < n; i++) {
         t = try[i];
+        if (!must && t.keys > x->l->t->unit->keys && i + 1 < n) continue;
         if (must || all <= t.keys) t.keys = all;
         int64_t wide = t.keys > e ? t.keys : e, copies = 2 * 32 * (t.rows + wide + 16) + 16 * (t.rows + wide);
-        if (4 * t.rows * (dot + t.keys + e) + copies <= x->l->t->l1_bytes) break;
+        if (4 * t.rows * (dot + (must ? t.keys + e : 0)) + copies <= x->l->t->l1_bytes) break;
     }
     if (t.keys == all) t.keys = 0;
     return t;
@@ -162,7 +164,7 @@ static const char *hull_box(attend *x) {
     if (!n) return why;
     if (scores > 1 << 18)
         return fv_printf(c, "a tile of queries against its hull has %.0f scores, more than %d", scores, 1 << 18);
-    attend_program p = {.x = x, .key_first = true};
+    attend_program p = {.x = x, .key_first = !l->t->unit};
     lower_place_value(l, x->final->result[0], NULL);
     lower_kernel_begin(l, &p.k, "attend", "attend.box", x->anchor->loc, l->node[x->final->id].prepare);
     lower_kernel_own(&p.k);
@@ -253,7 +255,7 @@ const char *lower_attend_box(attend *x) {
     if (!resident && !simple)
         resident = true; /* everything that one online pass cannot do: all scores of a tile in scratch */
 
-    attend_program p = {.x = x, .key_first = true};
+    attend_program p = {.x = x, .key_first = !l->t->unit};
     const fv_value *out = x->final->result[0];
     lower_place_value(l, out, NULL);
     lower_kernel_begin(l, &p.k, "attend", "attend.box", x->anchor->loc, l->node[x->final->id].prepare);

@@ -237,6 +237,10 @@ void attend_online(attend_program *p, fv_stmts *list, int set, const fv_expr *fu
     write_stmt(p, list, FV_S_REDUCE, "ls", ct, FV_W_SUM, at(p, s), set);
     write_stmt(p, list, FV_S_MAP, "lu", p->l, FV_W_SET, fv_add(c, fv_mul(c, at(p, p->l), at(p, al)), at(p, ct)), -1);
     write_stmt(p, list, FV_S_MAP, "mu", p->m, FV_W_SET, at(p, t), -1);
+    if (p->x->l->t->unit) { /* items would have to agree on the condition first */
+        write_stmt(p, list, FV_S_MAP, "rs", p->acc, FV_W_SET, fv_mul(c, at(p, p->acc), at(p, al)), -1);
+        return;
+    }
     fv_stmt *cond = lower_stmt(&p->k, list, FV_S_IF, NULL);
     cond->expr = fv_op1(c, FV_X_ANY, fv_op2(c, FV_X_NE, at(p, al), fv_float(c, 1)));
     fv_stmts inner = {0};

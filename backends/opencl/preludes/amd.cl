@@ -46,7 +46,7 @@ inline fov_a fov_c2a(fov_c c, __local ushort *bounce, int lane) {
 inline float fov_row_max(float x, int lane) {
     for (int m = 1; m < 16; m *= 2) {
         float y = fov_amd_lane(x, lane ^ m);
-        x = x > y ? x : y;
+        x = x > y || x != x ? x : y;
     }
     return x;
 }
