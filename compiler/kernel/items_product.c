@@ -223,8 +223,13 @@ int64_t it_values_count(const it *f) {
     }
     return most;
 }
+/* A in fragments is multiplied as a whole: they have constant numbers. */
 void it_product_chunk(it *f, int64_t chunk) {
-    for (int i = 0; i < f->n_products; i++) f->product[i].chunk = at_most(chunk, FV_UNIT_TILE * tiles(f->product[i].k));
+    for (int i = 0; i < f->n_products; i++) {
+        it_product *p = &f->product[i];
+        int64_t all = FV_UNIT_TILE * tiles(p->k);
+        p->chunk = p->from < 0 ? at_most(chunk, all) : all;
+    }
 }
 const it_product *it_product_of(const it *f, const fv_stmt *s) {
     for (int i = 0; i < f->n_products; i++)

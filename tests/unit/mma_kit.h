@@ -47,6 +47,14 @@ static const mma_case mma_cases[] = {
      "   mu: m[q] = t[q]  rs: acc[q,dv] = acc[q,dv]*a[q]  pv: acc[q,dv] += s[q,k]*V[k,dv] over k }\n"
      "  ot: O[q,dv] = where(0.0 < l[q], acc[q,dv]/l[q], 0.0) } }",
      2, false},
+    /* the same without a mask, in one pass, keys of several fragments, values wider than all else */
+    {"kernel resident { in Q : f32[q=21, d=40]  in K : f32[k=70, d=40]  in V : f32[k=70, dv=72]  out O : f32[q=21, "
+     "dv=72]  out L : f32[q=21]\n"
+     " axis d:40, k:70, dv:72  grid q:32<21 {\n"
+     "  qk: s[q,k] =sum Q[q,d]*K[k,d]*0.1 over d  mx: m[q] =max s[q,k] over k  ex: s[q,k] = exp2(s[q,k] - m[q])\n"
+     "  ls: l[q] =sum s[q,k] over k where k != 3  pv: acc[q,dv] =sum s[q,k]*V[k,dv] over k where k != 3\n"
+     "  ot: O[q,dv] = acc[q,dv]/l[q]  ol: L[q] = m[q] + log2(l[q]) } }",
+     2, false},
     /* what does not fit: both operands have the rows, few columns, a condition on both, sums of integers */
     {"kernel others { in X : f32[m=16, c=16]  in W : f32[m=16, c=16, o=16]  in J : i32[c=16, o=16] range -3..4\n"
      "  out Y : f32[m=16, o=16]  out Z : f32[m=16, t=4]  out U : f32[m=16, o=16]  out I : i32[m=16, o=16]\n"

@@ -26,6 +26,7 @@ static int remarks(const fv_flat_kernel *f) {
     for (const char *s = f->remarks; s && (s = strchr(s, '\n')) != NULL; s++) n++;
     return n;
 }
+static int64_t room; /* bytes of local memory; 0: the target's */
 static void check(const mma_case *c, const char *unit, const char *schedule) {
     double *data[KIT_TENSORS], *want[KIT_TENSORS], e;
     fv_ctx *ctx = fv_ctx_new();
@@ -33,11 +34,12 @@ static void check(const mma_case *c, const char *unit, const char *schedule) {
     cr_assert(k && fv_kernel_verify(k) == 0, "%s", kit_error(ctx));
     const char *name = fv_cstr(ctx, k->name);
     fv_target t = mma_target(unit);
+    if (room) t.l1_bytes = room;
     mma_fill(k, data);
     kit_expect(ctx, k, name, data, want);
     fv_flat_kernel *f = fv_flatten_opencl(k, schedule ? fv_schedule_parse(ctx, "test", schedule) : NULL, &t);
     cr_assert(f && fv_flat_verify(f) == 0, "%s on %s: %s", name, unit, kit_error(ctx));
-    cr_expect((mma_count(f->body) > 0) == (c->products > 0), "%s on %s: %s", name, unit, f->remarks);
+    cr_expect(room || (mma_count(f->body) > 0) == (c->products > 0), "%s on %s: %s", name, unit, f->remarks);
     if (!c->products) cr_expect(remarks(f) == 3, "%s: %s", name, f->remarks);
     cr_assert(run(f, k, data, want, &e), "%s on %s: %s", name, unit, kit_error(ctx));
     cr_expect(e <= mma_allowed(c), "%s on %s: difference %.3g", name, unit, e);
@@ -49,6 +51,15 @@ static void check(const mma_case *c, const char *unit, const char *schedule) {
 Test(flat_mma, every_unit) {
     for (const fv_unit *u = fv_units; u->name; u++)
         for (int i = 0; i < MMA_CASES; i++) check(&mma_cases[i], u->name, NULL);
+}
+/* Pieces of the reduced axes become smaller, then buffers far, then products are left to items. */
+Test(flat_mma, little_memory) {
+    static const int64_t rooms[] = {24 << 10, 17 << 10, 13 << 10, 11 << 10, 9 << 10};
+    for (size_t r = 0; r < sizeof rooms / sizeof *rooms; r++)
+        for (int i = 0; i < MMA_CASES; i++) {
+            room = rooms[r];
+            check(&mma_cases[i], r % 2 ? "nv" : "emu", NULL);
+        }
 }
 Test(flat_mma, given_distributions) {
     check(&mma_cases[0], "emu", "x item=o");
