@@ -290,7 +290,12 @@ static bool flat_laws(fv_diff *d, const fv_compiled *c) {
 fv_diff_verdict fv_diff_run(fv_diff *d, const fv_diff_variant *v) {
     fv_driver_options o = v->driver;
     o.verify = true;
-    allow(d, d->storage = o.storage);
+    allow(d, d->storage = v->rounds ? v->rounds : o.storage);
+    const fv_backend *b = fv_backend_find(o.backend ? o.backend : "cpu");
+    if (v->if_here && (!b || !b->target(o.target))) {
+        fv_buf_printf(&d->report, "no target %s here\n", o.target);
+        return FV_DIFF_REFUSED;
+    }
     fv_compiled c;
     bool good = v->compile ? fv_compile(d->ctx, d->graph, (fv_str){0}, &o, &c)
                            : fv_compile_plan(d->ctx, d->graph, (fv_str){0}, &o, &c);

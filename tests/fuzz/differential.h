@@ -39,7 +39,9 @@ void fv_diff_close(fv_diff *d);
 typedef struct {
     fv_driver_options driver; /* target, attend strategy, row sharing; verify is set */
     bool interpret, flat;     /* the tile interpreter; the flat interpreter on what compiled code is made of */
-    bool compile; /* and compiled code, on 1, 2, 5 and 16 threads (one where an executor runs it): equal bits */
+    bool compile;   /* and compiled code, on 1, 2, 5 and 16 threads (one where an executor runs it): equal bits */
+    bool if_here;   /* refused where this machine has no such target; else that is an error */
+    fv_type rounds; /* what the code rounds operands to whatever its storage: bounds are of that; 0: nothing */
 } fv_diff_variant;
 /* A refusal is one only if every error recorded is NOT_LOWERED or DECLINED. Diagnostics are cleared. */
 fv_diff_verdict fv_diff_run(fv_diff *d, const fv_diff_variant *v);

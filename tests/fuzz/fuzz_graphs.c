@@ -1,7 +1,7 @@
 /* Random graphs through the whole pipeline, each in a process of its own: fuzz_graphs [--from S] [--count N] [--seconds
- * T] [--quick 1: no compiled code, 2: no flat interpreter] [--backend NAME: on this one] [--show S | --plan S]. Prints
- * every failing seed; exit code 1 if there is one. Invariant: a seed says everything: the graph, its numbers and the
- * variants that are tried. */
+ * T] [--quick 1: no compiled code, 2: no flat interpreter] [--backend NAME: these variants (graph_case.h); before
+ * --show] [--show S | --plan S]. Prints every failing seed; exit code 1 if there is one. Invariant: a seed says
+ * everything: the graph, its numbers and the variants that are tried. */
 #define _POSIX_C_SOURCE 200809L
 #include "tests/fuzz/graph_case.h"
 
@@ -10,10 +10,10 @@
 #include <string.h>
 
 /* The graph, and with `plan` its plan of kernels for the host. */
-static int show(uint64_t seed, bool plan) {
+static int show(uint64_t seed, const char *variants, bool plan) {
     fv_ctx *ctx = fv_ctx_new();
     fv_buf b = {0};
-    fv_graph *g = fv_graph_case_make(ctx, seed);
+    fv_graph *g = fv_graph_case_make(ctx, seed, variants);
     if (g) fv_graph_print(g, &b);
     fv_compiled c = {0};
     fv_driver_options o = {.attend_strategy = getenv("FOVEA_ATTEND"), .target = getenv("FOVEA_TARGET")};
@@ -39,7 +39,7 @@ int main(int argc, char **argv) {
         } else if (!strcmp(argv[i], "--backend")) backend = argv[i + 1];
         else if (!strcmp(argv[i], "--quick")) quick = atoll(argv[i + 1]);
         else if (!strcmp(argv[i], "--show") || !strcmp(argv[i], "--plan"))
-            return show((uint64_t)atoll(argv[i + 1]), argv[i][2] == 'p');
+            return show((uint64_t)atoll(argv[i + 1]), backend, argv[i][2] == 'p');
     }
     fv_buf why = {0};
     if (backend && !fv_graph_case_runs(backend, &why)) {
@@ -50,7 +50,7 @@ int main(int argc, char **argv) {
     fv_buf_dispose(&why);
     long long wrong = 0, refused = 0, s = from;
     for (; s < from + count && fv_now() - begin < seconds; s++) {
-        fv_graph_case c = {.seed = (uint64_t)s, .interpret_only = quick & 1, .no_flat = quick & 2, .backend = backend};
+        fv_graph_case c = {.seed = (uint64_t)s, .interpret_only = quick & 1, .no_flat = quick & 2, .variants = backend};
         fv_buf report = {0};
         fv_diff_verdict v = fv_diff_isolated(fv_graph_case_run, &c, backend ? 300 : 60, &report);
         if (v == FV_DIFF_WRONG) printf("seed %lld:\n%s\n", s, report.text ? report.text : "");

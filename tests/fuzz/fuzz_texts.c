@@ -28,7 +28,7 @@ static void add_text(int level, fv_buf *b) {
 }
 static void add_random(uint64_t seed) {
     fv_ctx *ctx = fv_ctx_new();
-    fv_graph *g = fv_graph_case_make(ctx, seed);
+    fv_graph *g = fv_graph_case_make(ctx, seed, NULL);
     fv_compiled c = {0};
     fv_driver_options o = {.target = "avx2"};
     fv_buf b = {0};

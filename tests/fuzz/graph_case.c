@@ -3,14 +3,18 @@
 
 #include <string.h>
 
-static unsigned flags_of(uint64_t seed) {
+static unsigned flags_of(uint64_t seed, const char *variants) {
+    if (variants && (!strcmp(variants, "fragment") || !strcmp(variants, "blocks")))
+        return FV_RANDOM_BLOCKS | (seed % 4 == 3 ? FV_RANDOM_WHOLE : 0u);
     switch (seed % 4) {
     case 2: return FV_RANDOM_WIDE;
     case 3: return FV_RANDOM_WHOLE | (seed / 4 % 2 ? FV_RANDOM_WIDE : 0u);
     default: return 0;
     }
 }
-fv_graph *fv_graph_case_make(fv_ctx *ctx, uint64_t seed) { return fv_random_graph_of(ctx, seed, flags_of(seed)); }
+fv_graph *fv_graph_case_make(fv_ctx *ctx, uint64_t seed, const char *variants) {
+    return fv_random_graph_of(ctx, seed, flags_of(seed, variants));
+}
 
 static bool has_attend(const fv_graph *g) {
     for (int i = 0; i < g->n_nodes; i++)
@@ -29,18 +33,36 @@ static const fv_diff_variant cpu[] = {
      .interpret = true,
      .compile = true},
 };
+/* Blocks of 16-bit products: pairs in vectors, and tiles. */
+static const fv_diff_variant blocks[] = {
+    {.interpret = true, .compile = true},
+    {.driver = {.storage = FV_BF16, .storage_small = 1}, .interpret = true, .compile = true},
+    {.driver = {.storage = FV_BF16, .storage_small = 1, .target = "avx2"}, .compile = true},
+    {.driver = {.storage = FV_BF16, .storage_small = 1, .target = "amx-simulated"},
+     .interpret = true,
+     .compile = true,
+     .if_here = true},
+};
 static const fv_diff_variant opencl[] = {
     {.driver = {.backend = "opencl", .target = "scalar"}, .compile = true},
     {.driver = {.backend = "opencl", .target = "cpu"}, .compile = true},
 };
+/* Fragments of products in plain OpenCL C; f32 operands are rounded to bf16 on their way into them. */
+static const fv_diff_variant fragment[] = {
+    {.driver = {.backend = "opencl", .target = "fragment-emu"}, .rounds = FV_BF16, .compile = true},
+    {.driver = {.backend = "opencl", .target = "fragment-emu", .storage = FV_BF16, .storage_small = 1},
+     .compile = true},
+};
 /* every: how many of the variants are for any graph, the first ones; the others are for graphs with an attend. */
 static const struct {
-    const char *backend;
+    const char *name, *backend;
     const fv_diff_variant *variant;
     int n, every;
 } tables[] = {
-    {"cpu", cpu, (int)(sizeof cpu / sizeof *cpu), 4},
-    {"opencl", opencl, (int)(sizeof opencl / sizeof *opencl), 2},
+    {"cpu", "cpu", cpu, (int)(sizeof cpu / sizeof *cpu), 4},
+    {"blocks", "cpu", blocks, (int)(sizeof blocks / sizeof *blocks), (int)(sizeof blocks / sizeof *blocks)},
+    {"opencl", "opencl", opencl, (int)(sizeof opencl / sizeof *opencl), 2},
+    {"fragment", "opencl", fragment, (int)(sizeof fragment / sizeof *fragment), 2},
 };
 enum { TABLES = (int)(sizeof tables / sizeof *tables) };
 
@@ -49,16 +71,23 @@ static fv_diff_verdict available(void *user, fv_buf *why) {
     if (!b) fv_buf_printf(why, "this build has no backend '%s'", (const char *)user);
     return b && b->available(why) ? FV_DIFF_AGREES : FV_DIFF_REFUSED;
 }
-bool fv_graph_case_runs(const char *backend, fv_buf *why) {
-    return fv_diff_isolated(available, (void *)(uintptr_t)backend, 60, why) == FV_DIFF_AGREES;
+static int table_of(const char *name) {
+    int t = 0;
+    while (t < TABLES && strcmp(tables[t].name, name ? name : "cpu") != 0) t++;
+    return t;
+}
+bool fv_graph_case_runs(const char *name, fv_buf *why) {
+    int t = table_of(name);
+    if (t == TABLES) fv_buf_printf(why, "there are no variants '%s'", name);
+    return t < TABLES && fv_diff_isolated(available, (void *)(uintptr_t)tables[t].backend, 60, why) == FV_DIFF_AGREES;
 }
 
 fv_diff_verdict fv_graph_case_run(void *user, fv_buf *report) {
     const fv_graph_case *c = user;
     fv_ctx *ctx = fv_ctx_new();
-    fv_graph *g = fv_graph_case_make(ctx, c->seed);
+    fv_graph *g = fv_graph_case_make(ctx, c->seed, c->variants);
     fv_diff d = {0};
-    bool whole = flags_of(c->seed) & FV_RANDOM_WHOLE;
+    bool whole = flags_of(c->seed, c->variants) & FV_RANDOM_WHOLE;
     fv_diff_verdict all = FV_DIFF_REFUSED;
     if (!g) {
         fv_buf_puts(report, "the generator made an illegal graph: ");
@@ -67,8 +96,8 @@ fv_diff_verdict fv_graph_case_run(void *user, fv_buf *report) {
         return FV_DIFF_WRONG;
     }
     bool fine = fv_diff_open(&d, ctx, g, whole ? fv_random_whole_source : fv_random_source, ctx, whole);
-    int t = 0;
-    while (c->backend && t < TABLES - 1 && strcmp(tables[t].backend, c->backend) != 0) t++;
+    int t = table_of(c->variants);
+    if (t == TABLES) t = 0;
     int n = has_attend(g) ? tables[t].n : tables[t].every;
     for (int i = 0; fine && i < n; i++) {
         fv_diff_variant v = tables[t].variant[i];

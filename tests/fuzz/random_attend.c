@@ -108,8 +108,10 @@ static bool make_set(maker *m, const attend_plan *p, fv_attend_set *s, int n_sco
         for (int i = 0; i < s->n_over; i++) pair[n++] = s->over[i];
     } else
         for (int i = 0; i < s->n_over; i++)
-            pair[n++] = s->over[i] =
-                fresh_axis(m, "m", 1 + below(m, m->wide && i == 0 && points(p->q, p->nq) < 1500 ? 40 : 6));
+            pair[n++] = s->over[i] = fresh_axis(
+                m, "m",
+                m->blocks && i == 0 ? 8 + below(m, 40)
+                                    : 1 + below(m, m->wide && i == 0 && points(p->q, p->nq) < 1500 ? 40 : 6));
     s->k = local ? key_around(m, p, &keys, s, &p->d) : key_side(m, p, s->over, s->n_over, &p->d);
     s->v = local && chance(m, 90) ? key_around(m, p, &keys, s, &p->e) : key_side(m, p, s->over, s->n_over, &p->e);
     s->raw = fv_graph_placeholder(m->g, at(m), "raw", FV_F32, pair, n, false);
@@ -162,10 +164,11 @@ static void make_steps(maker *m, const attend_plan *p, fv_attend_node *a) {
     a->lse = a->n_steps == 1 && !a->step[0].ratio && chance(m, 30);
 }
 static fv_value *make_attend(maker *m) {
-    attend_plan p = {.d = fresh_axis(m, "d", 1 + below(m, m->wide ? 24 : 5)),
-                     .e = fresh_axis(m, "e", 1 + below(m, m->wide ? 24 : 5))};
+    attend_plan p = {.d = fresh_axis(m, "d", m->blocks ? 8 + below(m, 25) : 1 + below(m, m->wide ? 24 : 5)),
+                     .e = fresh_axis(m, "e", m->blocks ? 8 + below(m, 25) : 1 + below(m, m->wide ? 24 : 5))};
     do p.nq = some_axes(m, p.q, 3);
     while (!p.nq);
+    if (m->blocks && fv_axis_find(p.q, p.nq, m->base[0].name) < 0) p.q[p.nq - 1] = m->base[0];
     fv_axis x[FV_MAX_AXES];
     memcpy(x, p.q, sizeof(fv_axis) * (size_t)p.nq);
     x[p.nq] = p.d;

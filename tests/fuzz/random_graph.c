@@ -13,8 +13,8 @@ typedef struct {
     fv_axis base[BASE_AXES];
     fv_value *pool[MAX_POOL];
     int n, fresh, leaves;
-    bool wide, whole, reflects; /* reflects: one reflection brings the index at hand inside */
-    bool steep;                 /* a score of the attend at hand may be -100 or -inf */
+    bool wide, whole, blocks, reflects; /* reflects: one reflection brings the index at hand inside */
+    bool steep;                         /* a score of the attend at hand may be -100 or -inf */
 } maker;
 
 static uint64_t bits(maker *m) {
@@ -351,9 +351,11 @@ static fv_value *make_scan(maker *m) {
 }
 
 #include "tests/fuzz/random_attend.c"
+#include "tests/fuzz/random_product.c"
 
 /* -- The whole ---------------------------------------------------------------------------------------------------- */
 static bool one_step(maker *m) {
+    if (m->blocks && chance(m, 60)) return (!m->whole && chance(m, 50) ? make_attend(m) : make_product(m)) != NULL;
     int d = below(m, 100);
     fv_value *v = d < 10     ? make_leaf(m)
                   : d < 26   ? make_window(m, any(m))
@@ -386,7 +388,8 @@ fv_graph *fv_random_graph_of(fv_ctx *ctx, uint64_t seed, unsigned flags) {
                      thin[] = {1, 2, 3, 1, 2, 5, 1, 4, 2};
     maker m = {.ctx = ctx,
                .state = seed * UINT64_C(0x9e3779b97f4a7c15) + 12345,
-               .wide = flags & FV_RANDOM_WIDE,
+               .wide = flags & (FV_RANDOM_WIDE | FV_RANDOM_BLOCKS),
+               .blocks = flags & FV_RANDOM_BLOCKS,
                .whole = flags & FV_RANDOM_WHOLE};
     m.g = fv_graph_new(ctx, fv_printf(ctx, "random%llu", (unsigned long long)seed));
     for (int i = 0; i < BASE_AXES; i++) {

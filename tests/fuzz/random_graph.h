@@ -6,8 +6,9 @@
 #include "backends/reference/reference.h"
 
 /* WIDE: extents up to 40 that straddle vectors, beside small ones. WHOLE: no attend, and where leaves are whole numbers
- * in -3..3 every value is one in -4..4, every sum one below 2^24: any order of f32 operations is exact. */
-enum { FV_RANDOM_WIDE = 1, FV_RANDOM_WHOLE = 2 };
+ * in -3..3 every value is one in -4..4, every sum one below 2^24: any order of f32 operations is exact. BLOCKS: WIDE,
+ * and most steps are products of matrices and attends that fill the fragments of a matrix unit. */
+enum { FV_RANDOM_WIDE = 1, FV_RANDOM_WHOLE = 2, FV_RANDOM_BLOCKS = 4 };
 fv_graph *fv_random_graph_of(fv_ctx *ctx, uint64_t seed, unsigned flags);
 /* NULL never happens for a correct generator; otherwise the context holds the reason. */
 fv_graph *fv_random_graph(fv_ctx *ctx, uint64_t seed);

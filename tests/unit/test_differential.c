@@ -12,10 +12,10 @@ static int number(const char *name, int otherwise) {
     const char *s = getenv(name);
     return s && atoi(s) > 0 ? atoi(s) : otherwise;
 }
-Test(differential, random_graphs, .timeout = 3000) {
-    int count = number("FOVEA_FUZZ", 200), from = number("FOVEA_FUZZ_FROM", 0), refused = 0, wrong = 0;
+static void random_graphs(const char *variants, int usual) {
+    int count = number("FOVEA_FUZZ", usual), from = number("FOVEA_FUZZ_FROM", 0), refused = 0, wrong = 0;
     for (int i = from; i < from + count; i++) {
-        fv_graph_case c = {.seed = (uint64_t)i, .no_flat = count <= 200 && i % 4 != 0};
+        fv_graph_case c = {.seed = (uint64_t)i, .no_flat = count <= usual && i % 4 != 0, .variants = variants};
         fv_buf report = {0};
         fv_diff_verdict v = fv_diff_isolated(fv_graph_case_run, &c, 60, &report);
         cr_expect(v != FV_DIFF_WRONG, "seed %d:\n%s", i, report.text ? report.text : "");
@@ -25,6 +25,8 @@ Test(differential, random_graphs, .timeout = 3000) {
     }
     cr_expect(refused <= count / 4 + 1, "%d of %d graphs are refused", refused, count);
 }
+Test(differential, random_graphs, .timeout = 3000) { random_graphs("cpu", 200); }
+Test(differential, random_blocks, .timeout = 3000) { random_graphs("blocks", 24); }
 
 /* -- Graphs written by hand -- */
 /* Names say what a leaf holds: "wild": infinities, NaN and ties beside numbers; "tail N…": NaN and infinities from
@@ -70,7 +72,8 @@ static fv_diff_verdict run_hand(void *user, fv_buf *report) {
         {.driver = {.storage = FV_BF16, .storage_small = 1, .target = "amx-simulated"},
          .interpret = true,
          .flat = true,
-         .compile = true},
+         .compile = true,
+         .if_here = true},
     };
     const hand_run *run = user;
     const hand *h = run->h;
