@@ -77,9 +77,8 @@ static void attend_copy(copy *k, const fv_node *n) {
         }
     }
     a.set = set;
-    fv_value *lse = NULL;
-    k->map[n->result[0]->id] = fv_graph_attend(k->to, n->loc, &a, &lse);
-    if (n->n_results > 1) k->map[n->result[1]->id] = lse;
+    const fv_value *made = fv_graph_attend(k->to, n->loc, &a, NULL);
+    for (int i = 0; made && i < n->n_results; i++) k->map[n->result[i]->id] = made->node->result[i];
 }
 static fv_value **values(copy *k, fv_value *const *list, int n) {
     fv_value **r = FV_NEWN(k->to->ctx, fv_value *, n + 1);

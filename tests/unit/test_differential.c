@@ -326,6 +326,35 @@ static const hand shapes[] = {
      "  output \"y2\" = _4 stored \"c\"\n"
      "}\n",
      true},
+    {"two scores and their sums beside a scan that is built step by step",
+     "graph \"hand\" {\n"
+     "  _0 : f32[n=3] = input \"x0\" stored \"n\"\n"
+     "  _1 : f32[] = input \"x1\" stored \"\"\n"
+     "  _2 : f32[] = placeholder \"state\"\n"
+     "  _3 : f32[] = placeholder \"element\"\n"
+     "  _4 : f32[] = map _2[]*0.5 + _3[]\n"
+     "  _5 : f32[n=3], _6 : f32[] = scan over [n=3] {\n"
+     "    element _3 of _0\n"
+     "    state _2 first _1 next _4\n"
+     "    output _4\n"
+     "  }\n"
+     "  _7 : f32[q=5 d=4] = input \"x2\" stored \"q d\"\n"
+     "  _8 : f32[m=7 d=4] = input \"x3\" stored \"m d\"\n"
+     "  _9 : f32[m=7 e=3] = input \"x4\" stored \"m e\"\n"
+     "  _10 : f32[q=5 m=7] = placeholder \"raw\"\n"
+     "  _11 : f32[q=5 m=7] = map _10[q, m]*0.5\n"
+     "  _12 : f32[q=5 m=7] = placeholder \"p\"\n"
+     "  _13 : f32[q=5 m=7] = placeholder \"p\"\n"
+     "  _14 : f32[q=5 m=7] = map _12[q, m]*0.75 - _13[q, m]*0.25\n"
+     "  _15 : f32[q=5 e=3], _16 : f32[q=5], _17 : f32[q=5] = attend q _7 dot [d=4] lse {\n"
+     "    set over [m=7] k _8 v _9 raw _10 score _10, _11 p _12, _13 weight _14\n"
+     "    softmax\n"
+     "  }\n"
+     "  output \"y0\" = _5 stored \"n\"\n"
+     "  output \"y1\" = _15 stored \"q e\"\n"
+     "  output \"y2\" = _17 stored \"q\"\n"
+     "}\n",
+     true},
 };
 Test(differential, shapes_and_names) { EXPECT(shapes); }
 
