@@ -217,7 +217,7 @@ static const char *wished_softmax(attend_program *p, bool simple, int64_t keys, 
 /* Queries of a tile. Pairs are copied once per tile, so tiles are larger, and of equal numbers of vectors. */
 static int64_t query_tile(const lower *l, int64_t n, int64_t most) {
     int64_t lanes = l->t->lanes, vectors = (n + lanes - 1) / lanes, tiles = (vectors + PAIR_VECTORS - 1) / PAIR_VECTORS;
-    if (attend_takes_pairs(l)) most = (vectors + tiles - 1) / tiles * lanes;
+    if (lower_takes_pairs(l)) most = (vectors + tiles - 1) / tiles * lanes;
     return n < most ? n : most;
 }
 const char *lower_attend_box(attend *x) {

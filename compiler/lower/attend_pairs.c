@@ -13,11 +13,10 @@ enum { FRAGMENT = 32, LEAST = 8, ROWS = 8 }; /* points of a fragment; below, wha
 static int64_t unit_of(const lower *l, int64_t n) { return l->t->fragments && 2 * n >= FRAGMENT ? FRAGMENT : 2; }
 static int64_t whole(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
 
-bool attend_takes_pairs(const lower *l) { return l->t->dot2 && !l->o->no_pairs && l->o->storage == FV_BF16; }
 void attend_pairs_choose(attend_program *p, int64_t rows) {
     const attend *x = p->x;
     const lower *l = x->l;
-    if (!attend_takes_pairs(l) || l->node[x->final->id].prepare || p->n_tile != 1 || rows < ROWS) return;
+    if (!lower_takes_pairs(l) || l->node[x->final->id].prepare || p->n_tile != 1 || rows < ROWS) return;
     bool k = x->query && x->a->n_dot == 1 && x->a->dot[0].extent >= LEAST, v = x->n_e == 1 && x->e[0].extent >= LEAST;
     for (int i = 0; i < x->n_sets; i++) {
         bool many = p->n_key[i] == 1 && p->keys[i].extent >= LEAST;

@@ -46,7 +46,6 @@ void attend_resident(attend_program *p, fv_stmts *list);
 void attend_online(attend_program *p, fv_stmts *list, int set, const fv_expr *full);
 /* acc = or += weights * v. */
 void attend_sum(attend_program *p, fv_stmts *list, int set, bool first, const fv_expr *full);
-bool attend_takes_pairs(const lower *l); /* does the target multiply pairs, and are floats stored in bf16? */
 /* May the products be of pairs, with tiles of so many queries? After tile and key axes are known, before
  * attend_query. */
 void attend_pairs_choose(attend_program *p, int64_t rows);

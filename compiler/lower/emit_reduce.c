@@ -505,7 +505,9 @@ void lower_emit_reduce(lower *l, const fv_node *anchor, const fv_node *final) {
     for (int i = 0; i < x.n_point; i++) lower_grid(&k, x.point[i].name, 0, x.point[i].extent);
     int m_block = row_block(&x, nv, weight, elementwise);
     if (x.n_row) {
-        int64_t tile = lower_tile(&k, row.axis, row_tile(l, row.extent, x.p.n > 1 ? 64 : 16), row.extent);
+        bool fragments = x.p.n == 2 && l->t->fragments && lower_takes_pairs(l);
+        int64_t rows = fragments ? lower_fragment_rows(row.extent, 64) : row_tile(l, row.extent, x.p.n > 1 ? 64 : 16),
+                tile = lower_tile(&k, row.axis, rows, row.extent);
         lower_grid(&k, row.axis, tile, row.extent);
     }
     if (lanes && x.lanes_last) lower_grid(&k, lane.axis, lane_tile, lane.extent);

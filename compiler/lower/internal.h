@@ -121,6 +121,9 @@ int lower_memory_order(const lower *l, const fv_value *v, int *out);
 
 /* -- storage.c: types in memory */
 bool lower_sixteen(const lower *l);                          /* floats are stored in 16 bits */
+bool lower_takes_pairs(const lower *l); /* does the target multiply pairs, and are floats stored in bf16? */
+/* Rows of a tile of a product on a CPU's matrix unit, of `extent` rows in all: at most `most`. */
+int64_t lower_fragment_rows(int64_t extent, int64_t most);
 void lower_choose_storage(lower *l);                         /* after lower_decide: marks what stays f32 */
 fv_type lower_storage(const lower *l, const fv_value *v);    /* of a stored value that is no output */
 /* Of a product's packed weights, each used so many times. */

@@ -7,6 +7,7 @@
 enum { SMALL = 4096, FEW = 16 }; /* elements: below, the halved memory is not worth a rounding; uses of a weight */
 
 bool lower_sixteen(const lower *l) { return l->o->storage == FV_BF16 || l->o->storage == FV_F16; }
+bool lower_takes_pairs(const lower *l) { return l->t->dot2 && !l->o->no_pairs && l->o->storage == FV_BF16; }
 
 /* The stored values that an expression of this value reads. */
 static void mark(const fv_value *v, void *user) {
