@@ -1,5 +1,5 @@
-/* What a compiled model is made of, as constant data: arrays, launches, and where everything lies in memory. The
- * compiler fills one in memory to run a model at once, or writes one as C data into a deployed library; the runtime
+/* What a compiled model is made of: arrays, launches, and where everything lies in memory, which nobody changes. The
+ * compiler fills one in memory to run a model at once, or writes one into a deployed library (tables.h); the runtime
  * executes both the same way. Plain C11, no dependency. */
 #ifndef FOVEA_PROGRAM_H
 #define FOVEA_PROGRAM_H

@@ -206,7 +206,7 @@ bool cli_artefact_header(fv_ctx *ctx, const cli_artefact *a, fv_buf *b) {
                   "\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n/* The level of processor whose code this "
                   "processor gets (FOVEA_LEVEL of the environment names another that it has); NULL: it can run none. "
                   "*/\nconst char *%s_level(void);\n"
-                  "/* The program of that level: constant data. */\nconst fovea_program *%s_program(void);\n"
+                  "/* The program of that level, which nobody changes. */\nconst fovea_program *%s_program(void);\n"
                   "/* fovea_model_load of it, after asking whether this processor can run its code (FOVEA_E_PROGRAM if "
                   "not). */\nfovea_status %s_load(const fovea_options *options, fovea_model **out, fovea_error *err);\n"
                   "/* Finds the parameters and prepares them; the file stays open as long as the model. A program "

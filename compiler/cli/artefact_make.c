@@ -143,7 +143,9 @@ static bool join(job *j) {
     if (!n) return false;
     qsort(source, (size_t)n, sizeof *source, by_name);
     const char *compile[96];
-    static const char *const flags[] = {"-std=c11", "-Os", "-fPIC", "-w", "-ffp-contract=off", "-nostdlib", "-r", "-I"};
+    static const char *const flags[] = {
+        "-std=c11",  "-Os", "-fPIC", "-w", "-ffp-contract=off", "-fno-asynchronous-unwind-tables",
+        "-nostdlib", "-r",  "-I"};
     compile[k++] = j->cc;
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) compile[k++] = flags[i];
     compile[k++] = cli_runtime_folder(j->ctx);

@@ -1,6 +1,7 @@
-/* A compiled program as a C file: the tables of runtime/program.h as constant data, and the functions that the header
- * declares. Invariant: the text depends on the program alone, so that equal programs give equal files. */
+/* A compiled program as a C file: the tables of runtime/program.h, packed, and the functions that the header declares.
+ * Invariant: the text depends on the program alone, so that equal programs give equal files. */
 #include "cli/artefact.h"
+#include "io/tables.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -52,116 +53,81 @@ static void constants(writer *w, int level) {
         w->known[w->n++] = (constant){level, i, a->data, a->bytes};
     }
 }
-/* The arrays of a program take most of a library's tables: they stand in it packed, names and shapes in pools, and are
- * unpacked into memory of zeros before they are first asked for. */
-static int64_t pool_shape(fv_buf *pool, int64_t *n, const fovea_array *a) {
-    int64_t at = 0, run = 0;
-    const int64_t *have = (const int64_t *)(const void *)pool->text;
-    for (; at + a->rank <= *n; at++) {
-        for (run = 0; run < a->rank && have[at + run] == a->shape[run]; run++) {}
-        if (run == a->rank) return at;
-    }
-    fv_buf_putn(pool, (const char *)a->shape, sizeof *a->shape * (size_t)a->rank);
-    *n += a->rank;
-    return *n - a->rank;
-}
-static void arrays(const writer *w, int level) {
-    const fovea_program *p = &w->a->level[level].compiled.program;
-    fv_buf *b = w->b, shapes = {0};
-    int64_t n_shapes = 0;
-    size_t name = 0;
-    fv_buf_printf(b, "static fovea_array arrays_%d[%d];\nstatic const char names_%d[] =\n", level,
-                  p->n_arrays > 0 ? p->n_arrays : 1, level);
-    for (int32_t i = 0; i < p->n_arrays; i++) {
-        fv_buf_puts(b, "    ");
-        cli_quote(b, p->arrays[i].name);
-        fv_buf_puts(b, "\"\\0\"\n");
-    }
-    fv_buf_printf(b, "    \"\";\nstatic const packed packed_%d[] = {\n", level);
-    for (int32_t i = 0; i < p->n_arrays; i++) {
-        const fovea_array *a = &p->arrays[i];
-        fv_buf_printf(b, "    {%zu, %" PRId64 ", %d, %d, %d, 0, %" PRId64 ", %" PRId64 "},\n", name,
-                      pool_shape(&shapes, &n_shapes, a), (int)a->dtype, (int)a->place, a->rank, a->offset, a->bytes);
-        name += strlen(a->name) + 1;
-    }
-    fv_buf_printf(b, "    {0}};\nstatic const int64_t shapes_%d[] = {", level);
-    for (int64_t i = 0; i < n_shapes; i++)
-        fv_buf_printf(b, "%" PRId64 ", ", ((const int64_t *)(const void *)shapes.text)[i]);
-    fv_buf_printf(b, "0};\nstatic void unpack_%d(void) {\n    unpack(arrays_%d, packed_%d, %d, names_%d, shapes_%d);\n",
-                  level, level, level, p->n_arrays, level, level);
-    for (int32_t i = 0; i < p->n_arrays; i++) {
-        const fovea_array *a = &p->arrays[i];
-        const constant *c = a->place == FOVEA_CONST ? find(w, a) : NULL;
-        if (c) fv_buf_printf(b, "    arrays_%d[%d].data = constant_%d_%d;\n", level, i, c->level, c->array);
-        if (a->index_bound)
-            fv_buf_printf(b, "    arrays_%d[%d].index_bound = INT64_C(%" PRId64 ");\n", level, i, a->index_bound);
-    }
-    fv_buf_puts(b, "}\n");
-    fv_buf_dispose(&shapes);
-}
-static void unpacking(fv_buf *b) {
-    fv_buf_puts(
-        b,
-        "typedef struct { uint32_t name, shape; uint8_t dtype, place, rank, zero; int64_t offset, bytes; } packed;\n"
-        "static void unpack(fovea_array *to, const packed *from, int n, const char *names, const int64_t *shapes) {\n"
-        "    for (int i = 0; i < n; i++) {\n"
-        "        to[i].name = names + from[i].name;\n"
-        "        to[i].dtype = (fovea_dtype)from[i].dtype;\n"
-        "        to[i].place = (fovea_place)from[i].place;\n"
-        "        to[i].rank = from[i].rank;\n"
-        "        for (int d = 0; d < from[i].rank; d++) to[i].shape[d] = shapes[from[i].shape + d];\n"
-        "        to[i].offset = from[i].offset;\n"
-        "        to[i].bytes = from[i].bytes;\n"
-        "    }\n}\n");
-}
-static void launches(const writer *w, int level, int which) {
-    const fv_compiled *c = &w->a->level[level].compiled;
-    const fovea_program *p = &c->program;
-    const fovea_launch *list = which ? p->run : p->prepare;
-    int n = which ? p->n_run : p->n_prepare;
-    const char *name = fv_printf(c->plan->ctx, "%s_%d", which ? "run" : "prepare", level);
-    fv_buf *b = w->b;
-    for (int i = 0; i < n; i++) {
-        fv_buf_printf(b, "static const int32_t %s_%d[%d] = {", name, i, list[i].n_args > 0 ? list[i].n_args : 1);
-        for (int j = 0; j < list[i].n_args; j++) fv_buf_printf(b, "%s%d", j ? ", " : "", list[i].args[j]);
-        fv_buf_puts(b, list[i].n_args ? "};\n" : "0};\n");
-    }
-    fv_buf_printf(b, "static const fovea_launch %s[%d] = {\n", name, n > 0 ? n : 1);
-    for (int i = 0; i < n; i++) {
-        const fovea_launch *l = &list[i];
-        fv_buf_printf(b,
-                      "    {.kernel = fovea_k%d_%d, .programs = %" PRId64
-                      ", .args = %s_%d, .n_args = %d, .scratch_bytes = %" PRId64
-                      ", .flops = %.17g, .bytes = %.17g, .label = ",
-                      level, c->plan->launch[which][i]->code, l->programs, name, i, l->n_args, l->scratch_bytes,
-                      l->flops, l->bytes);
-        cli_quote(b, l->label);
-        fv_buf_puts(b, ", .where = ");
-        cli_quote(b, l->where);
-        fv_buf_puts(b, "},\n");
-    }
-    fv_buf_puts(b, n ? "};\n" : "    {0}};\n");
-}
-static void kernels(const writer *w, int level) {
-    const fv_plan *p = w->a->level[level].compiled.plan;
-    int next = 0;
+/* Tables take much of a library where they stand in it as the runtime reads them: they stand in it packed
+ * (runtime/tables.h) and are unpacked into memory of zeros before they are first asked for. */
+static int codes(const fv_plan *p) {
+    int n = 0;
     for (int k = 0; k < 2; k++)
         for (int i = 0; i < p->n_launches[k]; i++)
-            if (p->launch[k][i]->code >= next) {
-                next = p->launch[k][i]->code + 1;
-                fv_buf_printf(w->b, "extern fovea_kernel fovea_k%d_%d;\n", level, next - 1);
-            }
+            if (p->launch[k][i]->code >= n) n = p->launch[k][i]->code + 1;
+    return n;
+}
+/* Distances, which unlike addresses are known when the library is linked. */
+static void kernels(const writer *w, int level) {
+    const fv_plan *p = w->a->level[level].compiled.plan;
+    const char *name = w->a->name;
+    int n = codes(p);
+    bool *used = FV_NEWN(p->ctx, bool, n + 1);
+    for (int k = 0; k < 2; k++)
+        for (int i = 0; i < p->n_launches[k]; i++) used[p->launch[k][i]->code] = true;
+    fv_buf_printf(
+        w->b,
+        "extern const int32_t %s_kernels_%d[] __attribute__((visibility(\"hidden\")));\n__asm__(\".pushsection "
+        ".rodata\\n.balign 4\\n%s_kernels_%d:\\n\"\n",
+        name, level, name, level);
+    for (int i = 0; i < n; i++)
+        if (used[i]) fv_buf_printf(w->b, "    \".long fovea_k%d_%d - %s_kernels_%d\\n\"\n", level, i, name, level);
+        else fv_buf_puts(w->b, "    \".long 0\\n\"\n");
+    fv_buf_puts(w->b, "    \".popsection\");\n");
+}
+/* The memory of a level's tables, and how they come there. */
+static void tables(const writer *w, int level, fv_buf *packed) {
+    const fv_compiled *c = &w->a->level[level].compiled;
+    const fovea_program *p = &c->program;
+    fv_buf *b = w->b;
+    int32_t *kernel[2], n[2] = {p->n_prepare, p->n_run}, args = 0;
+    for (int k = 0; k < 2; k++) {
+        kernel[k] = FV_NEWN(c->plan->ctx, int32_t, n[k] + 1);
+        for (int32_t i = 0; i < n[k]; i++) {
+            kernel[k][i] = c->plan->launch[k][i]->code;
+            args += k ? p->run[i].n_args : p->prepare[i].n_args;
+        }
+    }
+    fv_tables_write(p, (const int32_t *const *)kernel, packed);
+    fv_buf_printf(b,
+                  "static fovea_array arrays_%d[%d];\nstatic fovea_launch prepare_%d[%d], run_%d[%d];\nstatic int32_t "
+                  "args_%d[%d];\nstatic const unsigned char *unpack_%d(const unsigned char *from, const fovea_program "
+                  "*p) {\n    fovea_tables to = {arrays_%d, prepare_%d, run_%d, args_%d, %s_kernels_%d};\n"
+                  "    from = fovea_tables_read(from, p, &to);\n",
+                  level, p->n_arrays + 1, level, n[0] + 1, level, n[1] + 1, level, args + 1, level, level, level, level,
+                  level, w->a->name, level);
+    for (int32_t i = 0; i < p->n_arrays; i++) {
+        const fovea_array *a = &p->arrays[i];
+        const constant *known = a->place == FOVEA_CONST ? find(w, a) : NULL;
+        if (known) fv_buf_printf(b, "    arrays_%d[%d].data = constant_%d_%d;\n", level, i, known->level, known->array);
+    }
+    fv_buf_puts(b, "    return from;\n}\n");
+}
+static void unpacking(const writer *w, const fv_buf *packed) {
+    fv_buf *b = w->b, brief = {0};
+    fv_tables_shorten(packed->text, packed->len, &brief);
+    fv_buf_printf(b, "static unsigned char tables[%zu];\nstatic const unsigned char packed[] = {", packed->len + 1);
+    for (size_t i = 0; i < brief.len; i++)
+        fv_buf_printf(b, "%s%u,", i % 32 ? "" : "\n    ", (unsigned)(unsigned char)brief.text[i]);
+    fv_buf_puts(b, "};\nstatic void unpack(void) {\n    const unsigned char *from = tables;\n    "
+                   "fovea_tables_lengthen(packed, tables);\n");
+    for (int i = 0; i < w->a->n_levels; i++) fv_buf_printf(b, "    from = unpack_%d(from, &programs[%d]);\n", i, i);
+    fv_buf_puts(b, "}\n");
+    fv_buf_dispose(&brief);
 }
 /* The program of each level, and the levels as lists: names, and the numbers in the headers of their weights. */
 static void programs(writer *w) {
     const cli_artefact *a = w->a;
-    unpacking(w->b);
+    fv_buf packed = {0};
     for (int i = 0; i < a->n_levels; i++) {
         kernels(w, i);
         constants(w, i);
-        arrays(w, i);
-        launches(w, i, 0);
-        launches(w, i, 1);
+        tables(w, i, &packed);
     }
     fv_buf_printf(w->b, "enum { LEVELS = %d };\nstatic const fovea_program programs[LEVELS] = {\n", a->n_levels);
     for (int i = 0; i < a->n_levels; i++) {
@@ -173,9 +139,10 @@ static void programs(writer *w) {
                       ".n_run = %d, .arena_bytes = %" PRId64 ", .prepared_bytes = %" PRId64 "},\n",
                       i, p->n_arrays, i, i, p->n_prepare, p->n_run, p->arena_bytes, p->prepared_bytes);
     }
-    fv_buf_puts(w->b, "};\nstatic void unpack_all(void) {\n");
-    for (int i = 0; i < a->n_levels; i++) fv_buf_printf(w->b, "    unpack_%d();\n", i);
-    fv_buf_puts(w->b, "}\nstatic const char *const names[LEVELS] = {");
+    fv_buf_puts(w->b, "};\n");
+    unpacking(w, &packed);
+    fv_buf_dispose(&packed);
+    fv_buf_puts(w->b, "static const char *const names[LEVELS] = {");
     for (int i = 0; i < a->n_levels; i++) {
         fv_buf_puts(w->b, i ? ", " : "");
         cli_quote(w->b, a->level[i].name);
@@ -221,7 +188,7 @@ static void choose(fv_buf *b, const cli_artefact *a) {
         "    static _Atomic int unpacked;  /* 1: by somebody, now; 2: done. Without pthreads, which may be absent */\n"
         "    int untouched = 0;\n"
         "    if (atomic_load(&unpacked) < 2) {\n"
-        "        if (atomic_compare_exchange_strong(&unpacked, &untouched, 1)) unpack_all(), atomic_store(&unpacked, "
+        "        if (atomic_compare_exchange_strong(&unpacked, &untouched, 1)) unpack(), atomic_store(&unpacked, "
         "2);\n"
         "        else while (atomic_load(&unpacked) < 2) {}\n    }\n"
         "    const char *want = getenv(\"FOVEA_LEVEL\"), *missing = 0;\n    if (want && !*want) want = 0;\n"
@@ -293,7 +260,7 @@ void cli_artefact_program(const cli_artefact *a, fv_buf *b) {
     fv_buf_printf(
         b,
         "/* Written by fovea %s. */\n#include <stdatomic.h>\n#include <stdio.h>\n#include <stdlib.h>\n#include "
-        "<string.h>\n#include \"%s.h\"\n",
+        "<string.h>\n#include \"%s.h\"\n#include \"tables.h\"\n",
         FOVEA_VERSION, a->name);
     programs(&w);
     free(w.known);

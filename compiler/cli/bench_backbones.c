@@ -85,6 +85,10 @@ int cli_bench_backbones(fv_ctx *ctx, const cli_args *a) {
     const fv_json *peer[PEERS];
     int n_peers = cli_values(a, "peer", files, PEERS), done = 0;
     fv_type storage;
+    if (cli_flag(a, "list")) {
+        for (int i = 0; i < BACKBONES; i++) printf("%s %s\n", list[i].spec, list[i].shape);
+        return CLI_OK;
+    }
     if (!cli_bench_seconds(ctx, a, &seconds) || !cli_dtype(ctx, a, &storage)) return CLI_USER;
     for (int i = 0; i < n_peers; i++)
         if (!(peer[i] = fv_json_read(ctx, files[i]))) return CLI_USER;

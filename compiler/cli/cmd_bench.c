@@ -78,8 +78,8 @@ static void put_timed(fv_buf *b, const cli_measured *m, const cli_timed *t) {
     fv_buf_printf(b,
                   "\"min_us\": %.3f, \"median_us\": %.3f, \"flops\": %.0f, \"gflops\": %.3f, \"fraction\": %.4f, "
                   "\"bytes\": %.0f, \"share\": %.4f, \"model_us\": %.3f, \"bound\": \"%s\"",
-                  1e6 * t->min, 1e6 * t->median, t->flops, r.gflops, r.fraction, t->bytes, r.share,
-                  1e6 * t->model, t->bound);
+                  1e6 * t->min, 1e6 * t->median, t->flops, r.gflops, r.fraction, t->bytes, r.share, 1e6 * t->model,
+                  t->bound);
 }
 static void json(const cli_measured *m) {
     fv_buf b = {0};
@@ -151,6 +151,7 @@ static const cli_option options[] = {
     CLI_DEVICE_OPTIONS,
     {"attend", "STRATEGY", "force a strategy of attend: box, offset or expand", CLI_VALUE},
     CLI_TUNED_OPTIONS,
+    {"list", NULL, "backbones: their specs and shapes, a line each; nothing is timed", CLI_FLAG},
     {"peer", "FILE.json", "backbones: times of other systems to stand beside (bench/peer_torch.py --json)", CLI_LIST},
     {NULL, NULL, NULL, CLI_FLAG}};
 const cli_command cli_bench = {"bench", "bench SPEC|BACKBONE[:VARIANT]|floors|amx|cost|backbones [options]",

@@ -15,6 +15,9 @@ expect 0 $cc -std=c11 classify.c ./digits.so -lpthread -lm -o classify_shared
 LD_LIBRARY_PATH=. expect 0 ./classify_shared "$digits/expect.safetensors" digits.weights
 size=$(wc -c <digits.so)
 [ "$size" -lt 300000 ] || fail "digits.so has $size bytes without weights"
+expect 0 "$fovea" build hornet:tiny_7x7 --shape b=1 -o hornet
+size=$(wc -c <hornet.so)
+[ "$size" -lt 300000 ] || fail "hornet.so has $size bytes without weights"
 
 # Weights that cannot be: each is said, none is used.
 weights() {

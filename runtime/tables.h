@@ -1,0 +1,28 @@
+/* Programs as they stand in a library: tables of arrays and launches in few bytes, which are read once, before the
+ * program is first asked for, into memory that the library has as zeros. Pointers are absent from them, so that the
+ * loader has nothing to relocate. Written by compiler/io/tables.h. Plain C11.
+ *
+ * Short form: sequences of a byte (high half: literals, low half: length of a copy; 15: a number to add follows; low
+ * half 0: the end), the literals, and the copy's distance; a copy has 3 bytes more than its half says.
+ * Numbers: 7 bits a byte, the low ones first, bit 7: another follows. Signed: 0, -1, 1, -2, ... as 0, 1, 2, 3, ...
+ * Array: name, 0; dtype + 16 * place; rank; extents; signed: offset, less that of the array before in the same place;
+ * signed: bytes, less those of the extents; bound of indices.
+ * Launch: 1 + number of the kernel; programs; scratch; arguments: how many, and each, signed, less the one before;
+ * twice: 2 * a whole number, or 1 and 8 bytes of a double; label, 0; where, 0. */
+#ifndef FOVEA_TABLES_H
+#define FOVEA_TABLES_H
+#include "program.h"
+
+typedef struct {
+    fovea_array *arrays;
+    fovea_launch *prepare, *run;
+    int32_t *args;          /* of all launches */
+    const int32_t *kernels; /* the address of each, counted in bytes from that of this list */
+} fovea_tables;
+
+/* The long form, whose size the writer knows. */
+void fovea_tables_lengthen(const unsigned char *from, unsigned char *to);
+/* Fills the tables of one program, whose numbers of arrays and launches are p's. `from`, in the long form, must stay:
+ * names point into it. Returns what follows. */
+const unsigned char *fovea_tables_read(const unsigned char *from, const fovea_program *p, const fovea_tables *to);
+#endif
