@@ -33,29 +33,31 @@ static const cli_timed *largest(const cli_measured *m) {
         if (i == 0 || m->kernel[i].flops > best->flops) best = &m->kernel[i];
     return best;
 }
-/* Returns whether the floor holds; a case that cannot be compiled does not. */
-static bool row(const amx_case *k, double tiles, double pairs, double seconds) {
+/* Returns whether the floor holds, and the peer (NULL: none) is not faster; a case that cannot be compiled does not. */
+static bool row(const amx_case *k, double tiles, double pairs, double seconds, const fv_json *peer) {
     static cli_session s;
     fv_ctx *own = fv_ctx_new();
     cli_measured m;
-    double rate = 0, peak = 0;
+    double rate = 0, peak = 0, least = 0, other = peer ? 1e-3 * cli_bench_peer_ms(peer, k->work, 1) : 0;
     bool fine = cli_bench_open(own, k->spec, fv_printf(own, "--dtype bf16 %s", k->options), &s);
     for (int pass = 0; pass < 2 && fine; pass++) { /* a case that falls short is timed once more, for longer */
         cli_measure_options o = {.threads = 1, .seconds = seconds * (1 + 2 * pass)};
         fine = cli_measure(own, &s, &o, &m);
         const cli_timed *t = fine ? largest(&m) : NULL;
-        if (fine && 1e-9 * t->flops / t->min > rate) rate = 1e-9 * t->flops / t->min;
+        if (fine && 1e-9 * t->flops / t->min > rate) rate = 1e-9 * t->flops / (least = t->min);
         if (fine && m.peak > peak) peak = m.peak;
         double unit = k->of_fma ? peak : tiles;
-        if (unit <= 0 || rate >= k->floor * unit) break;
+        if (unit <= 0 || (rate >= k->floor * unit && (other <= 0 || least <= other))) break;
     }
     cli_session_close(&s);
-    bool judged = tiles > 0, holds = fine && rate >= k->floor * (k->of_fma ? peak : tiles);
+    bool judged = tiles > 0,
+         holds = fine && rate >= k->floor * (k->of_fma ? peak : tiles) && (other <= 0 || least <= other);
     const char *verdict = !judged ? "not judged" : holds ? "holds" : "SHORT";
     if (fine) {
         printf("%-32s %8.1f GF/s %6.2f x f32", k->work, rate, peak > 0 ? rate / peak : 0);
         if (pairs > 0) printf(" %6.1f %% pairs", 100 * rate / pairs);
         if (tiles > 0) printf(" %6.1f %% tiles", 100 * rate / tiles);
+        if (other > 0) printf(" %6.2f x peer", other / least);
         if (k->of_fma) printf("  floor %.2f x f32  %s\n", k->floor, verdict);
         else printf("  floor %.0f %% tiles  %s\n", 100 * k->floor, verdict);
     } else
@@ -68,8 +70,11 @@ static bool row(const amx_case *k, double tiles, double pairs, double seconds) {
 int cli_bench_amx(fv_ctx *ctx, const cli_args *a) {
     enum { CASES = sizeof cases / sizeof *cases };
     double seconds = 0.3;
+    const char *file = NULL;
+    const fv_json *peer = NULL;
     cli_host h;
     if (!cli_bench_seconds(ctx, a, &seconds)) return CLI_USER;
+    if (cli_values(a, "peer", &file, 1) && !(peer = fv_json_read(ctx, file))) return CLI_USER;
     cli_host_read(&h);
     double fma = cli_peak(NULL), pairs = cli_pair_peak(), tiles = cli_tile_peak();
     if (fma <= 0) {
@@ -82,8 +87,9 @@ int cli_bench_amx(fv_ctx *ctx, const cli_args *a) {
     if (pairs > 0) printf(", %.1f of bf16 pairs", pairs);
     if (tiles > 0) printf(", %.1f of bf16 on AMX tiles\n", tiles);
     else printf("\nnot judged: the floors are stated for AMX tiles with bf16, which are not here\n");
+    if (peer) printf("x peer: its time over ours; the peer is %s\n", cli_bench_peer_title(peer, file));
     int shorts = 0;
-    for (int i = 0; i < CASES; i++) shorts += !row(&cases[i], tiles, pairs, seconds) && tiles > 0;
+    for (int i = 0; i < CASES; i++) shorts += !row(&cases[i], tiles, pairs, seconds, peer) && tiles > 0;
     if (tiles > 0) printf("%d of %d floors hold\n", CASES - shorts, CASES);
     return shorts ? CLI_USER : CLI_OK;
 }

@@ -41,19 +41,6 @@ static const backbone list[] = {
 };
 enum { BACKBONES = sizeof list / sizeof *list, ON_TWO = 5, PEERS = 8 };
 
-/* {"peer": "…", "results": [{"name", "threads", "min_ms"}]} */
-static double peer_time(const fv_json *file, const char *name, int threads) {
-    if (!name) return 0;
-    const fv_json *results = fv_json_get(file, "results");
-    for (int i = 0; results && results->kind == FV_JSON_ARRAY && i < results->n; i++) {
-        const fv_json *n = fv_json_get(results->items[i], "name"), *t = fv_json_get(results->items[i], "threads"),
-                      *ms = fv_json_get(results->items[i], "min_ms");
-        if (n && n->kind == FV_JSON_STRING && !strcmp(n->text, name) && t && t->kind == FV_JSON_INT &&
-            t->integer == threads && ms && (ms->kind == FV_JSON_REAL || ms->kind == FV_JSON_INT))
-            return ms->real;
-    }
-    return 0;
-}
 /* The share of the time in kernels that compute nothing or next to nothing: maps, turns, concatenations, copies. */
 static double moving(const cli_measured *m) {
     static const char *const kinds[] = {"map", "turn", "concat", "copy"};
@@ -68,7 +55,7 @@ static double moving(const cli_measured *m) {
 /* plain: seconds of the same in f32; 0: m is f32. */
 static void say(const backbone *b, const cli_measured *m, double plain, const fv_json *const *peer, int n_peers) {
     double floor = m->peak > 0 ? 1e-9 * m->total.flops / (m->peak * m->threads) : 0, other = 0;
-    for (int i = 0; i < n_peers && other == 0; i++) other = peer_time(peer[i], b->peer, m->threads);
+    for (int i = 0; i < n_peers && other == 0; i++) other = cli_bench_peer_ms(peer[i], b->peer, m->threads);
     printf("| %-15s | %d | %8.2f | %8.2f | %7.3f | %8.2f | %4.0f %% | %5.1f %% | %3d | %6.0f | %6.0f | %7.1f | %7.1f |",
            b->title, m->threads, 1e3 * m->total.min, 1e3 * m->total.median, 1e-9 * m->total.flops, 1e3 * floor,
            100 * cli_fraction(m, &m->total), 100 * moving(m), m->n, 1e3 * m->cold, 1e3 * m->cached,
@@ -99,8 +86,7 @@ int cli_bench_backbones(fv_ctx *ctx, const cli_args *a) {
            fv_type_name(storage));
     const char *before = "";
     for (int i = 0; i < n_peers; i++) {
-        const fv_json *name = fv_json_get(peer[i], "peer");
-        const char *title = name && name->kind == FV_JSON_STRING ? name->text : files[i];
+        const char *title = cli_bench_peer_title(peer[i], files[i]);
         if (strcmp(title, before)) printf("beside %s\n", title);
         before = title;
     }

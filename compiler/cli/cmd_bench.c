@@ -152,7 +152,7 @@ static const cli_option options[] = {
     {"attend", "STRATEGY", "force a strategy of attend: box, offset or expand", CLI_VALUE},
     CLI_TUNED_OPTIONS,
     {"list", NULL, "backbones: their specs and shapes, a line each; nothing is timed", CLI_FLAG},
-    {"peer", "FILE.json", "backbones: times of other systems to stand beside (bench/peer_torch.py --json)", CLI_LIST},
+    {"peer", "FILE.json", "backbones, amx: times of other systems to stand beside (--json of bench/peer_torch.py, peer_rows.py)", CLI_LIST},
     {NULL, NULL, NULL, CLI_FLAG}};
 const cli_command cli_bench = {"bench", "bench SPEC|BACKBONE[:VARIANT]|floors|amx|cost|backbones [options]",
                                "time every kernel against the peak of this machine", options, run};
