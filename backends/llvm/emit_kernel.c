@@ -103,6 +103,7 @@ static void emit_list(fv_emit *e, const fv_flat *s) {
         case FV_L_STORE: fv_emit_store(e, s); break;
         case FV_L_FRAG: fv_emit_frag(e, s); break;
         case FV_L_ROWS:
+        case FV_L_COPY:
         case FV_L_MMA: fv_emit_fail(e, "a product on the matrix unit of a sub-group"); break;
         case FV_L_ALLOC:                                /* places were made at the start */
         case FV_L_BARRIER:                              /* one thread runs a program */

@@ -249,6 +249,7 @@ static void put_store(fv_cl *p, const fv_flat *s) {
     fv_cl_end(p, s);
 }
 static void put_barrier(fv_cl *p) {
+    fv_cl_copied(p);
     bool global = p->k->far_bytes > 0;
     for (int i = 0; i < p->k->n_tensors; i++) global |= p->k->tensor[i]->role == FV_ROLE_INOUT;
     fv_buf_printf(p->out, "%*sbarrier(CLK_LOCAL_MEM_FENCE%s);\n", 4 * p->indent, "", global ? " | CLK_GLOBAL_MEM_FENCE"
@@ -268,6 +269,7 @@ static void list(fv_cl *p, const fv_flat *s) {
         case FV_L_STORE: put_store(p, s); break;
         case FV_L_MMA: s = fv_cl_products(p, s); break;
         case FV_L_ROWS: fv_cl_rows(p, s); break;
+        case FV_L_COPY: fv_cl_copy(p, s); break;
         case FV_L_FRAG: fv_cl_fail(p, "a fragment of a matrix unit"); break;
         case FV_L_BARRIER: put_barrier(p); break;
         case FV_L_ASSERT: break;                            /* indices are checked where a model is entered */

@@ -212,6 +212,7 @@ static void list(fv_cl *p, const fv_flat *s) {
         case FV_L_STORE: put_store(p, s); break;
         case FV_L_FRAG:
         case FV_L_ROWS:
+        case FV_L_COPY:
         case FV_L_MMA: fv_cl_fail(p, "a fragment of a matrix unit"); break;
         case FV_L_BARRIER: /* one item runs a program */
         case FV_L_ASSERT: break;

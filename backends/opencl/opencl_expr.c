@@ -25,6 +25,10 @@ void fv_cl_float(fv_cl *p, const fv_expr *e) {
     char text[48];
     double v = e->type == FV_F64 ? e->f : (double)(float)e->f;
     const char *suffix = e->type == FV_F64 ? "" : "f";
+    if ((e->type == FV_BF16 || e->type == FV_F16) && v == 0) { /* its bits: memory holds ushort */
+        put(p, signbit(v) ? "0x8000" : "0");
+        return;
+    }
     if (e->type != FV_F64 && e->type != FV_F32) {
         fv_cl_fail(p, "a constant of type %s", fv_type_name(e->type));
         return;

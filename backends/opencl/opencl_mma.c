@@ -19,6 +19,11 @@ static const fv_flat *find(const fv_flat *s) { /* any product: all have operands
     }
     return NULL;
 }
+static bool copies(const fv_flat *s) {
+    for (; s; s = s->next)
+        if (s->kind == FV_L_COPY || copies(s->body) || copies(s->orelse)) return true;
+    return false;
+}
 bool fv_cl_has_products(const fv_flat *s) { return find(s) != NULL; }
 void fv_cl_unit(fv_cl *p) {
     const fv_flat *s = find(p->k->body);
@@ -26,6 +31,7 @@ void fv_cl_unit(fv_cl *p) {
     fv_buf_printf(p->out, "#define FOV_BF16 %d\n", s && s->part[1].memory->obj.type == FV_BF16);
     put(p, text_of(name));
     if (!strcmp(name, "cdna") || !strcmp(name, "rdna")) put(p, text_of("amd"));
+    if (copies(p->k->body)) put(p, text_of("copy"));
     put(p, "#ifndef FOV_KERNEL\n#define FOV_KERNEL\n#endif\n");
 }
 void fv_cl_sum(fv_cl *p, const fv_memory *m, const fv_expr *offset) {
@@ -85,6 +91,18 @@ void fv_cl_bounce(fv_cl *p) {
         fv_buf_printf(p->out,
                       "    __local ushort fov_bounce[%lld / FOV_SUB * FOV_BOUNCE] __attribute__((aligned(16)));\n",
                       (long long)p->k->group_size);
+}
+void fv_cl_copy(fv_cl *p, const fv_flat *s) {
+    fv_cl_line(p, s);
+    fv_buf_printf(p->out, "fov_cp16(%s + (", fv_cl_name_of(p, s->memory->obj.name, true));
+    fv_cl_expr(p, s->offset);
+    fv_buf_printf(p->out, "), %s + (", fv_cl_name_of(p, s->tensor->obj.name, true));
+    fv_cl_expr(p, s->part[0].offset);
+    put(p, "));");
+    fv_cl_end(p, s);
+}
+void fv_cl_copied(fv_cl *p) {
+    if (p->k->unit && copies(p->k->body)) fv_buf_printf(p->out, "%*sfov_cp_wait();\n", 4 * p->indent, "");
 }
 void fv_cl_rows(fv_cl *p, const fv_flat *s) {
     fv_cl_line(p, s);

@@ -57,6 +57,8 @@ void fv_cl_bounce(fv_cl *p);                            /* local memory of fov_c
 void fv_cl_sums(fv_cl *p, const fv_memory *m);          /* the declaration of sums, and one of them */
 void fv_cl_sum(fv_cl *p, const fv_memory *m, const fv_expr *offset);
 void fv_cl_rows(fv_cl *p, const fv_flat *s);            /* a ROWS statement */
+void fv_cl_copy(fv_cl *p, const fv_flat *s);            /* a COPY statement */
+void fv_cl_copied(fv_cl *p);                            /* before a barrier: waits for copies, if the kernel has some */
 bool fv_cl_holds_sums(const fv_flat *s);                /* does a list touch sums, or private arrays? */
 bool fv_cl_has_products(const fv_flat *s);
 bool fv_cl_reads_sums(const fv_expr *e);

@@ -61,14 +61,14 @@ typedef enum {
     FV_LOOP_GROUP,
     FV_LOOP_ITEM
 } fv_loop_kind;
-typedef enum { FV_L_FOR, FV_L_IF, FV_L_LET, FV_L_ALLOC, FV_L_STORE, FV_L_BARRIER, FV_L_ASSERT, FV_L_FRAG, FV_L_MMA, FV_L_ROWS } fv_flat_kind;
+typedef enum { FV_L_FOR, FV_L_IF, FV_L_LET, FV_L_ALLOC, FV_L_STORE, FV_L_BARRIER, FV_L_ASSERT, FV_L_FRAG, FV_L_MMA, FV_L_ROWS, FV_L_COPY } fv_flat_kind;
 typedef enum { FV_FRAG_CONFIG, FV_FRAG_ZERO, FV_FRAG_LOAD, FV_FRAG_DOT, FV_FRAG_STORE, FV_FRAG_END } fv_frag_op;
 enum { FV_FRAG_REGISTERS = 8, FV_FRAG_ROWS = 16, FV_FRAG_COLS = 16, FV_FRAG_PAIRS = 16 };
 
 /* A matrix unit of sub-groups: element i of C of item `lane` (0 .. sub - 1) stands at
  *   row = lane // row_lane * row_step + i // row_every % row_wrap * row_far
  *   col = lane % col_lane * col_step + i % col_wrap + i // col_every * col_far */
-enum { FV_UNIT_TILE = 16 };
+enum { FV_UNIT_TILE = 16, FV_COPY_ELEMENTS = 8 }; /* COPY moves so many 16-bit elements, 16 bytes */
 typedef struct {
     const char *name;  /* "emu" "nv" "cdna" "rdna" "intel": the texts of backends/opencl/preludes */
     int sub, elements; /* items of a sub-group; of C per item */
@@ -99,8 +99,8 @@ struct fv_flat {
     const fv_expr *lo, *hi;  /* FOR; trip count may be 0 */
     int64_t step;            /* > 0 */
     const fv_expr *expr;     /* LET and STORE value, IF and ASSERT condition (scalar bool) */
-    fv_memory *memory;       /* ALLOC; STORE to a buffer; FRAG load and store; C of an MMA */
-    const fv_tensor *tensor; /* the same of a tensor (memory NULL) */
+    fv_memory *memory;       /* ALLOC; STORE to a buffer; FRAG load and store; C of an MMA; to where a COPY goes */
+    const fv_tensor *tensor; /* the same of a tensor (memory NULL); what a COPY reads, from part[0].offset */
     const fv_expr *offset;   /* STORE: elements (REG: constant register number) */
     const fv_expr *mask;     /* STORE: NULL, or a bool vector (scalar stores: scalar bool) */
     const fv_expr *scatter; /* STORE: NULL, or an i32 vector of offsets added lane by lane (lanes written one by one) */

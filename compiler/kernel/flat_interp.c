@@ -89,6 +89,7 @@ static bool run_one(fv_fi *m, const fv_fi_node *n) {
     case FV_L_STORE: return store(m, n);
     case FV_L_FRAG: return fv_fi_fragment(m, n);
     case FV_L_MMA: return fv_fi_mma(m, n);
+    case FV_L_COPY: return fv_fi_copy(m, n);
     case FV_L_ASSERT: return m->slot[n->tape.result[FV_FI_EXPR]] != 0 || fv_fi_trap(m, "an assertion does not hold");
     default: return fv_fi_trap(m, "a barrier outside of the item loop");
     }

@@ -75,6 +75,7 @@ bool fv_fi_trap(fv_fi *m, const char *format, ...) __attribute__((format(printf,
 void fv_fi_track(fv_fi *m, fv_fi_mem *x);              /* watch who touches its elements */
 fv_fi_node *fv_fi_compile(fv_fi *m, const fv_flat *s);
 bool fv_fi_fragment(fv_fi *m, const fv_fi_node *n);     /* flat_interp_frag.c; its tape is evaluated */
+bool fv_fi_copy(fv_fi *m, const fv_fi_node *n);         /* flat_interp_mma.c */
 bool fv_fi_mma(fv_fi *m, const fv_fi_node *n);          /* flat_interp_mma.c; the current item's elements */
 /* The same of what items give to each other: for all items at once. */
 bool fv_fi_mma_all(fv_fi *m, const fv_fi_node *n);

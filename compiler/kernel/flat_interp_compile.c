@@ -128,7 +128,8 @@ static fv_fi_node *one(fv_fi *m, const fv_flat *s) {
     m->at = s;
     if (s->kind == FV_L_ALLOC) n->mem = alloc(m, s->memory);
     for (int i = 0; s->kind == FV_L_MMA && i < 2; i++) n->part[i] = mem_of(m, &s->part[i].memory->obj);
-    if (s->kind == FV_L_STORE || s->kind == FV_L_MMA || s->kind == FV_L_ROWS || (s->kind == FV_L_FRAG && s->offset))
+    if (s->kind == FV_L_COPY) n->part[0] = mem_of(m, &s->tensor->obj);
+    if (s->kind == FV_L_STORE || s->kind == FV_L_MMA || s->kind == FV_L_COPY || s->kind == FV_L_ROWS || (s->kind == FV_L_FRAG && s->offset))
         n->mem = mem_of(m, s->memory ? &s->memory->obj : &s->tensor->obj);
     make_tape(m, n);
     if (s->kind == FV_L_FOR) n->var = var_of(m, fv_var(m->ctx, s->name, FV_I32));

@@ -78,3 +78,17 @@ bool fv_fi_rows_all(fv_fi *m, const fv_fi_node *n) {
     m->item = 0;
     return true;
 }
+bool fv_fi_copy(fv_fi *m, const fv_fi_node *n) {
+    const int *r = n->tape.result;
+    int64_t to = (int64_t)m->slot[r[FV_FI_OFFSET]], from = (int64_t)m->slot[r[FV_FI_A]];
+    if (to % FV_COPY_ELEMENTS || from % FV_COPY_ELEMENTS)
+        return fv_fi_trap(m, "a copy from element %lld to element %lld: multiples of %d", (long long)from,
+                          (long long)to, (int)FV_COPY_ELEMENTS);
+    for (int i = 0; i < FV_COPY_ELEMENTS; i++) {
+        double poison, x, *p = element(m, n->part[0], from + i, &x) ? fv_fi_element(m, n->mem, to + i, true, &poison)
+                                                                   : NULL;
+        if (!p) return false;
+        *p = x;
+    }
+    return true;
+}

@@ -274,6 +274,13 @@ static bool rounded(fv_fp *p, fv_flat *s) {
     int lanes;
     return fv_fp_type(p, &s->rounded, &lanes);
 }
+static bool parse_copy(fv_fp *p, fv_flat *s) {
+    if (!mma_place(p, &s->memory, &s->offset) || !fv_lex_expect(&p->lx, ",")) return false;
+    const fv_obj *from = fv_fp_object(p);
+    if (!from) return false;
+    if (!(s->tensor = fv_flat_tensor_of(from))) return fv_fp_fail(p, FV_E_SYNTAX, "copies are from a tensor");
+    return fv_lex_expect(&p->lx, "[") && (s->part[0].offset = fv_fp_expr(p)) && fv_lex_expect(&p->lx, "]");
+}
 static bool parse_rows(fv_fp *p, fv_flat *s) {
     s->max = fv_lex_accept(&p->lx, "max");
     if (!s->max && !fv_lex_accept(&p->lx, "sum")) return fv_lex_fail(&p->lx, "max or sum");
@@ -303,6 +310,7 @@ static bool statement(fv_fp *p, fv_flats *list) {
         {"frag", FV_L_FRAG, parse_frag},
         {"mma", FV_L_MMA, parse_mma},
         {"rows", FV_L_ROWS, parse_rows},
+        {"copy", FV_L_COPY, parse_copy},
     };
     fv_loc loc = fv_lex_loc(&p->lx);
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
@@ -311,7 +319,7 @@ static bool statement(fv_fp *p, fv_flats *list) {
         s->loc = loc;
         return table[i].fn(p, s) && label(p, s);
     }
-    return fv_lex_fail(&p->lx, "a statement (let, for, if, alloc, store, barrier, assert, frag, mma, rows) or '}'");
+    return fv_lex_fail(&p->lx, "a statement (let, for, if, alloc, store, barrier, assert, frag, mma, rows, copy) or '}'");
 }
 
 static bool statements(fv_fp *p, fv_flat **out) {

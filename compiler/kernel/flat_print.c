@@ -223,6 +223,14 @@ static void put_statement(const fv_ctx *ctx, const fv_flat *s, int depth, fv_buf
     case FV_L_STORE: put_store(ctx, s, out); return;
     case FV_L_FRAG: put_frag(ctx, s, out); return;
     case FV_L_MMA: put_mma(ctx, s, out); return;
+    case FV_L_COPY:
+        fv_buf_printf(out, "copy %s[", fv_cstr(ctx, s->memory->obj.name));
+        put_expr(ctx, s->offset, 0, out);
+        fv_buf_printf(out, "], %s[", fv_cstr(ctx, s->tensor->obj.name));
+        put_expr(ctx, s->part[0].offset, 0, out);
+        fv_buf_puts(out, "]");
+        put_label(ctx, s, out);
+        return;
     case FV_L_ROWS:
         fv_buf_printf(out, "rows %s %s[", s->max ? "max" : "sum", fv_cstr(ctx, s->memory->obj.name));
         put_expr(ctx, s->offset, 0, out);

@@ -269,6 +269,7 @@ static void check_list(fv_fv *v, const fv_flat *s) {
         case FV_L_FRAG: check_frag(v, s); break;
         case FV_L_MMA: fv_fv_mma(v, s); break;
         case FV_L_ROWS: fv_fv_rows(v, s); break;
+        case FV_L_COPY: fv_fv_copy(v, s); break;
         case FV_L_BARRIER:
             if (!v->in_item) fv_fv_fault(v, "a barrier outside of the item loop");
             else if (v->divergent) fv_fv_fault(v, "a barrier that some items of a group may not reach");

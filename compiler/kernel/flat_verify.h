@@ -29,4 +29,5 @@ void fv_fv_access(fv_fv *v, const fv_obj *ref, const fv_expr *offset, int lanes,
 void fv_fv_sums(fv_fv *v, const fv_memory *m);
 void fv_fv_mma(fv_fv *v, const fv_flat *s);
 void fv_fv_rows(fv_fv *v, const fv_flat *s);
+void fv_fv_copy(fv_fv *v, const fv_flat *s);
 #endif

@@ -76,3 +76,22 @@ void fv_fv_rows(fv_fv *v, const fv_flat *s) {
     if (s->memory->space != FV_SPACE_PRIVATE || s->memory->obj.type != FV_F32)
         fv_fv_fault(v, "rows of %s, which is no private f32", fv_cstr(v->ctx, s->memory->obj.name));
 }
+void fv_fv_copy(fv_fv *v, const fv_flat *s) {
+    if (!s->memory || !s->offset || !s->tensor || !s->part[0].offset) {
+        fv_fv_fault(v, "copy needs memory and a tensor");
+        return;
+    }
+    const char *to = fv_cstr(v->ctx, s->memory->obj.name), *from = fv_cstr(v->ctx, s->tensor->obj.name);
+    if (!v->k->unit) fv_fv_fault(v, "copy in a kernel that names no matrix unit");
+    if (!v->in_item) fv_fv_fault(v, "copy outside of the item loop");
+    check_offset(v, s->memory, s->offset, FV_COPY_ELEMENTS, "a copy");
+    fv_fv_access(v, &s->memory->obj, s->offset, FV_COPY_ELEMENTS, "copies to");
+    fv_fv_expr(v, s->part[0].offset);
+    fv_fv_access(v, &s->tensor->obj, s->part[0].offset, FV_COPY_ELEMENTS, "copies");
+    if (s->part[0].offset->type != FV_I32 || s->part[0].offset->lanes != 1)
+        fv_fv_fault(v, "the offset of a copy of %s is no scalar i32", from);
+    if (s->memory->space != FV_SPACE_LOCAL) fv_fv_fault(v, "a copy goes to %s, which is not local", to);
+    if (s->memory->obj.type != s->tensor->obj.type || fv_type_bytes(s->tensor->obj.type) != 2)
+        fv_fv_fault(v, "a copy from %s, %s, to %s, %s: both have one type of 16 bits", from,
+                    fv_type_name(s->tensor->obj.type), to, fv_type_name(s->memory->obj.type));
+}

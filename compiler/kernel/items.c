@@ -145,9 +145,23 @@ static void inside(it *f, fv_flat *frame, const fv_stmt *body) {
     f->n_bind = binds;
 }
 
+/* The loop counts tiles, so that addresses show what their base is a multiple of. */
+static void tiles_from_0(it *f, const fv_stmt *s, fv_flat *loop, const fv_expr *hi) {
+    const fv_tile_axis *a = &s->axis[0];
+    const fv_expr *t = fv_var(f->ctx, loop->name, FV_I32), *base = fv_muli(f->ctx, t, a->tile);
+    fv_range h = fv_range_of(&f->facts, hi);
+    loop->hi = fv_simplify(f->ctx, &f->facts,
+                           fv_op2(f->ctx, FV_X_FLOORDIV, fv_addi(f->ctx, hi, a->tile - 1), fv_int(f->ctx, a->tile)));
+    loop->step = 1;
+    fv_facts_add(f->ctx, &f->facts, t, 0, h.hi < FV_RANGE_MAX && h.hi > 0 ? (h.hi - 1) / a->tile : FV_RANGE_MAX);
+    fv_facts_assume(f->ctx, &f->facts, fv_op2(f->ctx, FV_X_LT, base, hi));
+    place_axis(f, a, base, hi);
+    inside(f, loop, s->body);
+}
 static void lower_for(it *f, const fv_stmt *s) {
     const fv_tile_axis *a = &s->axis[0];
     int facts = f->facts.n, binds = f->n_bind;
+    int64_t zero;
     it_leaf(f);
     const fv_expr *lo = it_let(f, "lo", it_condition(f, a->base)), *hi = it_let(f, "hi", it_condition(f, a->limit));
     fv_flat *loop = fv_flat_new(f->ctx, FV_L_FOR);
@@ -156,6 +170,12 @@ static void lower_for(it *f, const fv_stmt *s) {
     loop->hi = hi;
     loop->step = a->tile ? a->tile : 1;
     const fv_expr *var = fv_var(f->ctx, loop->name, FV_I32);
+    if (f->n_products && a->tile > 1 && fv_is_int(lo, &zero) && zero == 0) {
+        tiles_from_0(f, s, loop, hi);
+        f->facts.n = facts;
+        f->n_bind = binds;
+        return;
+    }
     fv_range l = fv_range_of(&f->facts, lo), h = fv_range_of(&f->facts, hi);
     int64_t last = h.hi - 1, from, to;
     if (fv_is_int(lo, &from) && fv_is_int(hi, &to)) last = to > from
@@ -224,8 +244,8 @@ static void statements(it *f, const fv_stmt *s) {
 /* Programs count through the grid, its last axis fastest. A limit that depends on other axes counts with its greatest
  * value; surplus programs do nothing. */
 static void lower_grid(it *f, const fv_stmt *s, const fv_expr *program) {
-    const fv_expr *limit[FV_MAX_AXES], *at[FV_MAX_AXES], *run = NULL;
-    int64_t count[FV_MAX_AXES], programs = 1;
+    const fv_expr *limit[FV_MAX_AXES], *at[FV_MAX_AXES], *var[FV_MAX_AXES], *run = NULL;
+    int64_t count[FV_MAX_AXES], scale[FV_MAX_AXES], programs = 1;
     f->stmt = s;
     f->loc = s->loc;
     it_leaf(f);
@@ -237,8 +257,11 @@ static void lower_grid(it *f, const fv_stmt *s, const fv_expr *program) {
         if (r.hi >= FV_RANGE_MAX)
             it_refuse(f, FV_E_KERNEL, "the limit of the grid axis %s has no bound", fv_cstr(f->ctx, a->name));
         count[i] = r.hi > 0 ? (r.hi + tile - 1) / tile : 0;
-        at[i] = fv_var(f->ctx, it_fresh(f, fv_cstr(f->ctx, a->tile ? fv_base_name(f->ctx, a->name) : a->name)), FV_I32);
-        fv_facts_add(f->ctx, &f->facts, at[i], 0, count[i] ? (count[i] - 1) * tile : 0);
+        var[i] = fv_var(f->ctx, it_fresh(f, fv_cstr(f->ctx, a->tile ? fv_base_name(f->ctx, a->name) : a->name)), FV_I32);
+        /* on a matrix unit the name is the tile's number, so that addresses show what their base is a multiple of */
+        scale[i] = f->n_products ? tile : 1;
+        at[i] = fv_muli(f->ctx, var[i], scale[i]);
+        fv_facts_add(f->ctx, &f->facts, var[i], 0, count[i] ? (count[i] - 1) * tile / scale[i] : 0);
         fv_facts_assume(f->ctx, &f->facts, fv_op2(f->ctx, FV_X_LT, at[i], limit[i]));
         if (!a->tile) bind(f, a->name, FV_I32, at[i]);
         else place_axis(f, a, at[i], limit[i]);
@@ -258,8 +281,8 @@ static void lower_grid(it *f, const fv_stmt *s, const fv_expr *program) {
         const fv_expr *index = rest > 1 ? fv_op2(f->ctx, FV_X_FLOORDIV, left, fv_int(f->ctx, rest)) : rest ? left
             : fv_int(f->ctx, 0);
         fv_flat *let = it_emit(f, FV_L_LET);
-        let->name = at[i]->name;
-        let->expr = fv_muli(f->ctx, index, tile);
+        let->name = var[i]->name;
+        let->expr = fv_muli(f->ctx, index, tile / scale[i]);
         if (i + 1 < s->n_axes) left = rest > 1 ? it_let(f, "g", fv_op2(f->ctx, FV_X_MOD, left, fv_int(f->ctx, rest)))
             : fv_int(f->ctx, 0);
     }
@@ -319,8 +342,8 @@ static void frame(it *f, it_unit *units) {
     for (int i = 0; i < 3; i++)
         if (f->scratch[i]) add_alloc(f, &group, f->scratch[i]);
     if (f->n_products) {
-        for (int i = 0; i < 2; i++)
-            if (f->stage[i]) add_alloc(f, &group, f->stage[i]);
+        for (int i = 0; i < 4; i++)
+            if (f->stage[i / 2][i % 2]) add_alloc(f, &group, f->stage[i / 2][i % 2]);
         if (f->sums) add_alloc(f, &items, f->sums);
         if (f->values) add_alloc(f, &items, f->values);
     }
@@ -351,7 +374,7 @@ static void lower(it *f) {
     fv_facts_add(f->ctx, &f->facts, f->item, 0, f->group - 1);
     for (int i = 0; i < f->k->n_tensors; i++) f->n_objects += f->k->tensor[i]->role == FV_ROLE_INOUT;
     for (int i = 0; i < f->n_buffers; i++) make_memory(f, f->buffer[i]);
-    for (int i = 0; f->n_products && i < 4; i++) it_mma_memory(f, i);
+    for (int i = 0; f->n_products && i < 6; i++) it_mma_memory(f, i);
     if (f->n_products) f->out->unit = f->unit;
     for (const fv_stmt *s = f->k->body; s && !f->failed; s = s->next) {
         f->stmt = s;

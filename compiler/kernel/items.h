@@ -7,6 +7,7 @@
  *   items_tree.c     reductions and conditions over all items of a group
  *   items_product.c  which contractions a matrix unit takes, and how they are cut
  *   items_mma.c      those contractions
+ *   items_copy.c     their operands, copied to local memory
  *   items_barrier.c  barriers
  *
  * A way (`it_way`) distributes points over items: a list of axes read as one mixed-radix number z = slot * group +
@@ -105,8 +106,9 @@ typedef struct {
     int n_fragment_ways;                                /* the first of the list */
     bool no_rows;                                       /* IT_ROWS ways are not used: they would write shared memory */
     /* of A and B, 16-bit; of C without a buffer in fragments; of A whose elements are those of a product's C */
-    fv_memory *stage[2], *sums, *values;
-    int stage_object[2];
+    fv_memory *stage[2][2], *sums, *values;                 /* stage: one half is read while the other is written */
+    int stage_object[2][2];
+    bool halves;
     int n_objects;                                      /* buffers of the group, inout tensors, scratch of trees and flags */
     /* f32 and i32 partial results, flags of conditions; made when needed */
     fv_memory *scratch[3];

@@ -192,6 +192,14 @@ static void say_limits(it *f) {
                    (long long)f->private_words, f->t->registers);
 }
 
+/* Is there a second copy of the operands, for products that take several pieces? */
+static bool halves_fit(const it *f) {
+    bool several = false;
+    int64_t more = 0;
+    for (int i = 0; i < f->n_products; i++) several |= f->product[i].chunk < f->product[i].k;
+    for (int i = 0; i < 2; i++) more += (2 * it_stage_count(f, i) + 63) / 64 * 64;
+    return several && (f->local_bytes + 63) / 64 * 64 + more <= f->t->l1_bytes;
+}
 /* With products on the matrix unit, as much of the reduced axes in local memory at once as fits. */
 static bool choose_with_unit(it *f, const fv_schedule *s, const fv_sched_entry *list, bool said) {
     int64_t group = it_products_find(f, s);
@@ -201,7 +209,10 @@ static bool choose_with_unit(it *f, const fv_schedule *s, const fv_sched_entry *
             it_product_chunk(f, chunk);
             bool made = said ? given(f, s, list, group) : choose(f, group);
             if (f->failed) return false;
-            if (made && it_fits(f)) return true;
+            if (made && it_fits(f)) {
+                f->halves = halves_fit(f);
+                return true;
+            }
         }
     if (!f->n_products) return false;
     it_remark(f, NULL, "not on the matrix unit: %lld bytes of local memory and %lld private words an item are needed, "

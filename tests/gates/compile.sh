@@ -4,6 +4,7 @@
 #   --targets "nvptx:sm_80 amdgcn:gfx90a spir64"   which (default: those of `targets` below)
 #   --registers N     greatest number of registers an item may have on NVIDIA (default 255)
 #   --products N      so many instructions of a matrix unit in each text (mma.sync, mfma, wmma)
+#   --asynchronous    on NVIDIA, operands come by cp.async
 #   --include FILE    another header before the text (after builtins.h)
 # Where clang has no such target, or ptxas is not installed, the gate is SKIPPED, and counted.
 # NVIDIA: clang, then ptxas: no spills, registers; AMD: clang: no spills; on both an item's own memory may not exceed the
@@ -12,12 +13,13 @@
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 targets="nvptx:sm_80 nvptx:sm_90 amdgcn:gfx90a amdgcn:gfx942 amdgcn:gfx1100 spir64"
-registers=255 include= products=
+registers=255 include= products= asynchronous=
 while [ $# -gt 0 ]; do
     case $1 in
     --targets) targets=$2; shift 2 ;;
     --registers) registers=$2; shift 2 ;;
     --products) products=$2; shift 2 ;;
+    --asynchronous) asynchronous=1; shift ;;
     --include) include="-include $2"; shift 2 ;;
     --*) echo "compile.sh: no option $1" >&2; exit 2 ;;
     *) break ;;
@@ -58,6 +60,7 @@ nvptx() { # arch file
     command -v ptxas >/dev/null 2>&1 || { skip 1; return; }
     compile nvptx64-nvidia-nvcl "-Xclang -target-cpu -Xclang $1 -Xclang -target-feature -Xclang +ptx78" "$2" "$tmp/o.ptx" ||
         { fault "$name: clang"; return; }
+    [ -z "$asynchronous" ] || grep -q 'cp\.async\.cg\.shared\.global' "$tmp/o.ptx" || { fault "$name: no cp.async"; return; }
     ptxas -arch="$1" -v "$tmp/o.ptx" -o "$tmp/o.cubin" >"$tmp/log" 2>&1 || { fault "$name: ptxas"; return; }
     used=$(sed -n 's/.*Used \([0-9]*\) registers.*/\1/p' "$tmp/log" | sort -n | tail -1)
     spills=$(sed -n 's/.* \([0-9]*\) bytes spill stores.*/\1/p' "$tmp/log" | sort -n | tail -1)

@@ -55,6 +55,14 @@ static const mma_case mma_cases[] = {
      "  ls: l[q] =sum s[q,k] over k where k != 3  pv: acc[q,dv] =sum s[q,k]*V[k,dv] over k where k != 3\n"
      "  ot: O[q,dv] = acc[q,dv]/l[q]  ol: L[q] = m[q] + log2(l[q]) } }",
      2, false},
+    /* 16-bit tensors whose rows are whole pieces of 16 bytes: several pieces of the sums, ragged rows; weights both
+     * ways; and with a number of pieces that is odd */
+    {"kernel stored { in X : bf16[m=45, c=200]  in W : bf16[c=200, o=40]  out Y : f32[m=45, o=40]\n"
+     " axis c:200  grid m:32<45, o:32<40 { mm: acc[m,o] =sum X[m,c]*W[c,o] over c  st: Y[m,o] = acc[m,o] } }",
+     1, true},
+    {"kernel stored_turned { in X : bf16[m=20, c=136]  in W : bf16[o=17, c=136]  out Y : f32[m=20, o=17]\n"
+     " axis c:136  grid m:20<20, o:17<17 { mm: acc[m,o] =sum X[m,c]*W[o,c] over c  st: Y[m,o] = acc[m,o] } }",
+     1, true},
     /* what does not fit: both operands have the rows, few columns, a condition on both, sums of integers */
     {"kernel others { in X : f32[m=16, c=16]  in W : f32[m=16, c=16, o=16]  in J : i32[c=16, o=16] range -3..4\n"
      "  out Y : f32[m=16, o=16]  out Z : f32[m=16, t=4]  out U : f32[m=16, o=16]  out I : i32[m=16, o=16]\n"
@@ -79,9 +87,10 @@ static inline void mma_fill(const fv_kernel *k, double **data) {
             if (fv_type_is_float(k->tensor[i]->obj.type)) data[i][j] = (double)(kit_below(191) - 95) / 64;
 }
 static inline double mma_allowed(const mma_case *c) { return c->exact ? 2e-6 : 1e-2; }
-static inline int mma_count(const fv_flat *s) { /* products in a list */
+static inline int mma_kinds(const fv_flat *s, fv_flat_kind kind) { /* statements of a list */
     int n = 0;
-    for (; s; s = s->next) n += (s->kind == FV_L_MMA) + mma_count(s->body) + mma_count(s->orelse);
+    for (; s; s = s->next) n += (s->kind == kind) + mma_kinds(s->body, kind) + mma_kinds(s->orelse, kind);
     return n;
 }
+static inline int mma_count(const fv_flat *s) { return mma_kinds(s, FV_L_MMA); }
 #endif

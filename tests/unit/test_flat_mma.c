@@ -94,6 +94,19 @@ static int drop(fv_flat *s, int which, int *count) { /* takes barrier number `wh
     }
     return *count;
 }
+/* Operands that lie in memory as they are copied come 16 bytes at a time; others element by element. */
+Test(flat_mma, copies) {
+    static const bool whole[MMA_CASES] = {[3] = true /* the weights */, [7] = true, [8] = true};
+    for (int i = 0; i < MMA_CASES; i++) {
+        fv_ctx *ctx = fv_ctx_new();
+        fv_target t = mma_target("nv");
+        fv_flat_kernel *f = fv_flatten_opencl(fv_kernel_parse(ctx, "case", mma_cases[i].text), NULL, &t);
+        cr_assert(f, "%s", kit_error(ctx));
+        int n = mma_kinds(f->body, FV_L_COPY);
+        cr_expect((n > 0) == whole[i], "case %d: %d copies", i, n);
+        fv_ctx_dispose(ctx);
+    }
+}
 Test(flat_mma, every_barrier_is_needed) {
     int n = 1, found = 0;
     for (int which = 0; which < n; which++) {

@@ -10,7 +10,8 @@
 #define PLAIN(body) HEAD "for programs p { " body " } }"
 
 #define UNIT(body, sums, type, outside)                                                                                \
-    "flat k { programs 4 scratch 4096 group 4 unit emu for group 0 g = 0 to 4 { alloc a local " type                     \
+    "flat k { programs 4 scratch 4096 group 4 unit emu tensor H in bf16 [n 64*1] tensor X in f32 [n 64*1] "              \
+    "for group 0 g = 0 to 4 { alloc a local " type                     \
     "[400] at 0 alloc b local bf16[400] at 2048 " outside " for item t = 0 to 4 { alloc c frag f32[" sums "] " body " } } }"
 
 /* want NULL: nothing is broken */
@@ -91,6 +92,11 @@ static const struct { const char *text, *want;
     {UNIT("mma a[0], a[0], 24, b[0], 24", "64", "bf16", ""), "C of mma, a, is no memory of sums"},
     {UNIT("if t < 2 { mma c[0], a[0], 24, b[0], 24 }", "64", "bf16", ""), "mma that some items of a group may not reach"},
     {UNIT("", "64", "bf16", "mma b[0], b[0], 24, b[0], 24"), "mma outside of the item loop"},
+    {UNIT("copy a[0], H[8]", "64", "bf16", ""), NULL},
+    {UNIT("copy a[4], H[8]", "64", "bf16", ""), "a copy starts at element 4 of a: multiples of 8"},
+    {UNIT("copy c[0], H[8]", "64", "bf16", ""), "a copy goes to c, which is not local"},
+    {UNIT("copy a[0], X[8]", "64", "bf16", ""), "a copy from X, f32, to a, bf16: both have one type of 16 bits"},
+    {UNIT("", "64", "bf16", "copy b[0], H[0]"), "copy outside of the item loop"},
     /* memory */
     {HEAD "alloc l local f32[4] at 32 }", "l stands at byte 32 of local memory"},
     {HEAD "alloc l local f32[33] at 128 }", "l ends at byte 260 of local memory, which has 256"},

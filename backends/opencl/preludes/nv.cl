@@ -1,4 +1,4 @@
-/* nv: mma.sync m16n8k16 and ldmatrix as inline PTX. Two products of 8 columns make a tile. */
+/* nv: mma.sync m16n8k16, ldmatrix and cp.async as inline PTX. Two products of 8 columns make a tile. */
 #define FOV_SUB 32
 #define FOV_CN 8
 #define FOV_NR 2
@@ -45,6 +45,11 @@ inline float fov_nv_xor(float x, int mask) {
     FOV_ASM volatile("shfl.sync.bfly.b32 %0, %1, %2, 31, 0xffffffff;" : "=f"(r) : "f"(x), "r"(mask) : "memory");
     return r;
 }
+#define FOV_ASYNC
+inline void fov_cp16(__local ushort *to, __global const ushort *from) {
+    FOV_ASM volatile("cp.async.cg.shared.global [%0], [%1], 16;" : : "r"((uint)(size_t)to), "l"(from) : "memory");
+}
+inline void fov_cp_wait(void) { FOV_ASM volatile("cp.async.wait_all;" : : : "memory"); }
 inline float fov_ex2(float x) {
     float r;
     FOV_ASM("ex2.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(x));
