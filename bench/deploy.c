@@ -36,6 +36,6 @@ int main(int argc, char **argv) { /* weights: prints "open first run"; with a se
     }
     qsort(run, RUNS, sizeof *run, order);
     printf("%.3f %.3f %.3f\n", opened - begin, first - begin, run[RUNS / 2]);
-    fovea_model_dispose(m);
+    model_dispose(m);
     return 0;
 }

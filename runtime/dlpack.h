@@ -8,8 +8,15 @@
 extern "C" {
 #endif
 
-typedef enum { kDLCPU = 1, kDLCUDA = 2, kDLCUDAHost = 3, kDLOpenCL = 4, kDLVulkan = 7, kDLMetal = 8,
-              kDLROCM = 10 } DLDeviceType;
+#define DLPACK_MAJOR_VERSION 1
+#define DLPACK_MINOR_VERSION 0
+#define DLPACK_FLAG_BITMASK_READ_ONLY (1UL << 0)
+
+typedef struct { uint32_t major, minor; } DLPackVersion;
+
+typedef enum { kDLCPU = 1, kDLCUDA = 2, kDLCUDAHost = 3, kDLOpenCL = 4, kDLVulkan = 7, kDLMetal = 8, kDLVPI = 9,
+              kDLROCM = 10, kDLROCMHost = 11, kDLExtDev = 12, kDLCUDAManaged = 13, kDLOneAPI = 14, kDLWebGPU = 15,
+              kDLHexagon = 16 } DLDeviceType;
 typedef struct { DLDeviceType device_type; int32_t device_id; } DLDevice;
 
 typedef enum { kDLInt = 0, kDLUInt = 1, kDLFloat = 2, kDLOpaqueHandle = 3, kDLBfloat = 4, kDLComplex = 5,
@@ -25,6 +32,21 @@ typedef struct {
     int64_t *strides;      /* in elements; NULL: dense row-major */
     uint64_t byte_offset;  /* from data to the first element */
 } DLTensor;
+
+/* What frameworks hand over: whoever takes it calls the deleter when done with it. */
+typedef struct DLManagedTensor {
+    DLTensor dl_tensor;
+    void *manager_ctx;
+    void (*deleter)(struct DLManagedTensor *self); /* NULL: nothing is to be done */
+} DLManagedTensor;
+/* The same since DLPack 1.0. */
+typedef struct DLManagedTensorVersioned {
+    DLPackVersion version;
+    void *manager_ctx;
+    void (*deleter)(struct DLManagedTensorVersioned *self);
+    uint64_t flags;        /* DLPACK_FLAG_BITMASK_… */
+    DLTensor dl_tensor;
+} DLManagedTensorVersioned;
 
 #ifdef __cplusplus
 }

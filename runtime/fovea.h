@@ -50,7 +50,8 @@ typedef enum {
     FOVEA_E_GUARD,     /* a kernel wrote outside its array (found when options.check is set) */
     FOVEA_E_THREAD,    /* threads cannot be started */
     FOVEA_E_DEVICE,    /* a device is absent, refuses a kernel, or was lost; the next call takes it again */
-    FOVEA_E_ANSWER     /* the self-test gave another answer than the build (selftest.h) */
+    FOVEA_E_ANSWER,    /* the self-test gave another answer than the build */
+    FOVEA_E_PROCESSOR  /* this processor lacks what the code was compiled for */
 } fovea_status;
 
 enum { FOVEA_ERROR_TEXT = 1024 };
@@ -66,7 +67,7 @@ DLTensor fovea_tensor(void *data, fovea_dtype dtype, int32_t rank, int64_t *shap
 
 /* -- Models -------------------------------------------------------------------------------------------------------- */
 typedef struct fovea_model fovea_model;
-typedef struct fovea_safetensors fovea_safetensors;              /* see safetensors.h */
+typedef struct fovea_safetensors fovea_safetensors;              /* a checkpoint (safetensors.h) */
 
 /* Runs body(arg, i) for i in 0..threads-1, at the same time or not, each i once at most and at least one of them,
  * and returns when all calls have returned. The work is taken by whoever calls first. body neither blocks nor
@@ -81,11 +82,11 @@ typedef struct {
                                   that open a library made later: options that one side does not know are refused */
     void *memory;              /* NULL: allocated. Otherwise the caller's block, aligned to 64; it outlives the model */
     int64_t memory_bytes;      /* of it: at least the total of fovea_workspace_measure */
-    fovea_parallel *parallel;  /* NULL: a pool of the model's own. fovea_pool_parallel (pool.h) shares one */
+    fovea_parallel *parallel;  /* NULL: a pool of the model's own. fovea_pool_parallel shares one */
     void *parallel_user;
 } fovea_options;               /* all zero is the default */
 
-typedef struct { int64_t prepared, arena, scratch_per_thread, total; int32_t threads; } fovea_workspace;
+typedef struct { int64_t prepared, arena, scratch_per_thread, total; int32_t threads, reserved[7]; } fovea_workspace;
 /* What a model loaded with these options needs: `prepared` is filled once per weights, `arena` is worked in by every
  * run, each thread has its scratch; total is the size of the block that holds them all. Bytes. */
 fovea_status fovea_workspace_measure(const fovea_program *program, const fovea_options *options, fovea_workspace *out,
@@ -102,13 +103,14 @@ fovea_status fovea_model_share(const fovea_model *bound, const fovea_options *op
                                fovea_error *err);
 void fovea_model_dispose(fovea_model *model);                    /* NULL is fine */
 
+typedef struct { const char *name; DLTensor tensor; } fovea_named_tensor;
+
 /* Finds every parameter by name, checks it, and runs `prepare`. Tensors that the model does not name are ignored.
  * May be called again with other weights. On failure the model is unbound.
- * bind: dtype and shape exactly as the model's; memory is kept by reference until the model is disposed or bound
+ * Tensors: dtype and shape exactly as the model's; memory is kept by reference until the model is disposed or bound
  * again.
- * bind_file: F16, BF16, F64 and integers are converted to the model's dtype (I64 to i32 only if every element fits);
+ * A file: F16, BF16, F64 and integers are converted to the model's dtype (I64 to i32 only if every element fits);
  * tensors that need no conversion are read in the mapped file, which must stay open as long. */
-typedef struct { const char *name; DLTensor tensor; } fovea_named_tensor;
 fovea_status fovea_model_bind(fovea_model *model, const fovea_named_tensor *weights, int32_t n, fovea_error *err);
 fovea_status fovea_model_bind_file(fovea_model *model, const fovea_safetensors *file, fovea_error *err);
 
@@ -117,6 +119,13 @@ fovea_status fovea_model_bind_file(fovea_model *model, const fovea_safetensors *
  * inside the bound. */
 fovea_status fovea_model_run(fovea_model *model, const DLTensor *inputs, int32_t n_inputs, const DLTensor *outputs,
                              int32_t n_outputs, fovea_error *err);
+
+/* The same for tensors that come as pointers, as other programs hand them over in DLPack (&managed->dl_tensor): one per
+ * input and output, in order. They are read and written in place; what is not as the model has it is refused
+ * (FOVEA_E_TENSOR): another device than the CPU, dtype, shape, strides that are not dense row-major, data that is not
+ * aligned to its element. Whose memory it is does not change: the caller calls the deleters. */
+fovea_status fovea_model_run_dlpack(fovea_model *model, const DLTensor *const *inputs, const DLTensor *const *outputs,
+                                    fovea_error *err);
 
 /* What the model takes and gives: NULL beyond the last; index: -1 if there is none of that name. */
 const fovea_array *fovea_model_input(const fovea_model *model, int32_t i);

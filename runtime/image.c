@@ -207,11 +207,3 @@ fovea_status fovea_image_use(const fovea_program *p, uint64_t level, const fovea
     }
     return bad;
 }
-fovea_status fovea_image_load(const fovea_program *p, uint64_t level, const fovea_options *options, const void *image,
-                              int64_t bytes, fovea_model **out, fovea_error *err) {
-    if (!out || !image) return fovea_fail(err, FOVEA_E_ARGUMENT, "no image, or nowhere to write the model");
-    *out = NULL;
-    if ((uintptr_t)image % FOVEA_ALIGN)
-        return fovea_fail(err, FOVEA_E_ARGUMENT, "the image is not aligned to %d bytes", FOVEA_ALIGN);
-    return fovea_image_use(p, level, options, image, bytes, "the image", out, err);
-}

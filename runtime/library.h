@@ -5,6 +5,8 @@
  *     if (!d || d->version < 1) … it is none of Fovea's
  *     fovea_status status = d->open("digits.weights", NULL, &model, &err);
  *
+ *     d->dispose(model);
+ *
  * Every library has it under two names: NAME_library, and fovea_library, which is weak: of several models that are
  * linked into one program it is one of them. */
 #ifndef FOVEA_LIBRARY_H
@@ -15,7 +17,7 @@
 extern "C" {
 #endif
 
-enum { FOVEA_LIBRARY_VERSION = 2 };
+enum { FOVEA_LIBRARY_VERSION = 3 };
 typedef struct {
     uint32_t version; /* FOVEA_LIBRARY_VERSION; grows when a field is added at the end, none is ever changed */
     uint32_t bytes;   /* of this struct */
@@ -33,6 +35,24 @@ typedef struct {
      * where the build was given no weights */
     int64_t (*workspace_bytes)(int32_t threads);
     fovea_status (*selftest)(const char *weights, const fovea_options *options, fovea_error *err);
+    /* Since version 3. The library's own runtime, of which no other symbol can be found: what it made
+     * is given to these alone */
+    fovea_status (*open_memory)(const void *weights, int64_t bytes, const fovea_options *options, fovea_model **out,
+                                fovea_error *err); /* NULL as open */
+    fovea_status (*share)(const fovea_model *bound, const fovea_options *options, fovea_model **out, fovea_error *err);
+    void (*dispose)(fovea_model *model);
+    const fovea_array *(*input)(const fovea_model *model, int32_t i);
+    const fovea_array *(*output)(const fovea_model *model, int32_t i);
+    const fovea_array *(*param)(const fovea_model *model, int32_t i);
+    int32_t (*threads)(const fovea_model *model);
+    fovea_status (*run_tensors)(fovea_model *model, const DLTensor *inputs, int32_t n_inputs, const DLTensor *outputs,
+                                int32_t n_outputs, fovea_error *err); /* NAME_run over rows of tensors */
+    fovea_status (*bind_tensors)(fovea_model *model, const fovea_named_tensor *weights, int32_t n, fovea_error *err);
+    fovea_status (*measure)(const fovea_program *program, const fovea_options *options, fovea_workspace *out,
+                            fovea_error *err);
+    fovea_status (*check_guards)(const fovea_model *model, fovea_error *err);
+    fovea_status (*safetensors_open)(const char *path, fovea_safetensors **out, fovea_error *err);
+    void (*safetensors_close)(fovea_safetensors *file);
 } fovea_description;
 
 #ifdef __cplusplus

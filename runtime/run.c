@@ -62,14 +62,23 @@ fovea_status fovea_stage_run(fovea_model *m, fovea_stage stage, int64_t *ns, fov
     return FOVEA_OK;
 }
 
-static fovea_status take_tensors(fovea_model *m, const DLTensor *given, int32_t n_given, const int32_t *arrays,
-                                 int32_t n, const char *what, fovea_error *err) {
-    if (n_given != n || (n > 0 && !given))
+/* The caller's tensors: one after the other, or a list of pointers to them. */
+typedef struct {
+    const DLTensor *row;
+    const DLTensor *const *list;
+    int32_t n; /* of the row; a list has as many as the model asks for */
+} given;
+
+static fovea_status take_tensors(fovea_model *m, given g, const int32_t *arrays, int32_t n, const char *what,
+                                 fovea_error *err) {
+    if (!g.list && (g.n != n || (n > 0 && !g.row)))
         return fovea_fail(err, FOVEA_E_TENSOR, "the model has %d %s%s, not %d", n, what, n == 1 ? "" : "s",
-                          given ? n_given : 0);
+                          g.row ? g.n : 0);
     for (int32_t i = 0; i < n; i++) {
         const fovea_array *a = &m->program->arrays[arrays[i]];
-        fovea_status status = fovea_tensor_check(&given[i], a, what, FOVEA_E_TENSOR, &m->base[arrays[i]], err);
+        const DLTensor *t = g.list ? g.list[i] : &g.row[i];
+        if (!t) return fovea_fail(err, FOVEA_E_TENSOR, "%s \"%s\": no tensor is given", what, a->name);
+        fovea_status status = fovea_tensor_check(t, a, what, FOVEA_E_TENSOR, &m->base[arrays[i]], err);
         if (status == FOVEA_OK && a->place == FOVEA_INPUT)
             status = fovea_index_check(a, m->base[arrays[i]], what, FOVEA_E_TENSOR, err);
         if (status != FOVEA_OK) return status;
@@ -93,14 +102,23 @@ static fovea_status check_aliases(const fovea_model *m, fovea_error *err) {
     return FOVEA_OK;
 }
 
-fovea_status fovea_model_run(fovea_model *m, const DLTensor *inputs, int32_t n_inputs, const DLTensor *outputs,
-                             int32_t n_outputs, fovea_error *err) {
+static fovea_status run(fovea_model *m, given inputs, given outputs, fovea_error *err) {
     if (!m) return fovea_fail(err, FOVEA_E_ARGUMENT, "no model");
     if (!m->bound) return fovea_fail(err, FOVEA_E_STATE, "the model has no weights bound");
-    fovea_status status = take_tensors(m, inputs, n_inputs, m->inputs, m->n_inputs, "input", err);
-    if (status == FOVEA_OK) status = take_tensors(m, outputs, n_outputs, m->outputs, m->n_outputs, "output", err);
+    fovea_status status = take_tensors(m, inputs, m->inputs, m->n_inputs, "input", err);
+    if (status == FOVEA_OK) status = take_tensors(m, outputs, m->outputs, m->n_outputs, "output", err);
     if (status == FOVEA_OK) status = check_aliases(m, err);
     if (status == FOVEA_OK) status = fovea_stage_run(m, FOVEA_STAGE_RUN, m->ns, err);
     m->ran = status == FOVEA_OK;
     return status;
+}
+fovea_status fovea_model_run(fovea_model *m, const DLTensor *inputs, int32_t n_inputs, const DLTensor *outputs,
+                             int32_t n_outputs, fovea_error *err) {
+    return run(m, (given){.row = inputs, .n = n_inputs}, (given){.row = outputs, .n = n_outputs}, err);
+}
+fovea_status fovea_model_run_dlpack(fovea_model *m, const DLTensor *const *inputs, const DLTensor *const *outputs,
+                                    fovea_error *err) {
+    if (m && ((m->n_inputs && !inputs) || (m->n_outputs && !outputs)))
+        return fovea_fail(err, FOVEA_E_ARGUMENT, "no list of %s", m->n_inputs && !inputs ? "inputs" : "outputs");
+    return run(m, (given){.list = inputs}, (given){.list = outputs}, err);
 }

@@ -6,7 +6,7 @@
 #include "cli/live.h"
 #include "runtime/selftest.h"
 
-enum { CLI_LEVELS = 8 };
+enum { CLI_LEVELS = 8, CLI_INTERFACE = 5 }; /* of the functions NAME_…: the second grows when one is added */
 
 /* One level of processor: the model compiled for it. */
 typedef struct {
@@ -22,6 +22,13 @@ typedef struct {
     bool answered; /* build: it ran here, its answers are kept */
 } cli_level;
 
+/* A function of the runtime, and what the library calls it. */
+typedef struct {
+    const char *from, *to;
+    bool shown; /* by the library; else the name stands in comments only */
+} cli_export;
+enum { CLI_EXPORTS = 160 };
+
 typedef struct {
     const char *name, *upper; /* a C identifier, and in capitals */
     const char *model;        /* the spec as given */
@@ -35,6 +42,9 @@ typedef struct {
     const char *preprocess, *classes; /* JSON of the spec, or NULL */
     fv_type storage;                  /* of floats between kernels */
     double storage_error; /* measured cost of 16-bit storage, of the largest output; negative: not measured */
+    cli_export export[CLI_EXPORTS]; /* cli_artefact_runtime */
+    int n_exports;
+    const char *types, *functions; /* declarations, for the header */
 } cli_artefact;
 
 /* Reads --target and --levels. false after recording errors. */
@@ -49,12 +59,15 @@ typedef struct {
 } cli_artefact_memory;
 bool cli_artefact_measure(fv_ctx *ctx, const cli_artefact *a, cli_artefact_memory *out);
 
+/* Reads the runtime's headers: what of them a library shows. false after recording an error. */
+bool cli_artefact_runtime(fv_ctx *ctx, cli_artefact *a);
 void cli_artefact_program(const cli_artefact *a, fv_buf *out); /* the C file of the tables and the NAME_ functions */
 /* The header: everything a user of the library includes. false after recording an error (the runtime's headers cannot
  * be read). */
 bool cli_artefact_header(fv_ctx *ctx, const cli_artefact *a, fv_buf *out);
+bool cli_artefact_facts(fv_ctx *ctx, const cli_artefact *a, fv_buf *out); /* the header's constants of pictures */
 /* build: what the header says beyond compile's, inside its guard, and the C functions for it. */
-void cli_artefact_deploy_header(const cli_artefact *a, const cli_artefact_memory *m, fv_buf *out);
+void cli_artefact_deploy_header(const cli_artefact *a, fv_buf *out);
 void cli_artefact_deploy_program(const cli_artefact *a, fv_buf *out);
 /* JSON. files: the object of SHA-256 by suffix that NAME.json lists, with the parameters; NULL: the text inside the
  * library, which has neither. */

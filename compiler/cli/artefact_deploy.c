@@ -5,45 +5,43 @@
 
 #include <inttypes.h>
 
-enum { INTERFACE = 4 }; /* of the functions NAME_…: grows when one is added */
-
 /* -- Texts ---- */
-void cli_artefact_deploy_header(const cli_artefact *a, const cli_artefact_memory *m, fv_buf *b) {
-    const char *u = a->upper, *n = a->name;
-    fv_buf_printf(b,
-                  "\n/* -- %s with its weights ---- */\n#define %s_INTERFACE %d\n"
-                  "#define %s_WEIGHT_BYTES INT64_C(%" PRId64 ")  /* as they are after prepare; 0: built without */\n"
-                  "#define %s_WEIGHTS_INSIDE %d\n"
-                  "/* The block of fovea_options.memory for %s_open: */\n"
-                  "#define %s_OPEN_BYTES(threads) (INT64_C(%" PRId64 ") + ((int64_t)(threads) - 1) * INT64_C(%" PRId64
-                  "))\n",
-                  n, u, INTERFACE, u, a->image ? a->image_bytes : 0, u, a->embedded, n, u, m->opened, m->per_thread);
-    if (a->preprocess) {
-        fv_buf_printf(b, "/* How pictures become the input (JSON): */\n#define %s_PREPROCESS ", u);
-        cli_quote(b, a->preprocess);
-        fv_buf_puts(b, "\n");
-    }
+void cli_artefact_deploy_header(const cli_artefact *a, fv_buf *b) {
+    const char *n = a->name;
     fv_buf_printf(
         b,
-        "/* A model that is ready to run, over the weights as they are after prepare: nothing is converted,\n"
-        " * packed or copied. weights: the file %s.weights, which is mapped; NULL: those inside the library\n"
-        " * (FOVEA_E_ARGUMENT if there are none). All of them are checked: FOVEA_E_FORMAT, they are cut or\n"
-        " * damaged; FOVEA_E_WEIGHTS, they are of another model, build or level of processor. FOVEA_E_PROGRAM:\n"
-        " * this processor lacks what the code needs. Of several levels the best that this processor has is\n"
-        " * taken, and of the file only its weights are mapped. Free the model with fovea_model_dispose;\n"
-        " * fovea_model_share gives further models over the same weights. */\n"
-        "fovea_status %s_open(const char *weights, const fovea_options *options, fovea_model **out,\n"
-        "                     fovea_error *err);\n"
-        "int64_t %s_workspace_bytes(int32_t threads);  /* what %s_OPEN_BYTES says */\n",
-        n, n, n, u);
+        "/* A model that is ready to run, over the weights as they are after prepare: nothing is converted, packed or\n"
+        " * copied. weights: the file %s.weights, which is mapped; NULL: those inside the library (FOVEA_E_ARGUMENT "
+        "if\n"
+        " * there are none). All of them are checked: FOVEA_E_FORMAT, they are cut or damaged; FOVEA_E_WEIGHTS, they "
+        "are\n"
+        " * of another model, build or level of processor. FOVEA_E_PROCESSOR: this processor lacks what the code "
+        "needs.\n"
+        " * FOVEA_E_FILE, FOVEA_E_MEMORY, FOVEA_E_THREAD, FOVEA_E_ARGUMENT: as their names say. Of several levels the\n"
+        " * best that this processor has is taken, and of the file only its weights are mapped. Free it with "
+        "%s_dispose.\n"
+        " * On failure *out is NULL. */\n"
+        "fovea_status %s_open(const char *weights, const fovea_options *options, fovea_model **out, fovea_error "
+        "*err);\n"
+        "/* The same over the bytes of %s.weights in memory, aligned to 64 (else FOVEA_E_ARGUMENT); they outlive the\n"
+        " * model. */\n"
+        "fovea_status %s_open_memory(const void *weights, int64_t bytes, const fovea_options *options, fovea_model "
+        "**out,\n"
+        "                            fovea_error *err);\n"
+        "int64_t %s_workspace_bytes(int32_t threads); /* what %s_OPEN_BYTES says */\n"
+        "int64_t %s_weight_bytes(void);               /* what %s_WEIGHT_BYTES says */\n",
+        n, n, n, n, n, n, a->upper, n, a->upper);
     if (a->known)
         fv_buf_printf(
             b,
-            "/* Opens the model, runs it on inputs that are made by rule, and compares with what the build answered\n"
-            " * (selftest.h, above). FOVEA_OK: err->text says how well they agree. FOVEA_E_ANSWER: they do not; else\n"
-            " * the errors of %s_open and fovea_model_run. Allocates. */\n"
+            "/* Opens the model, runs it on inputs that are made by rule, and compares with what the build answered: "
+            "bit\n"
+            " * for bit where the same code runs, within a tolerance on other processors. FOVEA_OK: err->text says how "
+            "well\n"
+            " * they agree. FOVEA_E_ANSWER: they do not, and it names the output and the element; else the errors of\n"
+            " * %s_open and %s_run. Allocates. */\n"
             "fovea_status %s_selftest(const char *weights, const fovea_options *options, fovea_error *err);\n",
-            n, n);
+            n, n, n);
 }
 void cli_artefact_deploy_program(const cli_artefact *a, fv_buf *b) {
     const char *n = a->name;
@@ -66,7 +64,7 @@ void cli_artefact_deploy_program(const cli_artefact *a, fv_buf *b) {
     fv_buf_printf(b,
                   "fovea_status %s_open(const char *weights, const fovea_options *options, fovea_model **out, "
                   "fovea_error *err) {\n    int i = choose(err);\n    if (out) *out = 0;\n    if (i < 0) return "
-                  "FOVEA_E_PROGRAM;\n"
+                  "FOVEA_E_PROCESSOR;\n"
                   "    if (weights) return fovea_image_open(&programs[i], numbers[i], options, weights, out, err);\n",
                   n);
     if (inside)
@@ -78,7 +76,14 @@ void cli_artefact_deploy_program(const cli_artefact *a, fv_buf *b) {
                       "err->text, \"%s was built without weights inside: name their file\");\n    }\n"
                       "    return FOVEA_E_ARGUMENT;\n}\n",
                       n);
-    fv_buf_printf(b, "int64_t %s_workspace_bytes(int32_t threads) { return %s_OPEN_BYTES(threads); }\n", n, a->upper);
+    fv_buf_printf(b,
+                  "fovea_status %s_open_memory(const void *weights, int64_t bytes, const fovea_options *options, "
+                  "fovea_model **out, fovea_error *err) {\n    int i = choose(err);\n    if (out) *out = 0;\n    if (i "
+                  "< 0) return FOVEA_E_PROCESSOR;\n"
+                  "    return fovea_image_load(&programs[i], numbers[i], options, weights, bytes, out, err);\n}\n"
+                  "int64_t %s_workspace_bytes(int32_t threads) { return %s_OPEN_BYTES(threads); }\n"
+                  "int64_t %s_weight_bytes(void) { return %s_WEIGHT_BYTES; }\n",
+                  n, n, a->upper, n, a->upper);
     if (!a->known) return;
     cli_known_write(a->known, b);
     fv_buf_printf(b,
@@ -122,7 +127,7 @@ void cli_artefact_manifest(const cli_artefact *a, const char *files, fv_buf *b) 
         fv_buf_puts(b, ",\n");
     }
     if (files) fv_buf_printf(b, "  \"files\": %s,\n", files);
-    fv_buf_printf(b, "  \"interface\": %d,\n  \"threads\": \"%s\",\n", INTERFACE, a->single ? "none" : "pool");
+    fv_buf_printf(b, "  \"interface\": %d,\n  \"threads\": \"%s\",\n", CLI_INTERFACE, a->single ? "none" : "pool");
     arrays(a, FOVEA_INPUT, "inputs", b);
     arrays(a, FOVEA_OUTPUT, "outputs", b);
     if (files) arrays(a, FOVEA_PARAM, "parameters", b);

@@ -55,6 +55,11 @@ static bool choose_name(job *j, const cli_args *args, const cli_session *s) {
                  base);
         return false;
     }
+    if (!strcmp(base, "fovea") || !strncmp(base, "fovea_", 6)) {
+        fv_error(j->ctx, FV_E_USAGE, (fv_loc){0},
+                 "-o: '%s': names that begin with fovea_ are the runtime's; choose another", base);
+        return false;
+    }
     char *upper = fv_strdup(j->ctx, base);
     for (char *c = upper; *c; c++) *c = (char)toupper((unsigned char)*c);
     j->a.name = base;
@@ -108,7 +113,7 @@ static bool write_parts(job *j) {
     fv_buf program = {0}, header = {0};
     bool fine = true;
     for (int i = 0; i < j->a.n_levels && fine; i++) fine = write_object(j, &j->a.level[i], i);
-    if (fine) fine = cli_artefact_header(j->ctx, &j->a, &header);
+    fine = fine && cli_artefact_runtime(j->ctx, &j->a) && cli_artefact_header(j->ctx, &j->a, &header);
     if (fine) cli_artefact_program(&j->a, &program);
     fine = fine && fv_file_write(j->ctx, in_folder(j, "_program.c"), program.text, program.len) &&
            fv_file_write(j->ctx, in_folder(j, ".h"), header.text, header.len);
@@ -134,8 +139,8 @@ static int runtime_sources(job *j, const char **out, int cap) {
     return n;
 }
 static int by_name(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
-/* Tables, runtime and kernels become one object whose only strong symbols are NAME_: several models can be linked into
- * one program. */
+/* Tables, runtime and kernels become one object that shows NAME_… and nothing else (fovea_library is weak): several
+ * models, of several versions of the runtime, can be linked into one program. */
 static bool join(job *j) {
     const char *source[64], *log = in_folder(j, ".log"), *all = in_folder(j, "_all.o"), *object = in_folder(j, ".o"),
                             *library = in_folder(j, ".so");
@@ -157,14 +162,22 @@ static bool join(job *j) {
     for (int i = 0; i < n; i++) compile[k++] = source[i];
     compile[k++] = "-lgcc"; /* what asks the processor for its features */
     compile[k] = NULL;
-    const char *local[] = {j->objcopy,
-                           "--wildcard",
-                           "--localize-symbol=fovea_k[0-9]*",
-                           "--weaken-symbol=fovea_*",
-                           "--localize-hidden",
-                           all,
-                           object,
-                           NULL};
+    const char *local[2 * CLI_EXPORTS + 16];
+    k = 0;
+    local[k++] = j->objcopy;
+    local[k++] = "--wildcard";
+    for (int i = 0; i < j->a.n_exports; i++)
+        if (j->a.export[i].shown) {
+            local[k++] = "--redefine-sym";
+            local[k++] = fv_printf(j->ctx, "%s=%s", j->a.export[i].from, j->a.export[i].to);
+        }
+    local[k++] = fv_printf(j->ctx, "--keep-global-symbol=%s_*", j->a.name);
+    local[k++] = "--keep-global-symbol=fovea_library";
+    local[k++] = "--weaken-symbol=fovea_library";
+    local[k++] = "--localize-hidden";
+    local[k++] = all;
+    local[k++] = object;
+    local[k] = NULL;
     const char *link[] = {j->cc,
                           "-shared",
                           "-s",

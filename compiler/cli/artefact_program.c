@@ -194,7 +194,7 @@ static void choose(fv_buf *b, const cli_artefact *a) {
         "    const char *want = getenv(\"FOVEA_LEVEL\"), *missing = 0;\n    if (want && !*want) want = 0;\n"
         "    for (int i = 0; i < LEVELS; i++) {\n        if (want && strcmp(want, names[i])) continue;\n"
         "        missing = lacks(i);\n        if (!missing) return i;\n    }\n"
-        "    if (!err) return -1;\n    err->status = FOVEA_E_PROGRAM;\n"
+        "    if (!err) return -1;\n    err->status = FOVEA_E_PROCESSOR;\n"
         "    if (missing) snprintf(err->text, sizeof err->text, \"%s was compiled for %%s: this processor lacks %%s\", "
         "want ? want : target, missing);\n"
         "    else snprintf(err->text, sizeof err->text, \"FOVEA_LEVEL is %%s: %s was compiled for %%s\", want, "
@@ -213,12 +213,8 @@ static void functions(fv_buf *b, const cli_artefact *a) {
         b,
         "fovea_status %s_load(const fovea_options *options, fovea_model **out, fovea_error *err) {\n"
         "    int i = choose(err);\n    if (i >= 0) return fovea_model_load(&programs[i], options, out, err);\n"
-        "    if (out) *out = 0;\n    return FOVEA_E_PROGRAM;\n}\n",
+        "    if (out) *out = 0;\n    return FOVEA_E_PROCESSOR;\n}\n",
         n);
-    fv_buf_printf(b,
-                  "fovea_status %s_bind(fovea_model *model, const fovea_safetensors *weights, fovea_error *err) { "
-                  "return fovea_model_bind_file(model, weights, err); }\n",
-                  n);
     fv_buf_printf(b,
                   "fovea_status %s_run(fovea_model *model, const void *const *inputs, void *const *outputs, "
                   "fovea_error *err) {\n",
@@ -248,19 +244,24 @@ static void description(fv_buf *b, const cli_artefact *a) {
     fv_buf_dispose(&manifest);
     fv_buf_printf(
         b,
-        ";\n#define DESCRIPTION {FOVEA_LIBRARY_VERSION, sizeof(fovea_description), \"%s\", manifest, "
-        "%s_program, %s_load, %s_bind, %s%s, %s_run, %s%s, %s%s}\nconst fovea_description %s_library = DESCRIPTION;\n"
+        ";\n#define DESCRIPTION {FOVEA_LIBRARY_VERSION, sizeof(fovea_description), \"%s\", manifest, %s_program, "
+        "%s_load, fovea_model_bind_file, %s%s, %s_run, %s%s, %s%s, %s%s, fovea_model_share, fovea_model_dispose, "
+        "fovea_model_input, fovea_model_output, fovea_model_param, fovea_model_threads, fovea_model_run, "
+        "fovea_model_bind, fovea_workspace_measure, fovea_model_check_guards, fovea_safetensors_open, "
+        "fovea_safetensors_close}\nconst fovea_description %s_library = DESCRIPTION;\n"
         "extern const fovea_description fovea_library;\nconst fovea_description fovea_library = "
         "DESCRIPTION;\n",
-        n, n, n, n, a->deployed ? n : "0", a->deployed ? "_open" : "", n, a->deployed ? n : "0",
-        a->deployed ? "_workspace_bytes" : "", a->known ? n : "0", a->known ? "_selftest" : "", n);
+        n, n, n, a->deployed ? n : "0", a->deployed ? "_open" : "", n, a->deployed ? n : "0",
+        a->deployed ? "_workspace_bytes" : "", a->known ? n : "0", a->known ? "_selftest" : "", a->deployed ? n : "0",
+        a->deployed ? "_open_memory" : "", n);
 }
 void cli_artefact_program(const cli_artefact *a, fv_buf *b) {
     writer w = {.b = b, .a = a};
     fv_buf_printf(
         b,
         "/* Written by fovea %s. */\n#include <stdatomic.h>\n#include <stdio.h>\n#include <stdlib.h>\n#include "
-        "<string.h>\n#include \"%s.h\"\n#include \"tables.h\"\n",
+        "<string.h>\n#include \"image.h\"\n#include \"library.h\"\n#include \"selftest.h\"\n#include "
+        "\"tables.h\"\n#include \"%s.h\"\n",
         FOVEA_VERSION, a->name);
     programs(&w);
     free(w.known);

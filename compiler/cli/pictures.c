@@ -7,21 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool cli_preprocess_read(fv_ctx *ctx, const cli_session *s, const fovea_array *input, cli_preprocess *p) {
+bool cli_preprocess_parse(fv_ctx *ctx, const fv_json *j, const fovea_array *input, cli_preprocess *p) {
     *p = (cli_preprocess){
         .crop_pct = 1, .mean = {0.485f, 0.456f, 0.406f}, .std = {0.229f, 0.224f, 0.225f}, .interpolation = "bicubic"};
-    if (input->rank != 4 || input->shape[1] != 3 || input->shape[0] != 1) {
-        fv_error(ctx, FV_E_INPUT, (fv_loc){0},
-                 "pictures need an input of shape [1, 3, height, width]; '%s' has another", input->name);
-        return false;
-    }
     p->height = (int32_t)input->shape[2];
     p->width = (int32_t)input->shape[3];
-    if (!s->spec.preprocess_json) return true;
+    if (!j) return true;
     const char *label = "preprocess", *fit = "crop";
-    const fv_json *j = fv_json_parse(ctx, label, s->spec.preprocess_json, strlen(s->spec.preprocess_json));
     double mean[3] = {p->mean[0], p->mean[1], p->mean[2]}, std[3] = {p->std[0], p->std[1], p->std[2]};
-    if (!j || !fv_json_get_real(ctx, label, j, "crop_pct", false, &p->crop_pct) ||
+    if (!fv_json_get_real(ctx, label, j, "crop_pct", false, &p->crop_pct) ||
         !fv_json_get_reals(ctx, label, j, "mean", false, 3, mean) ||
         !fv_json_get_reals(ctx, label, j, "std", false, 3, std) ||
         !fv_json_get_text(ctx, label, j, "interpolation", false, &p->interpolation) ||
@@ -33,6 +27,16 @@ bool cli_preprocess_read(fv_ctx *ctx, const cli_session *s, const fovea_array *i
         p->std[i] = (float)std[i];
     }
     return true;
+}
+bool cli_preprocess_read(fv_ctx *ctx, const cli_session *s, const fovea_array *input, cli_preprocess *p) {
+    const char *text = s->spec.preprocess_json;
+    if (input->rank != 4 || input->shape[1] != 3 || input->shape[0] != 1) {
+        fv_error(ctx, FV_E_INPUT, (fv_loc){0},
+                 "pictures need an input of shape [1, 3, height, width]; '%s' has another", input->name);
+        return false;
+    }
+    const fv_json *j = text ? fv_json_parse(ctx, "preprocess", text, strlen(text)) : NULL;
+    return (j || !text) && cli_preprocess_parse(ctx, j, input, p);
 }
 bool cli_preprocess_apply(fv_ctx *ctx, const cli_preprocess *p, const char *path, float *out) {
     fv_picture in = {0}, fit = {0};

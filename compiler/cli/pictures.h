@@ -2,6 +2,7 @@
 #ifndef FV_CLI_PICTURES_H
 #define FV_CLI_PICTURES_H
 #include "cli/cli.h"
+#include "io/json.h"
 #include "io/picture.h"
 
 /* Runs the model on each picture of the session, preprocessed as the spec declares, and prints the best `top` classes
@@ -18,6 +19,8 @@ typedef struct {
     float mean[3], std[3];
     const char *interpolation;
 } cli_preprocess;
+/* j: the object that `preprocess` gave, or NULL; input: [1, 3, height, width]. false after recording an error. */
+bool cli_preprocess_parse(fv_ctx *ctx, const fv_json *j, const fovea_array *input, cli_preprocess *out);
 bool cli_preprocess_read(fv_ctx *ctx, const cli_session *s, const fovea_array *input, cli_preprocess *out);
 /* [3, height, width] of one picture file. */
 bool cli_preprocess_apply(fv_ctx *ctx, const cli_preprocess *p, const char *path, float *out);

@@ -30,15 +30,6 @@ typedef struct {
     void *so;
     const fovea_description *library;
     fovea_safetensors *file;
-    fovea_status (*bind)(fovea_model *, const fovea_named_tensor *, int32_t, fovea_error *);
-    fovea_status (*open_file)(const char *, fovea_safetensors **, fovea_error *);
-    fovea_status (*run)(fovea_model *, const DLTensor *, int32_t, const DLTensor *, int32_t, fovea_error *);
-    fovea_status (*share)(const fovea_model *, const fovea_options *, fovea_model **, fovea_error *);
-    fovea_status (*guards)(const fovea_model *, fovea_error *);
-    fovea_status (*measure)(const fovea_program *, const fovea_options *, fovea_workspace *, fovea_error *);
-    void (*dispose)(fovea_model *);
-    const fovea_array *(*input)(const fovea_model *, int32_t), *(*output)(const fovea_model *, int32_t),
-        *(*param)(const fovea_model *, int32_t);
     fovea_error err;
 } verify_library;
 #define say(library, ...) verify_say((library)->job, __VA_ARGS__)

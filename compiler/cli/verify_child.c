@@ -56,9 +56,9 @@ static bool add(verify_library *c, setting *s, const fovea_array *a, bool input)
 }
 static bool add_tensors(verify_library *c, setting *s) {
     const fovea_array *a;
-    for (int i = 0; (a = c->input(s->model, i)); i++)
+    for (int i = 0; (a = c->library->input(s->model, i)); i++)
         if (!add(c, s, a, true)) return false;
-    for (int i = 0; (a = c->output(s->model, i)); i++)
+    for (int i = 0; (a = c->library->output(s->model, i)); i++)
         if (!add(c, s, a, false)) return false;
     return true;
 }
@@ -67,7 +67,7 @@ static int64_t declared(verify_library *c, int threads) {
     fovea_workspace w;
     fovea_options o = {.threads = threads};
     const fovea_program *p = c->library->program();
-    if (c->measure(p, &o, &w, &c->err)) {
+    if (c->library->measure(p, &o, &w, &c->err)) {
         verify_bad(c, "workspace");
         return -1;
     }
@@ -90,7 +90,7 @@ static bool set_up(verify_library *c, setting *s, int threads, bool check) {
     return verify_model(c, &o, &s->model) && add_tensors(c, s);
 }
 static void tear_down(verify_library *c, setting *s) {
-    c->dispose(s->model);
+    c->library->dispose(s->model);
     for (int i = 0; i < s->n_in + s->n_out; i++) munmap(s->tensor[i].map, s->tensor[i].map_bytes);
     if (s->memory.map) munmap(s->memory.map, s->memory.map_bytes);
 }
@@ -100,9 +100,9 @@ static bool known;
 /* Runs once; the bits have to be those of the first run of all, and nothing outside the outputs written. */
 static bool answer(verify_library *c, setting *s, const char *how) {
     const fovea_array *a;
-    for (int i = 0; i < s->n_out; i++) memset(s->out[i].data, 0x5A, (size_t)c->output(s->model, i)->bytes);
-    if (c->run(s->model, s->in, s->n_in, s->out, s->n_out, &c->err)) return verify_bad(c, how);
-    for (int i = 0; (a = c->output(s->model, i)); i++) {
+    for (int i = 0; i < s->n_out; i++) memset(s->out[i].data, 0x5A, (size_t)c->library->output(s->model, i)->bytes);
+    if (c->library->run_tensors(s->model, s->in, s->n_in, s->out, s->n_out, &c->err)) return verify_bad(c, how);
+    for (int i = 0; (a = c->library->output(s->model, i)); i++) {
         uint64_t bits = fovea_bits(s->out[i].data, a->bytes);
         if (!known) first[i] = bits;
         if (bits == first[i]) continue;
@@ -143,7 +143,7 @@ static bool with_guards(verify_library *c) {
     static setting s;
     say(c, "step a run with poisoned memory and guards");
     bool fine = set_up(c, &s, 1, true) && answer(c, &s, "a run with poisoned memory");
-    if (fine && c->guards(s.model, &c->err)) fine = verify_bad(c, "guards");
+    if (fine && c->library->check_guards(s.model, &c->err)) fine = verify_bad(c, "guards");
     tear_down(c, &s);
     fovea_options o = {.threads = 1, .memory = s.memory.data};
     fovea_model *m = NULL;
@@ -176,14 +176,14 @@ static bool at_the_same_time(verify_library *c) {
     fovea_options o = {.threads = 1};
     int made = 0, started = 0;
     say(c, "step models that share weights, at the same time");
-    bool fine = c->measure(c->library->program(), &o, &w, &c->err) ? verify_bad(c, "workspace") : true;
+    bool fine = c->library->measure(c->library->program(), &o, &w, &c->err) ? verify_bad(c, "workspace") : true;
     for (; fine && made < SHARED; made++) {
         setting *s = &x[made].s;
         fine = made ? wall(&s->memory, (size_t)(w.total - w.prepared), 64) : set_up(c, s, 1, false);
         if (!made) continue;
         o.memory = s->memory.data;
         o.memory_bytes = w.total - w.prepared;
-        if (fine && c->share(x[0].s.model, &o, &s->model, &c->err)) fine = verify_bad(c, "sharing");
+        if (fine && c->library->share(x[0].s.model, &o, &s->model, &c->err)) fine = verify_bad(c, "sharing");
         fine = fine && add_tensors(c, s);
     }
     for (int i = 0; i < made; i++) x[i].library = *c, x[i].fine = true;

@@ -1,4 +1,4 @@
-/* Opening a built library: everything is called through its own symbols; its manifest and what it says of itself are
+/* Opening a built library: everything is called through its description; its manifest and what it says of itself are
  * compared. */
 #define _GNU_SOURCE
 #include "cli/verify.h"
@@ -30,12 +30,6 @@ bool verify_bad(const verify_library *c, const char *what) {
 }
 
 /* -- Opening ---- */
-static bool find(verify_library *c, const char *symbol, void *to) {
-    void *p = dlsym(c->so, symbol);
-    if (!p) say(c, "bad the library lacks the function %s", symbol);
-    memcpy(to, &p, sizeof p);
-    return p != NULL;
-}
 /* What the library says of itself is what NAME.json says. */
 static bool same_json(const fv_json *a, const fv_json *b) {
     if (!a || !b || a->kind != b->kind || a->n != b->n) return false;
@@ -73,7 +67,11 @@ bool verify_open(verify_library *c) {
         say(c, "bad %s", dlerror());
         return false;
     }
-    if (!find(c, "fovea_library", &c->library)) return false;
+    c->library = dlsym(c->so, "fovea_library");
+    if (!c->library) {
+        say(c, "bad it has no symbol fovea_library");
+        return false;
+    }
     if (c->library->version < FOVEA_LIBRARY_VERSION || c->library->bytes < sizeof *c->library) {
         say(c, "bad its description has version %u, this program reads %d: an older fovea built it, build it again",
             c->library->version, FOVEA_LIBRARY_VERSION);
@@ -83,19 +81,14 @@ bool verify_open(verify_library *c) {
         say(c, "bad made by fovea compile: verify checks libraries of fovea build");
         return false;
     }
-    bool fine = same_manifest(c) && find(c, "fovea_model_bind", &c->bind) && find(c, "fovea_model_run", &c->run) &&
-                find(c, "fovea_safetensors_open", &c->open_file) && find(c, "fovea_model_share", &c->share) &&
-                find(c, "fovea_workspace_measure", &c->measure) && find(c, "fovea_model_dispose", &c->dispose) &&
-                find(c, "fovea_model_input", &c->input) && find(c, "fovea_model_output", &c->output) &&
-                find(c, "fovea_model_param", &c->param) && find(c, "fovea_model_check_guards", &c->guards);
     fovea_model *m = NULL;
     fovea_options o = {.threads = 1};
-    if (!fine) return false;
-    if (c->library->load(&o, &m, &c->err) == FOVEA_E_PROGRAM) {
+    if (!same_manifest(c)) return false;
+    if (c->library->load(&o, &m, &c->err) == FOVEA_E_PROCESSOR) {
         say(c, "none %s", c->err.text);
         return false;
     }
-    c->dispose(m);
+    c->library->dispose(m);
     return true;
 }
 /* Numbers for a library that has no weights. */
@@ -103,7 +96,7 @@ static bool seeded(verify_library *c, fovea_model *m) {
     static fovea_named_tensor *list;
     static int32_t n;
     const fovea_array *a;
-    for (; (a = c->param(m, n)); n++) {
+    for (; (a = c->library->param(m, n)); n++) {
         if (!list) list = calloc((size_t)c->library->program()->n_arrays + 1, sizeof *list);
         void *data = list ? aligned_alloc(64, ((size_t)a->bytes + 127) / 64 * 64) : NULL;
         fv_rule rule;
@@ -113,13 +106,13 @@ static bool seeded(verify_library *c, fovea_model *m) {
         fv_seed_fill(&rule, a->name, 1, fovea_storage_of(a->dtype), a->bytes / fovea_dtype_size(a->dtype), data);
         list[n] = (fovea_named_tensor){a->name, fovea_tensor(data, a->dtype, a->rank, (int64_t *)(uintptr_t)a->shape)};
     }
-    return c->bind(m, list, n, &c->err) ? verify_bad(c, "seeded parameters") : true;
+    return c->library->bind_tensors(m, list, n, &c->err) ? verify_bad(c, "seeded parameters") : true;
 }
 bool verify_model(verify_library *c, const fovea_options *o, fovea_model **out) {
     const verify_job *job = c->job;
     if (job->prepared) return c->library->open(job->weights, o, out, &c->err) ? verify_bad(c, "opening") : true;
     if (c->library->load(o, out, &c->err)) return verify_bad(c, "loading");
     if (!job->weights) return seeded(c, *out);
-    if (!c->file && c->open_file(job->weights, &c->file, &c->err)) return verify_bad(c, "weights");
+    if (!c->file && c->library->safetensors_open(job->weights, &c->file, &c->err)) return verify_bad(c, "weights");
     return c->library->bind(*out, c->file, &c->err) ? verify_bad(c, "binding") : true;
 }

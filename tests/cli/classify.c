@@ -9,12 +9,12 @@ int main(int argc, char **argv) { /* inputs and logits, [weights] */
     fovea_safetensors *f = NULL;
     fovea_options o = {.threads = 2};
     o.memory_bytes = DIGITS_OPEN_BYTES(2);
-    if (DIGITS_INTERFACE != 4 || digits_workspace_bytes(2) != o.memory_bytes) return 2;
+    if (DIGITS_INTERFACE != 5 || digits_workspace_bytes(2) != o.memory_bytes) return 2;
     o.memory = aligned_alloc(64, (size_t)o.memory_bytes);
     if (digits_open(argc > 2 ? argv[2] : NULL, &o, &m, &e)) return fprintf(stderr, "%d %s\n", e.status, e.text), 1;
-    if (fovea_safetensors_open(argv[1], &f, &e)) return 2;
-    const fovea_stored *x = fovea_safetensors_find(f, "input"), *y = fovea_safetensors_find(f, "logits");
-    if (!x || !y || fovea_model_share(m, NULL, &other, &e)) return 2;
+    if (digits_safetensors_open(argv[1], &f, &e)) return 2;
+    const fovea_stored *x = digits_safetensors_find(f, "input"), *y = digits_safetensors_find(f, "logits");
+    if (!x || !y || digits_share(m, NULL, &other, &e)) return 2;
     static float in[DIGITS_INPUT_0_BYTES / 4], out[2][DIGITS_OUTPUT_0_BYTES / 4], want[8 * 10];
     memcpy(want, y->data, sizeof want);
     for (int i = 0; i < 8; i++) {
@@ -32,9 +32,9 @@ int main(int argc, char **argv) { /* inputs and logits, [weights] */
         printf("%d", best);
     }
     printf("\n");
-    fovea_model_dispose(other);
-    fovea_model_dispose(m);
-    fovea_safetensors_close(f);
+    digits_dispose(other);
+    digits_dispose(m);
+    digits_safetensors_close(f);
     free(o.memory);
     return 0;
 }

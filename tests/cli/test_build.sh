@@ -56,12 +56,12 @@ int main(int argc, char **argv) { /* pairs: library, weights */
         if (!d || d->version != FOVEA_LIBRARY_VERSION || d->bytes != sizeof *d) return fprintf(stderr, "%s\n", dlerror()), 2;
         if (d->open(argv[i + 1], NULL, &m, &e)) return fprintf(stderr, "%s\n", e.text), 1;
         printf("%s %s %d\n", d->name, d->program()->name, d->manifest[0] == '{');
-        fovea_model_dispose(m);
+        d->dispose(m);
     }
     return 0;
 }
 C
-expect 0 $cc -std=gnu11 -Wall -Wextra -Werror host.c digits.a -ldl -lpthread -lm -o host
+expect 0 $cc -std=gnu11 -Wall -Wextra -Werror host.c -ldl -o host
 expect 0 ./host ./digits.so digits.weights ./net.so net.weights
 says out "digits dinat 1"
 says out "net net 1"

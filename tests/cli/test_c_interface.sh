@@ -29,6 +29,8 @@ static void is(int line, fovea_status got, fovea_status want, const char *text) 
     wrong = 1;
 }
 #define IS(call, want, text) (memset(&e, 0, sizeof e), is(__LINE__, (call), (want), (text)))
+static int deletions;
+static void deleted(DLManagedTensor *t) { deletions += t != NULL; }
 int main(void) {
     static float x[NET_INPUT_0_BYTES / 4 + 1], y[NET_OUTPUT_0_BYTES / 4 + 1], z[NET_OUTPUT_1_BYTES / 4 + 1];
     static int32_t i[NET_INPUT_1_BYTES / 4 + 1] = {6, 0, 3};
@@ -45,17 +47,43 @@ int main(void) {
     IS(net_open("none", NULL, &m, &e), FOVEA_E_FILE, "none: cannot be opened");
     IS(net_open(NULL, NULL, &m, &e), FOVEA_E_ARGUMENT, "without weights inside");
     IS(net_open("net.weights", NULL, NULL, &e), FOVEA_E_ARGUMENT, "nowhere to write the model");
-    IS(fovea_safetensors_open("cut.safetensors", &f, &e), FOVEA_E_FORMAT, "cut.safetensors");
+    IS(net_safetensors_open("cut.safetensors", &f, &e), FOVEA_E_FORMAT, "cut.safetensors");
     if (m || f) wrong = 2;
+
+    /* The same from memory, and a checkpoint from memory. */
+    static _Alignas(64) char bytes[NET_WEIGHT_BYTES + 64], checkpoint[1 << 16];
+    FILE *file = fopen("net.weights", "rb");
+    if (!file || fread(bytes, 1, sizeof bytes, file) != NET_WEIGHT_BYTES || net_weight_bytes() != NET_WEIGHT_BYTES) return 8;
+    fclose(file);
+    IS(net_open_memory(bytes, NET_WEIGHT_BYTES, &o, &m, &e), FOVEA_OK, "");
+    IS(net_run(m, in, out, &e), FOVEA_OK, "");
+    net_dispose(m);
+    IS(net_open_memory(bytes + 4, NET_WEIGHT_BYTES, NULL, &m, &e), FOVEA_E_ARGUMENT, "not aligned to 64 bytes");
+    IS(net_open_memory(bytes, NET_WEIGHT_BYTES - 64, NULL, &m, &e), FOVEA_E_FORMAT, "cut");
+    IS(net_open_memory(bytes, 3, NULL, &m, &e), FOVEA_E_FORMAT, "not an image of weights");
+    IS(net_open_memory(bytes, -1, NULL, &m, &e), FOVEA_E_ARGUMENT, "no image");
+    IS(net_open_memory(NULL, 64, NULL, &m, &e), FOVEA_E_ARGUMENT, "no image");
+    bytes[NET_WEIGHT_BYTES - 100] ^= 1;
+    IS(net_open_memory(bytes, NET_WEIGHT_BYTES, NULL, &m, &e), FOVEA_E_FORMAT, "damaged");
+    file = fopen("net.safetensors", "rb");
+    size_t size = file ? fread(checkpoint, 1, sizeof checkpoint, file) : 0;
+    fclose(file);
+    IS(net_load(&o, &m, &e), FOVEA_OK, "");
+    IS(net_safetensors_parse(checkpoint, size, "mine", &f, &e), FOVEA_OK, "");
+    IS(net_bind(m, f, &e), FOVEA_OK, "");
+    IS(net_run(m, in, out, &e), FOVEA_OK, "");
+    net_dispose(m);
+    net_safetensors_close(f);
+    IS(net_safetensors_parse(checkpoint, size - 1, "mine", &f, &e), FOVEA_E_FORMAT, "mine: ");
     IS(net_load(&o, &m, &e), FOVEA_OK, "");
     IS(net_run(m, in, out, &e), FOVEA_E_STATE, "no weights bound");
-    IS(fovea_model_share(m, NULL, &n, &e), FOVEA_E_STATE, "no weights bound");
-    IS(fovea_safetensors_open("wide.safetensors", &f, &e), FOVEA_OK, "");
+    IS(net_share(m, NULL, &n, &e), FOVEA_E_STATE, "no weights bound");
+    IS(net_safetensors_open("wide.safetensors", &f, &e), FOVEA_OK, "");
     IS(net_bind(m, f, &e), FOVEA_E_WEIGHTS, "parameter \"first.weight\": must have shape [24, 12], is stored with [32, 12]");
     IS(net_run(m, in, out, &e), FOVEA_E_STATE, "no weights bound");
-    fovea_safetensors_close(f);
+    net_safetensors_close(f);
     IS(net_bind(m, NULL, &e), FOVEA_E_ARGUMENT, "no weights");
-    fovea_model_dispose(m);
+    net_dispose(m);
 
     /* The caller's block, and options of another header. */
     char *block = aligned_alloc(64, NET_OPEN_BYTES(2) + 64);
@@ -77,7 +105,7 @@ int main(void) {
     } later = {o, 0};
     later.known.bytes = sizeof later;
     IS(net_open("net.weights", &later.known, &m, &e), FOVEA_OK, "");
-    fovea_model_dispose(m);
+    net_dispose(m);
     later.later = 1;
     IS(net_open("net.weights", &later.known, &m, &e), FOVEA_E_ARGUMENT, "compiled with a later header");
     o.bytes = sizeof o;
@@ -102,29 +130,54 @@ int main(void) {
     IS(net_run(m, in, out, &e), FOVEA_E_TENSOR, "input \"i\": element [2] is 7, an index must be in 0..6");
     i[2] = 3;
 
-    /* The same as DLPack tensors. */
-    int64_t sx[] = {7, 12}, si[] = {5}, sy[] = {7, 8}, sz[] = {5, 12}, strides[] = {1, 7};
+    /* The same as DLPack tensors, as a program that knows nothing of Fovea hands them over. */
+    int64_t sx[] = {7, 12}, si[] = {5}, sy[] = {7, 8}, sz[] = {5, 12}, strides[] = {12, 1};
     float *spare = calloc(1, NET_OUTPUT_0_BYTES + 64);
-    DLTensor ti[] = {fovea_tensor(x, FOVEA_F32, 2, sx), fovea_tensor(i, FOVEA_I32, 1, si)};
-    DLTensor to[] = {fovea_tensor(spare, FOVEA_F32, 2, sy), fovea_tensor(z, FOVEA_F32, 2, sz)};
-    to[0].byte_offset = 8;
+    DLManagedTensor given = {.dl_tensor = net_tensor(x, FOVEA_F32, 2, sx), .deleter = deleted};
+    DLManagedTensorVersioned taken = {.version = {DLPACK_MAJOR_VERSION, DLPACK_MINOR_VERSION},
+                                      .dl_tensor = net_tensor(spare, FOVEA_F32, 2, sy)};
+    DLTensor ti = net_tensor(i, FOVEA_I32, 1, si), tz = net_tensor(z, FOVEA_F32, 2, sz), *tx = &given.dl_tensor;
+    const DLTensor *ins[] = {tx, &ti}, *outs[] = {&taken.dl_tensor, &tz};
+    taken.dl_tensor.byte_offset = 8;
     x[5] = 3;
     IS(net_run(m, in, out, &e), FOVEA_OK, "");
-    IS(fovea_model_run(m, ti, 2, to, 2, &e), FOVEA_OK, "");
+    IS(net_run_dlpack(m, ins, outs, &e), FOVEA_OK, "");
     if (memcmp(spare + 2, y, NET_OUTPUT_0_BYTES) || spare[0] != 0 || !memcmp(y, spare, NET_OUTPUT_0_BYTES)) wrong = 3;
-    IS(fovea_model_run(m, ti, 1, to, 2, &e), FOVEA_E_TENSOR, "the model has 2 inputs, not 1");
+    tx->strides = strides;
+    IS(net_run_dlpack(m, ins, outs, &e), FOVEA_OK, "");
+    strides[0] = 13;
+    IS(net_run_dlpack(m, ins, outs, &e), FOVEA_E_TENSOR, "input \"x\": must be dense row-major, has strides [13, 1] for shape [7, 12]");
+    tx->strides = NULL;
+    IS(net_run_dlpack(m, NULL, outs, &e), FOVEA_E_ARGUMENT, "no list of inputs");
+    IS(net_run_dlpack(m, ins, NULL, &e), FOVEA_E_ARGUMENT, "no list of outputs");
+    IS(net_run_dlpack(NULL, ins, outs, &e), FOVEA_E_ARGUMENT, "no model");
+    outs[1] = NULL;
+    IS(net_run_dlpack(m, ins, outs, &e), FOVEA_E_TENSOR, "output \"z\": no tensor is given");
+    outs[1] = &tz;
+    tz.ndim = 1;
+    IS(net_run_dlpack(m, ins, outs, &e), FOVEA_E_TENSOR, "output \"z\": must have shape [5, 12], has [5]");
+    tz.ndim = 2;
     sx[1] = 13;
-    IS(fovea_model_run(m, ti, 2, to, 2, &e), FOVEA_E_TENSOR, "input \"x\": must have shape [7, 12], has [7, 13]");
+    IS(net_run_dlpack(m, ins, outs, &e), FOVEA_E_TENSOR, "input \"x\": must have shape [7, 12], has [7, 13]");
     sx[1] = 12;
-    ti[0].strides = strides;
-    IS(fovea_model_run(m, ti, 2, to, 2, &e), FOVEA_E_TENSOR, "input \"x\": must be dense row-major");
-    ti[0].strides = NULL;
-    ti[0].dtype.bits = 16;
-    IS(fovea_model_run(m, ti, 2, to, 2, &e), FOVEA_E_TENSOR, "input \"x\": must be f32");
-    ti[0].dtype.bits = 32;
-    ti[0].device.device_type = kDLCUDA;
-    IS(fovea_model_run(m, ti, 2, to, 2, &e), FOVEA_E_TENSOR, "input \"x\": must be in CPU memory");
-    fovea_model_dispose(m);
+    tx->shape = NULL;
+    IS(net_run_dlpack(m, ins, outs, &e), FOVEA_E_TENSOR, "input \"x\": must have shape [7, 12], has no shape");
+    tx->shape = sx;
+    tx->dtype.bits = 16;
+    IS(net_run_dlpack(m, ins, outs, &e), FOVEA_E_TENSOR, "input \"x\": must be f32, is f16");
+    tx->dtype = (DLDataType){kDLFloat, 32, 4};
+    IS(net_run_dlpack(m, ins, outs, &e), FOVEA_E_TENSOR, "input \"x\": must be f32, is DLPack's type code 2 of 32 bits and 4 lanes");
+    tx->dtype = net_dtype_dlpack(FOVEA_F32);
+    tx->device.device_type = kDLCUDA;
+    IS(net_run_dlpack(m, ins, outs, &e), FOVEA_E_TENSOR, "input \"x\": must be in CPU memory, is on device type 2");
+    tx->device.device_type = kDLCPU;
+    tx->byte_offset = 2;
+    IS(net_run_dlpack(m, ins, outs, &e), FOVEA_E_TENSOR, "input \"x\": data is not aligned to its element of 4 bytes");
+    tx->byte_offset = 0;
+    taken.dl_tensor.data = x;
+    IS(net_run_dlpack(m, ins, outs, &e), FOVEA_E_TENSOR, "output \"y\" shares memory with input \"x\"");
+    if (deletions) wrong = 5;
+    net_dispose(m);
     if (net_run(NULL, in, out, NULL) != FOVEA_E_ARGUMENT) wrong = 4;  /* an error that nobody wants to read */
     free(spare);
     free(block);
@@ -152,7 +205,7 @@ int main(void) {
     fovea_model *m = (fovea_model *)&e;
     fovea_status s = above_open("above.weights", NULL, &m, &e);
     printf("%s\n", e.text);
-    return s == FOVEA_E_PROGRAM && !m && !above_level() ? 0 : 1;
+    return s == FOVEA_E_PROCESSOR && !m && !above_level() ? 0 : 1;
 }
 C
     expect 0 $cc -std=c11 level.c above.a -lpthread -lm -o level
@@ -217,7 +270,7 @@ int main(void) { /* the caller's own threads still work; the library's are refus
     fovea_error e;
     fovea_model *m = NULL;
     fovea_options o = {.threads = 2};
-    if (fovea_threads_available() != 1 || net_open("net.weights", &o, &m, &e) != FOVEA_E_THREAD) return 2;
+    if (net_threads_available() != 1 || net_open("net.weights", &o, &m, &e) != FOVEA_E_THREAD) return 2;
     if (!strstr(e.text, "--threads none")) return 3;
     o.parallel = mine;
     if (net_open("net.weights", &o, &m, &e) || net_run(m, in, out, &e)) return 4;

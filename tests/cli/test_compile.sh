@@ -45,8 +45,8 @@ int main(void) {
     fovea_workspace w;
     for (int t = 1; t <= 4; t++) {
         fovea_options o = {.threads = t};
-        if (fovea_workspace_measure(na_program(), &o, &w, &e) || w.total != NA_WORKSPACE_BYTES(t)) return 1;
-        if (fovea_workspace_measure(net_program(), &o, &w, &e) || w.total != NET_WORKSPACE_BYTES(t) || w.prepared != NET_PREPARED_BYTES) return 2;
+        if (na_measure(na_program(), &o, &w, &e) || w.total != NA_WORKSPACE_BYTES(t)) return 1;
+        if (net_measure(net_program(), &o, &w, &e) || w.total != NET_WORKSPACE_BYTES(t) || w.prepared != NET_PREPARED_BYTES) return 2;
     }
     return NET_OUTPUTS == 2 && NET_INPUTS == 1 && NET_INPUT_0_BYTES == 7 * 12 * 4 ? 0 : 3;
 }

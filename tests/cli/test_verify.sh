@@ -112,44 +112,56 @@ agree
 wrong "an older fovea built it"
 
 # Libraries that do wrong: the build's own object, with one of its functions replaced.
-replaced() { # TEXT, with the function on the standard input; options of verify
+ar x digits.a
+cp digits.o whole.o
+open_up() { # a function that the library keeps to itself can be replaced
+    objcopy --globalize-symbol=$1 whole.o
+    objcopy --weaken-symbol=$1 whole.o
+}
+replaced() { # FUNCTION TEXT, with the function on the standard input; options of verify
+    function=$1
+    shift
     copy
     cat >part.c
-    shared part.c -Wl,--whole-archive digits.a -Wl,--no-whole-archive -Wl,-Bsymbolic -lpthread -lm
+    open_up $function
+    shared part.c whole.o -Wl,-Bsymbolic -lpthread -lm
     agree
     wrong "$@"
 }
-replaced "needs from_nowhere" <<'C'
-extern int from_nowhere(void);
-int alien(void) { return from_nowhere(); }
-C
+copy
+echo 'extern int from_nowhere(void);
+int alien(void) { return from_nowhere(); }' >part.c
+shared part.c digits.o -Wl,-Bsymbolic -lpthread -lm
+agree
+wrong "needs from_nowhere"
 check='fovea_status fovea_index_check(const fovea_array *a, const void *data, const char *what, fovea_status s, fovea_error *e)'
-replaced "allocates: " <<C
+replaced fovea_index_check "allocates: " <<C
 #include <stdlib.h>
 #include "digits.h"
 $check { free(malloc(8)); return FOVEA_OK; }
 C
-replaced "memory outside its blocks was touched" <<C
+replaced fovea_index_check "memory outside its blocks was touched" <<C
 #include "digits.h"
 $check { if (a->place == FOVEA_INPUT) ((volatile char *)data)[a->bytes] = 1; return FOVEA_OK; }
 C
-replaced "ended by signal" <<C
+replaced fovea_index_check "ended by signal" <<C
 #include "digits.h"
 $check { __builtin_trap(); }
 C
-replaced "not done after 1 s" --seconds 1 <<C
+replaced fovea_index_check "not done after 1 s" --seconds 1 <<C
 #include <unistd.h>
 #include "digits.h"
 $check { sleep(100); return FOVEA_OK; }
 C
-replaced "self-test: output \"logits\": element 0 is" <<'C'
+replaced fovea_pattern_fill "self-test: output \"logits\": element 0 is" <<'C'
 #include "digits.h"
 void fovea_pattern_fill(const fovea_array *a, uint64_t seed, void *data) {
     for (int64_t i = 0; i < a->bytes / 4; i++) ((float *)data)[i] = 1;
 }
 C
 # The third run leaves a piece of its work out.
-replaced "has other bits than in the first run" <<'C'
+open_up fovea_range_take
+replaced fovea_index_check "has other bits than in the first run" <<'C'
 #include "pool.h"
 static _Atomic int64_t runs;
 bool fovea_range_take(fovea_range *r, int64_t *begin, int64_t *end) {
@@ -163,7 +175,6 @@ fovea_status fovea_index_check(const fovea_array *a, const void *data, const cha
 }
 C
 # A workspace that is declared too small.
-ar x digits.a
 objcopy --weaken-symbol=digits_workspace_bytes digits.o
 copy
 echo '#include "digits.h"

@@ -5,7 +5,7 @@ import ctypes as c
 from typing import Any, Tuple
 
 MAX_RANK = 16
-LIBRARY_VERSION = 1
+LIBRARY_VERSION = 3
 
 # fovea_dtype: name, bytes of an element, DLPack's type code
 DTYPES: Tuple[Tuple[str, int, int], ...] = (
@@ -36,8 +36,8 @@ class ErrorText(c.Structure):
 class Options(c.Structure):
     """fovea_options"""
 
-    _fields_ = [("threads", c.c_int32), ("check", c.c_bool), ("memory", c.c_void_p), ("memory_bytes", c.c_int64),
-                ("parallel", c.c_void_p), ("parallel_user", c.c_void_p)]
+    _fields_ = [("threads", c.c_int32), ("check", c.c_bool), ("bytes", c.c_uint16), ("memory", c.c_void_p),
+                ("memory_bytes", c.c_int64), ("parallel", c.c_void_p), ("parallel_user", c.c_void_p)]
 
 
 class NamedTensor(c.Structure):
@@ -46,37 +46,58 @@ class NamedTensor(c.Structure):
     _fields_ = [("name", c.c_char_p), ("tensor", DLTensor)]
 
 
-LOAD = c.CFUNCTYPE(c.c_int, c.POINTER(Options), c.POINTER(c.c_void_p), c.POINTER(ErrorText))
-OPEN = c.CFUNCTYPE(c.c_int, c.c_char_p, c.POINTER(Options), c.POINTER(c.c_void_p), c.POINTER(ErrorText))
+_ERROR, _MODEL = c.POINTER(ErrorText), c.c_void_p
+LOAD = c.CFUNCTYPE(c.c_int, c.POINTER(Options), c.POINTER(c.c_void_p), _ERROR)
+OPEN = c.CFUNCTYPE(c.c_int, c.c_char_p, c.POINTER(Options), c.POINTER(c.c_void_p), _ERROR)
+BIND_FILE = c.CFUNCTYPE(c.c_int, _MODEL, c.c_void_p, _ERROR)
+BIND = c.CFUNCTYPE(c.c_int, _MODEL, c.c_void_p, c.c_int32, _ERROR)
+RUN = c.CFUNCTYPE(c.c_int, _MODEL, c.c_void_p, c.c_int32, c.c_void_p, c.c_int32, _ERROR)
+SHARE = c.CFUNCTYPE(c.c_int, _MODEL, c.POINTER(Options), c.POINTER(c.c_void_p), _ERROR)
+DISPOSE = c.CFUNCTYPE(None, c.c_void_p)
+THREADS = c.CFUNCTYPE(c.c_int32, _MODEL)
+ARRAY = c.CFUNCTYPE(c.POINTER(Array), _MODEL, c.c_int32)
+OPEN_FILE = c.CFUNCTYPE(c.c_int, c.c_char_p, c.POINTER(c.c_void_p), _ERROR)
 
 
 class Description(c.Structure):
     """fovea_description"""
 
     _fields_ = [("version", c.c_uint32), ("bytes", c.c_uint32), ("name", c.c_char_p), ("manifest", c.c_char_p),
-                ("program", c.c_void_p), ("load", LOAD), ("bind", c.c_void_p), ("open", OPEN), ("run", c.c_void_p)]
+                ("program", c.c_void_p), ("load", LOAD), ("bind", BIND_FILE), ("open", OPEN), ("run", c.c_void_p),
+                ("workspace_bytes", c.c_void_p), ("selftest", c.c_void_p), ("open_memory", c.c_void_p),
+                ("share", SHARE), ("dispose", DISPOSE), ("input", ARRAY), ("output", ARRAY), ("param", ARRAY),
+                ("threads", THREADS), ("run_tensors", RUN), ("bind_tensors", BIND), ("measure", c.c_void_p),
+                ("check_guards", c.c_void_p), ("safetensors_open", OPEN_FILE), ("safetensors_close", DISPOSE)]
+
+
+def function(shared: c.CDLL, name: str, result: Any, *arguments: Any) -> Any:
+    """A function by its name; AttributeError if it is not there."""
+    found = getattr(shared, name)
+    found.restype, found.argtypes = result, list(arguments)
+    return found
 
 
 class Runtime:
-    """The functions of fovea.h and safetensors.h that a shared object carries; AttributeError if it lacks one."""
+    """The functions that run models: those of a library (its description lists them), or of the compiler's library."""
 
-    def __init__(self, shared: c.CDLL) -> None:
-        error, model = c.POINTER(ErrorText), c.c_void_p
-        self.run = self._get(shared, "fovea_model_run", c.c_int, model, c.c_void_p, c.c_int32, c.c_void_p, c.c_int32,
-                             error)
-        self.bind = self._get(shared, "fovea_model_bind", c.c_int, model, c.c_void_p, c.c_int32, error)
-        self.bind_file = self._get(shared, "fovea_model_bind_file", c.c_int, model, c.c_void_p, error)
-        self.share = self._get(shared, "fovea_model_share", c.c_int, model, c.POINTER(Options), c.POINTER(c.c_void_p),
-                               error)
-        self.dispose = self._get(shared, "fovea_model_dispose", None, model)
-        self.threads = self._get(shared, "fovea_model_threads", c.c_int32, model)
-        self.arrays = tuple(self._get(shared, f"fovea_model_{what}", c.POINTER(Array), model, c.c_int32)
-                            for what in ("input", "output", "param"))
-        self.open_file = self._get(shared, "fovea_safetensors_open", c.c_int, c.c_char_p, c.POINTER(c.c_void_p), error)
-        self.close_file = self._get(shared, "fovea_safetensors_close", None, c.c_void_p)
+    def __init__(self, run: Any, bind: Any, bind_file: Any, share: Any, dispose: Any, threads: Any, arrays: Any,
+                 open_file: Any, close_file: Any) -> None:
+        self.run, self.bind, self.bind_file, self.share, self.dispose = run, bind, bind_file, share, dispose
+        self.threads, self.arrays, self.open_file, self.close_file = threads, arrays, open_file, close_file
 
-    @staticmethod
-    def _get(shared: c.CDLL, name: str, result: Any, *arguments: Any) -> Any:
-        function = getattr(shared, name)
-        function.restype, function.argtypes = result, list(arguments)
-        return function
+    @classmethod
+    def of_library(cls, d: Description) -> "Runtime":
+        return cls(d.run_tensors, d.bind_tensors, d.bind, d.share, d.dispose, d.threads, (d.input, d.output, d.param),
+                   d.safetensors_open, d.safetensors_close)
+
+    @classmethod
+    def of_compiler(cls, shared: c.CDLL) -> "Runtime":
+        """AttributeError if it lacks one."""
+        def get(name: str, kind: Any) -> Any:
+            return kind((name, shared))
+
+        return cls(get("fovea_model_run", RUN), get("fovea_model_bind", BIND), get("fovea_model_bind_file", BIND_FILE),
+                   get("fovea_model_share", SHARE), get("fovea_model_dispose", DISPOSE),
+                   get("fovea_model_threads", THREADS),
+                   tuple(get(f"fovea_model_{what}", ARRAY) for what in ("input", "output", "param")),
+                   get("fovea_safetensors_open", OPEN_FILE), get("fovea_safetensors_close", DISPOSE))

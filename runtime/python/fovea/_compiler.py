@@ -45,10 +45,10 @@ class _Compiler:
     """The functions of fovea_compiler.h."""
 
     def __init__(self, shared: c.CDLL) -> None:
-        get, handle, chosen = _abi.Runtime._get, c.c_void_p, c.POINTER(_Options)
+        get, handle, chosen = _abi.function, c.c_void_p, c.POINTER(_Options)
         if get(shared, "fovea_compiler_interface", c.c_int32)() < _INTERFACE:
             raise AttributeError("an older interface")
-        self.runtime = _abi.Runtime(shared)
+        self.runtime = _abi.Runtime.of_compiler(shared)
         self.version = get(shared, "fovea_compiler_version", c.c_char_p)
         self.text = get(shared, "fovea_compile_text", handle, c.c_char_p, c.c_char_p, c.c_size_t, chosen)
         self.file = get(shared, "fovea_compile_file", handle, c.c_char_p, chosen)

@@ -21,6 +21,8 @@ class Status(enum.IntEnum):
     GUARD = 9
     THREAD = 10
     DEVICE = 11
+    ANSWER = 12
+    PROCESSOR = 13
 
 
 class Error(Exception):

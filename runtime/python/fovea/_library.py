@@ -14,7 +14,7 @@ from ._errors import Error, Status
 from ._model import Handle, Model, bind, failure, options, tensors_of
 
 Path = Union[str, "os.PathLike[str]"]
-_IMAGE = b"FOVEAIMG"            # how the weights of fovea build begin
+_IMAGES = (b"FOVEAIMG", b"FOVEASET")            # how the weights of fovea build begin
 _opened: Dict[str, Tuple[int, int, int]] = {}
 _lock = threading.Lock()
 
@@ -31,13 +31,13 @@ def load(path: Path, weights: "Optional[Path | Mapping[str, Any]]" = None, threa
     shared = _open(path)
     try:
         description = _abi.Description.in_dll(shared, "fovea_library")
-        runtime = _abi.Runtime(shared)
-    except (ValueError, AttributeError) as e:
+    except ValueError as e:
         raise Error("this is no library of fovea build or fovea compile, or of a version before 0.1.0", Status.FORMAT,
                     file=path) from e
     if description.version < _abi.LIBRARY_VERSION or description.bytes < c.sizeof(_abi.Description):
-        raise Error(f"the library's description is of version {description.version}, {_abi.LIBRARY_VERSION} is needed",
+        raise Error(f"the library's description is of version {description.version}, {_abi.LIBRARY_VERSION} is needed: build it again",
                     Status.FORMAT, file=path)
+    runtime = _abi.Runtime.of_library(description)
     manifest = json.loads(description.manifest)
     if weights is None and description.open and not manifest["weights"]["inside"]:
         beside = os.path.join(os.path.dirname(path), manifest["name"] + ".weights")
@@ -75,7 +75,7 @@ def _ready(d: _abi.Description, runtime: _abi.Runtime, manifest: Dict[str, Any],
 def _is_image(path: str) -> bool:
     try:
         with open(path, "rb") as f:
-            return f.read(len(_IMAGE)) == _IMAGE
+            return f.read(8) in _IMAGES
     except OSError as e:
         raise Error(f"the weights cannot be read: {e.strerror}", Status.FILE, file=path) from e
 

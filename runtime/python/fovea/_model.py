@@ -40,7 +40,7 @@ class Handle:
 def options(threads: int) -> _abi.Options:
     if not isinstance(threads, int) or not 0 <= threads <= 0x7FFFFFFF:
         raise Error(f"threads must be a whole number, 0 for as many as there are, not {threads!r}", Status.ARGUMENT)
-    return _abi.Options(threads=threads)
+    return _abi.Options(threads=threads, bytes=c.sizeof(_abi.Options))
 
 
 def bind(runtime: _abi.Runtime, model: int, weights: Mapping[str, Any], params: Sequence[TensorInfo]) -> Any:
