@@ -72,7 +72,10 @@ void cli_artefact_deploy_program(const cli_artefact *a, fv_buf *out);
 /* JSON. files: the object of SHA-256 by suffix that NAME.json lists, with the parameters; NULL: the text inside the
  * library, which has neither. */
 void cli_artefact_manifest(const cli_artefact *a, const char *files, fv_buf *out);
-void cli_artefact_pc(const cli_artefact *a, const char *folder, fv_buf *out); /* for pkg-config */
+void cli_artefact_pc(const cli_artefact *a, fv_buf *out); /* for pkg-config; wherever the library is moved to */
+/* A path of the author's text, ":line" behind it or not, as it can be said elsewhere: below the folder of specs or the
+ * one that fovea runs in; of other places the name of the file. */
+const char *cli_artefact_place(fv_ctx *ctx, const char *path);
 /* build: binds the session's weights to every level and writes the images into `folder`; of the levels that run here
  * also the session's inputs and the answers, as safetensors. Where a level does not run here, what prepares its weights
  * is compiled for this processor. Takes the known answers of the self-test. false after recording errors. */

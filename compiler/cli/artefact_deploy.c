@@ -93,11 +93,12 @@ void cli_artefact_deploy_program(const cli_artefact *a, fv_buf *b) {
                   "    fovea_model_dispose(model);\n    return status;\n}\n",
                   n, n);
 }
-void cli_artefact_pc(const cli_artefact *a, const char *folder, fv_buf *b) {
-    fv_buf_printf(b,
-                  "prefix=%s\nName: %s\nDescription: %s, compiled by fovea for %s\nVersion: %s\nCflags: -I${prefix}\n"
-                  "Libs: -L${prefix} -l:%s.a%s -lm\n",
-                  folder, a->name, a->model, a->target, FOVEA_VERSION, a->name, a->single ? "" : " -lpthread");
+void cli_artefact_pc(const cli_artefact *a, fv_buf *b) {
+    fv_buf_printf(
+        b,
+        "prefix=${pcfiledir}\nName: %s\nDescription: %s, compiled by fovea for %s\nVersion: %s\nCflags: -I${prefix}\n"
+        "Libs: -L${prefix} -l:%s.a%s -lm\n",
+        a->name, a->model, a->target, FOVEA_VERSION, a->name, a->single ? "" : " -lpthread");
 }
 static void arrays(const cli_artefact *a, fovea_place place, const char *key, fv_buf *b) {
     const fovea_program *p = &a->level[0].compiled.program;

@@ -1,7 +1,7 @@
 /* The making of fovea compile (NAME.o, NAME.so, NAME.h) and fovea build (NAME.a, NAME.so, NAME.h, NAME.pc, NAME.json,
  * NAME.weights). Invariant: all is made in a folder of its own and moved to its place at the end, when everything was
  * tried: nothing is half-written. */
-#define _XOPEN_SOURCE 700 /* POSIX, and realpath */
+#define _XOPEN_SOURCE 700
 #include "cli/artefact.h"
 #include "cli/tuned.h"
 #include "cli/precision.h"
@@ -210,19 +210,16 @@ static const char *sums(job *j) {
 }
 /* The archive, the pkg-config file and the manifest. */
 static bool write_deployed(job *j) {
-    const char *log = in_folder(j, ".log"), *slash = strrchr(j->out, '/');
-    const char *folder = slash ? fv_printf(j->ctx, "%.*s", (int)(slash - j->out), j->out) : ".";
-    char *whole = realpath(*folder ? folder : "/", NULL);
+    const char *log = in_folder(j, ".log");
     const char *archive[] = {j->ar, "rcs", in_folder(j, ".a"), in_folder(j, ".o"), NULL};
     fv_buf pc = {0}, manifest = {0};
-    cli_artefact_pc(&j->a, whole ? whole : folder, &pc);
+    cli_artefact_pc(&j->a, &pc);
     const char *files = cli_run_tool(j->ctx, (char *const *)(uintptr_t)archive, log) ? sums(j) : NULL;
     if (files) cli_artefact_manifest(&j->a, files, &manifest);
     bool fine = files && fv_file_write(j->ctx, in_folder(j, ".pc"), pc.text, pc.len) &&
                 fv_file_write(j->ctx, in_folder(j, ".json"), manifest.text, manifest.len);
     fv_buf_dispose(&pc);
     fv_buf_dispose(&manifest);
-    free(whole);
     return fine;
 }
 /* The example of the header, as a user would compile it, answers what this process answered, at every level that runs
@@ -311,6 +308,11 @@ static bool levels_agree(job *j) {
     }
     return true;
 }
+/* A library holds no path of the machine that built it. */
+static void shorten_places(fv_ctx *ctx, const fovea_launch *of, int32_t n) {
+    fovea_launch *list = (fovea_launch *)(uintptr_t)of; /* the context's */
+    for (int32_t i = 0; i < n; i++) list[i].where = cli_artefact_place(ctx, of[i].where);
+}
 static bool compile_levels(job *j, cli_session *s) {
     for (int i = 0; i < j->a.n_levels; i++) {
         cli_level *l = &j->a.level[i];
@@ -321,13 +323,15 @@ static bool compile_levels(job *j, cli_session *s) {
         fine = fine && fv_compile(j->ctx, s->spec.graph, (fv_str){0}, &o, &l->compiled);
         cli_tuned_close(&tuned);
         if (!fine) return false;
+        shorten_places(j->ctx, l->compiled.program.prepare, l->compiled.program.n_prepare);
+        shorten_places(j->ctx, l->compiled.program.run, l->compiled.program.n_run);
     }
     return levels_agree(j);
 }
 static bool make(job *j, cli_session *s) {
     const char *tmp = getenv("TMPDIR");
     char *folder = fv_printf(j->ctx, "%s/fovea-compile-XXXXXX", tmp && *tmp ? tmp : "/tmp");
-    j->a.model = s->name;
+    j->a.model = cli_artefact_place(j->ctx, s->name);
     j->a.preprocess = s->spec.preprocess_json;
     j->a.classes = s->spec.labels_json;
     j->a.deployed = j->build;

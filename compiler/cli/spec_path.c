@@ -1,5 +1,6 @@
 /* Finding a spec by path or by name, with the nearest names where there is none. */
 #define _POSIX_C_SOURCE 200809L
+#include "cli/artefact.h"
 #include "cli/cli.h"
 
 #include <dirent.h>
@@ -48,4 +49,16 @@ const char *cli_spec_path(fv_ctx *ctx, const char *name) {
     fv_error(ctx, FV_E_UNKNOWN, (fv_loc){0}, "there is no spec '%s' under %s%s%s", name, cli_spec_dir(),
              near ? "; the nearest is " : "", near ? near : "");
     return NULL;
+}
+static const char *below(const char *path, const char *folder) {
+    size_t n = strlen(folder);
+    while (n && folder[n - 1] == '/') n--;
+    return n && !strncmp(path, folder, n) && path[n] == '/' ? path + n + 1 : NULL;
+}
+const char *cli_artefact_place(fv_ctx *ctx, const char *path) {
+    char here[4096];
+    if (!path || *path != '/') return path;
+    const char *rest = below(path, cli_spec_dir()), *slash = strrchr(path, '/');
+    if (!rest && getcwd(here, sizeof here)) rest = below(path, here);
+    return fv_strdup(ctx, rest ? rest : slash + 1);
 }
