@@ -51,7 +51,7 @@ typedef enum {
     FOVEA_E_THREAD,    /* threads cannot be started */
     FOVEA_E_DEVICE,    /* a device is absent, refuses a kernel, or was lost; the next call takes it again */
     FOVEA_E_ANSWER,    /* the self-test gave another answer than the build */
-    FOVEA_E_PROCESSOR  /* this processor lacks what the code was compiled for */
+    FOVEA_E_PROCESSOR  /* this processor runs none of the levels that the code was compiled for and FOVEA_LEVEL allows */
 } fovea_status;
 
 enum { FOVEA_ERROR_TEXT = 1024 };
