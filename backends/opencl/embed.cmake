@@ -2,7 +2,7 @@
 cmake_minimum_required(VERSION 3.21)
 set(arrays "")
 set(table "")
-foreach(name emu nv cdna rdna amd intel copy)
+foreach(name emu nv cdna rdna amd intel copy probe)
     file(READ "${DIR}/${name}.cl" hex HEX)
     string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${hex}")
     string(REGEX REPLACE "(0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,)" "\\1\n" bytes "${bytes}")

@@ -25,13 +25,16 @@ static bool copies(const fv_flat *s) {
     return false;
 }
 bool fv_cl_has_products(const fv_flat *s) { return find(s) != NULL; }
+void fv_cl_prelude_text(fv_buf *out, const char *name) { fv_buf_puts(out, text_of(name)); }
+void fv_cl_unit_text(fv_buf *out, const char *unit) {
+    fv_cl_prelude_text(out, unit);
+    if (!strcmp(unit, "cdna") || !strcmp(unit, "rdna")) fv_cl_prelude_text(out, "amd");
+}
 void fv_cl_unit(fv_cl *p) {
     const fv_flat *s = find(p->k->body);
-    const char *name = p->k->unit->name;
     fv_buf_printf(p->out, "#define FOV_BF16 %d\n", s && s->part[1].memory->obj.type == FV_BF16);
-    put(p, text_of(name));
-    if (!strcmp(name, "cdna") || !strcmp(name, "rdna")) put(p, text_of("amd"));
-    if (copies(p->k->body)) put(p, text_of("copy"));
+    fv_cl_unit_text(p->out, p->k->unit->name);
+    if (copies(p->k->body)) fv_cl_prelude_text(p->out, "copy");
     put(p, "#ifndef FOV_KERNEL\n#define FOV_KERNEL\n#endif\n");
 }
 void fv_cl_sum(fv_cl *p, const fv_memory *m, const fv_expr *offset) {

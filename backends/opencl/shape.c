@@ -1,8 +1,6 @@
 /* shape: see shape.h. The one place that knows which lowering makes the kernels of which shape. */
 #include "backends/opencl/shape.h"
 
-#include "runtime/opencl/probe.h"
-
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,23 +18,6 @@ const char *const fv_opencl_shapes[] = {"scalar",        "cpu",           "cpu16
      .unit = &fv_units[i]}
 static const fv_target fragments[] = {FRAGMENT("emu", 0), FRAGMENT("nv", 1), FRAGMENT("cdna", 2), FRAGMENT("rdna", 3),
                                       FRAGMENT("intel", 4)};
-const char *const fv_opencl_unit_probes[] = {"ldmatrix", "mma-bf16", "mma-f16", NULL};
-static bool can(const fovea_cl_device *d, const char *ability) {
-    fovea_error e;
-    for (int i = 0; fovea_cl_probe_at(i); i++)
-        if (!strcmp(fovea_cl_probe_at(i)->name, ability))
-            return fovea_cl_probe_fits(fovea_cl_probe_at(i), d) &&
-                   fovea_cl_probe_run(fovea_cl_probe_at(i), d, &e) == FOVEA_OK;
-    return false;
-}
-/* The unit whose probes give the right answers on the device; else none, emulated. */
-static const fv_target *fragment(const char *device) {
-    fovea_cl_device v;
-    fovea_error e;
-    bool nv = fovea_cl_find(device, &v, &e);
-    for (int i = 0; nv && fv_opencl_unit_probes[i]; i++) nv = can(&v, fv_opencl_unit_probes[i]);
-    return &fragments[nv];
-}
 
 /* Lanes of a shape's vectors; 0: it is of items; -1: there is none of that name. */
 static int lanes_of(const char *name, int native) {
@@ -51,7 +32,7 @@ const fv_target *fv_opencl_shape(const char *name, const char *device) {
     if (!name) name = getenv("FOVEA_OPENCL_SHAPE");
     bool named = name && *name;
     fovea_cl_device v;
-    if (named && !strcmp(name, "fragment")) return fragment(device);
+    if (named && !strcmp(name, "fragment")) return &fragments[fv_opencl_unit_of(device)];
     for (size_t i = 0; named && i < sizeof fragments / sizeof *fragments; i++)
         if (!strcmp(name, fragments[i].name)) return &fragments[i];
     bool asks = !named || !strcmp(name, "cpu"); /* finding a driver is not free */

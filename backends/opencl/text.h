@@ -52,7 +52,9 @@ typedef struct {
     const char *name, *text;
 } fv_cl_prelude;
 extern const fv_cl_prelude fv_cl_preludes[];            /* preludes/NAME.cl; the last has no name */
-void fv_cl_unit(fv_cl *p);                              /* the prelude of the kernel's unit */
+void fv_cl_prelude_text(fv_buf *out, const char *name); /* preludes/NAME.cl */
+void fv_cl_unit_text(fv_buf *out, const char *unit);    /* all that a unit's functions need */
+void fv_cl_unit(fv_cl *p);                              /* the same of the kernel's unit */
 void fv_cl_bounce(fv_cl *p);                            /* local memory of fov_c2a, if it is called */
 void fv_cl_sums(fv_cl *p, const fv_memory *m);          /* the declaration of sums, and one of them */
 void fv_cl_sum(fv_cl *p, const fv_memory *m, const fv_expr *offset);

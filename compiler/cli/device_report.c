@@ -32,7 +32,7 @@ int cli_probe_child(fv_ctx *ctx, const char *what) {
     const fovea_cl_device *list = devices_of(ctx, &n, &why);
     long device = strtol(what, NULL, 10);
     fovea_error e;
-    for (const fovea_cl_probe *p; colon && (p = fovea_cl_probe_at(at)); at++) {
+    for (const fovea_cl_probe *p; colon && (p = fv_opencl_probe_at(at)); at++) {
         if (strcmp(p->name, colon + 1) || device < 0 || device >= n) continue;
         if (fovea_cl_probe_run(p, &list[device], &e) == FOVEA_OK) {
             printf("yes\n");
@@ -108,32 +108,52 @@ static void remember(const char *path, const char *answer) {
     fprintf(f, "%s\n", answer);
     fclose(f);
 }
-static void say_probes(fv_ctx *ctx, const fovea_cl_device *d, int number, double seconds) {
+/* The answer of device `number` to a probe, from the cache or anew. */
+static void answer_of(fv_ctx *ctx, const fovea_cl_device *d, int number, const fovea_cl_probe *p, double seconds,
+                      char *answer) {
     const char *folder = cli_cache_dir(ctx);
-    const fovea_cl_probe *p;
-    int unit = 0;
+    char key[128], what[96];
     if (folder) mkdir(folder, 0777);
-    for (int i = 0; (p = fovea_cl_probe_at(i)); i++) {
-        char key[128], what[96], answer[ANSWER];
-        if (!fovea_cl_probe_fits(p, d)) continue;
-        fovea_cl_probe_key(p, d, key, sizeof key);
-        const char *path = folder ? fv_printf(ctx, "%s/%s.txt", folder, key) : NULL;
-        if (!remembered(path, answer)) {
-            snprintf(what, sizeof what, "%d:%s", number, p->name);
-            cli_progress("asking %s for %s", d->name, p->what);
-            ask(what, seconds, answer);
-            cli_progress_done();
-            remember(path, answer);
-        }
-        printf("     %-16s %-34s %.*s%s\n", p->name, p->what, SHOWN, answer, strlen(answer) > SHOWN ? " …" : "");
-        for (size_t j = 0; fv_opencl_unit_probes[j]; j++)
-            unit += !strcmp(p->name, fv_opencl_unit_probes[j]) && !strcmp(answer, "yes");
-    }
-    int all = 0;
-    while (fv_opencl_unit_probes[all]) all++;
-    printf("     %-16s %-34s %s\n", "fragment", "the unit of this shape (docs/backends.md)",
-           unit == all ? "nv" : "emu: it is emulated, no unit has passed");
+    fovea_cl_probe_key(p, d, key, sizeof key);
+    const char *path = folder ? fv_printf(ctx, "%s/%s.txt", folder, key) : NULL;
+    if (remembered(path, answer)) return;
+    snprintf(what, sizeof what, "%d:%s", number, p->name);
+    cli_progress("asking %s for %s", d->name, p->what);
+    ask(what, seconds, answer);
+    cli_progress_done();
+    remember(path, answer);
 }
+static void say_probes(fv_ctx *ctx, const fovea_cl_device *d, int number, double seconds) {
+    const fovea_cl_probe *p;
+    char answer[ANSWER];
+    const char *unit = NULL;
+    for (int i = 0; (p = fv_opencl_probe_at(i)); i++) {
+        if (!fovea_cl_probe_fits(p, d)) continue;
+        answer_of(ctx, d, number, p, seconds, answer);
+        printf("     %-16s %-34s %.*s%s\n", p->name, p->what, SHOWN, answer, strlen(answer) > SHOWN ? " …" : "");
+    }
+    for (int i = 1; !unit && (p = fv_opencl_unit_probe(i)); i++) {
+        if (!fovea_cl_probe_fits(p, d)) continue;
+        answer_of(ctx, d, number, p, seconds, answer);
+        if (!strcmp(answer, "yes")) unit = p->name + strlen("unit-");
+    }
+    printf("     %-16s %-34s %s\n", "fragment", "the unit of this shape (docs/backends.md)",
+           unit ? unit : "emu: it is emulated, no unit has passed");
+}
+/* Of a shape that depends on what a device can do. */
+enum { PATIENCE = 30 };
+static bool ask_for_backend(const fovea_cl_device *d, const fovea_cl_probe *p) {
+    fv_ctx *ctx = fv_ctx_new();
+    int n;
+    const char *why;
+    const fovea_cl_device *list = devices_of(ctx, &n, &why);
+    char answer[ANSWER] = "";
+    for (int i = 0; i < n; i++)
+        if (list[i].id == d->id) answer_of(ctx, d, i, p, PATIENCE, answer);
+    fv_ctx_dispose(ctx);
+    return !strcmp(answer, "yes");
+}
+void cli_ask_devices_apart(void) { fv_opencl_ask = ask_for_backend; }
 static const char *kind(const fovea_cl_device *d) {
     return d->type & CL_DEVICE_TYPE_GPU ? "GPU" : d->type & CL_DEVICE_TYPE_CPU ? "processor" : "accelerator";
 }

@@ -1,6 +1,7 @@
 /* fovea: the command line. Each command is a file cmd_*.c; this one finds it, prints help and turns diagnostics into an
  * exit code. */
 #include "cli/cli.h"
+#include "cli/device_report.h"
 
 #include <string.h>
 
@@ -54,6 +55,9 @@ int main(int argc, char **argv) {
         printf("fovea %s\n", FOVEA_VERSION);
         return CLI_OK;
     }
+#ifdef FOVEA_HAVE_OPENCL
+    cli_ask_devices_apart();
+#endif
     fv_ctx *ctx = fv_ctx_new();
     const cli_command *c = find(argv[1]);
     if (!c) {

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GROUPS = 8, MOST_ITEMS = 256 };
+enum { GROUPS = 8, MOST_ITEMS = 256, NVIDIA = 0x10de };
 
 #define KERNEL(n)                                                                                                      \
     "__kernel __attribute__((reqd_work_group_size(" #n ",1,1))) void fovea_probe(__global int *out) { "                \
@@ -30,49 +30,49 @@ enum { GROUPS = 8, MOST_ITEMS = 256 };
     "good = a == 17.0f && b == 17.0f && c == 17.0f && d == 17.0f;" END
 
 static const fovea_cl_probe probes[] = {
-    {"integers", "builds and runs a kernel", false, 64, "", KERNEL(64) "good = (g * 7 - g * 6) == g;" END},
-    {"barrier", "local memory and barriers", false, 64, "",
+    {"integers", "builds and runs a kernel", 0, 64, "", KERNEL(64) "good = (g * 7 - g * 6) == g;" END},
+    {"barrier", "local memory and barriers", 0, 64, "",
      KERNEL(
          64) "__local int x[64]; x[t] = t * t; barrier(CLK_LOCAL_MEM_FENCE); good = x[63 - t] == (63 - t) * (63 - t); "
              "barrier(CLK_LOCAL_MEM_FENCE); x[t] = -t; barrier(CLK_LOCAL_MEM_FENCE); good &= x[t ^ 1] == -(t ^ "
              "1);" END},
-    {"vectors", "vectors of 16 floats", false, 1, "",
+    {"vectors", "vectors of 16 floats", 0, 1, "",
      KERNEL(1) "float16 v = (float16)(0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15); v = fma(v, v, v) + (float16)(t); "
                "good = v.s0 == 0.0f && v.sf == 240.0f && v.s7 == 56.0f;" END},
-    {"halves", "16-bit floats in memory", false, 64, "",
+    {"halves", "16-bit floats in memory", 0, 64, "",
      KERNEL(64) "ushort h; vstore_half_rte((float)(t - 32) * 0.25f, 0, (__private half *)&h); "
                 "good = vload_half(0, (const __private half *)&h) == (float)(t - 32) * 0.25f;" END},
-    {"half-arithmetic", "arithmetic in 16-bit floats", false, 64, "",
+    {"half-arithmetic", "arithmetic in 16-bit floats", 0, 64, "",
      "#pragma OPENCL EXTENSION cl_khr_fp16 : enable\n" KERNEL(64) "half h = (half)t; h = h * (half)2 + (half)1; "
                                                                   "good = (float)h == (float)(2 * t + 1);" END},
-    {"doubles", "64-bit floats", false, 64, "",
+    {"doubles", "64-bit floats", 0, 64, "",
      "#pragma OPENCL EXTENSION cl_khr_fp64 : enable\n" KERNEL(64) "double x = (double)t + 0x1p-40; "
                                                                   "good = (x - (double)t) * 0x1p40 == 1.0;" END},
-    {"sub-groups", "sub-groups with shuffles", false, 64, "-cl-std=CL2.0",
+    {"sub-groups", "sub-groups with shuffles", 0, 64, "-cl-std=CL2.0",
      "#pragma OPENCL EXTENSION cl_khr_subgroups : enable\n" KERNEL(64) "int n = (int)get_sub_group_size(); "
                                                                        "good = sub_group_reduce_add(1) == n;" END},
-    {"local-48k", "48 KiB of local memory", false, 128, "", LOCAL(48 * 1024)},
-    {"local-64k", "64 KiB of local memory", false, 128, "", LOCAL(64 * 1024)},
-    {"local-96k", "96 KiB of local memory", false, 128, "", LOCAL(96 * 1024)},
-    {"local-160k", "160 KiB of local memory", false, 128, "", LOCAL(160 * 1024)},
-    {"local-224k", "224 KiB of local memory", false, 128, "", LOCAL(224 * 1024)},
-    {"ptx", "inline PTX", true, 32, "",
+    {"local-48k", "48 KiB of local memory", 0, 128, "", LOCAL(48 * 1024)},
+    {"local-64k", "64 KiB of local memory", 0, 128, "", LOCAL(64 * 1024)},
+    {"local-96k", "96 KiB of local memory", 0, 128, "", LOCAL(96 * 1024)},
+    {"local-160k", "160 KiB of local memory", 0, 128, "", LOCAL(160 * 1024)},
+    {"local-224k", "224 KiB of local memory", 0, 128, "", LOCAL(224 * 1024)},
+    {"ptx", "inline PTX", NVIDIA, 32, "",
      KERNEL(32) "uint lane; asm volatile(\"mov.u32 %0, %%laneid;\" : \"=r\"(lane)); good = lane == (uint)t;" END},
-    {"shuffle", "shuffles of a warp (PTX)", true, 32, "",
+    {"shuffle", "shuffles of a warp (PTX)", NVIDIA, 32, "",
      KERNEL(32) "uint v = (uint)t, r; asm volatile(\"shfl.sync.bfly.b32 %0, %1, 1, 31, 0xffffffff;\" : \"=r\"(r) : "
                 "\"r\"(v) : \"memory\"); good = r == (uint)(t ^ 1);" END},
-    {"exp2", "ex2.approx (PTX)", true, 32, "",
+    {"exp2", "ex2.approx (PTX)", NVIDIA, 32, "",
      KERNEL(32) "float x = (float)(t - 16), r; asm volatile(\"ex2.approx.ftz.f32 %0, %1;\" : \"=f\"(r) : \"f\"(x)); "
                 "good = r == ldexp(1.0f, t - 16);" END},
-    {"mma-f16", "matrix unit, f16 (PTX m16n8k16)", true, 32, "", MMA("f16", "0x3c003c00u")},
-    {"mma-bf16", "matrix unit, bf16 (PTX m16n8k16)", true, 32, "", MMA("bf16", "0x3f803f80u")},
-    {"ldmatrix", "ldmatrix (PTX)", true, 32, "",
+    {"mma-f16", "matrix unit, f16 (PTX m16n8k16)", NVIDIA, 32, "", MMA("f16", "0x3c003c00u")},
+    {"mma-bf16", "matrix unit, bf16 (PTX m16n8k16)", NVIDIA, 32, "", MMA("bf16", "0x3f803f80u")},
+    {"ldmatrix", "ldmatrix (PTX)", NVIDIA, 32, "",
      KERNEL(32) "__local ushort x[64] __attribute__((aligned(16))); x[2 * t] = (ushort)(2 * t); "
                 "x[2 * t + 1] = (ushort)(2 * t + 1); barrier(CLK_LOCAL_MEM_FENCE); "
                 "uint r, at = (uint)(ulong)(x + 8 * (t & 7)); "
                 "asm volatile(\"ldmatrix.sync.aligned.m8n8.x1.shared.b16 {%0}, [%1];\" : \"=r\"(r) : \"r\"(at) : "
                 "\"memory\"); good = r == ((uint)(2 * t) | (uint)(2 * t + 1) << 16);" END},
-    {"cp-async", "asynchronous copies (PTX cp.async)", true, 32, "",
+    {"cp-async", "asynchronous copies (PTX cp.async)", NVIDIA, 32, "",
      "__kernel __attribute__((reqd_work_group_size(32,1,1))) void fovea_probe(__global int *out) { "
      "const int t = (int)get_local_id(0), g = (int)get_global_id(0); "
      "__local int x[128] __attribute__((aligned(16))); uint at = (uint)(ulong)(x + 4 * t); "
@@ -86,7 +86,7 @@ const fovea_cl_probe *fovea_cl_probe_at(int i) {
     return i >= 0 && i < (int)(sizeof probes / sizeof *probes) ? &probes[i] : NULL;
 }
 bool fovea_cl_probe_fits(const fovea_cl_probe *p, const fovea_cl_device *d) {
-    return !p->nvidia || strstr(d->platform_name, "NVIDIA") || d->vendor_id == 0x10de;
+    return !p->vendor || d->vendor_id == p->vendor || (p->vendor == NVIDIA && strstr(d->platform_name, "NVIDIA"));
 }
 static fovea_status look(fovea_cl_open *d, cl_mem out, const fovea_cl_probe *p, fovea_error *err) {
     int got[GROUPS * MOST_ITEMS];

@@ -6,8 +6,8 @@
 
 typedef struct {
     const char *name, *what;
-    bool nvidia; /* asked of NVIDIA's devices only */
-    int items;   /* of a group; several groups run */
+    uint32_t vendor; /* number of the vendor whose devices are asked; 0: all */
+    int items;       /* of a group; several groups run */
     const char *options, *source;
 } fovea_cl_probe;
 

@@ -67,6 +67,23 @@ gates() { # LAUNCH SPEC…
         grep -vE 'intel_sub_group_(bf16_bf16_matrix_mad_k16|shuffle_xor)|_Z(4exp2f|3minii|3maxii|4fmaxff|5floorf)$' || true)
     [ -z "$strange" ] || fail "undefined symbols of the Intel text of $*: $strange"
 }
+# What devices are asked for a unit compiles for its machines, too; the emulated unit gives the right answers.
+preludes=$root/backends/opencl/preludes
+probe_gate() { # UNIT TIMES TARGETS PRELUDE…
+    unit=$1 times=$2 targets=$3
+    shift 3
+    { echo "#define FOV_BF16 1"; for p in "$@" copy probe; do cat "$preludes/$p.cl"; done; } >"probe_$unit.cl"
+    sh "$root/tests/gates/compile.sh" --targets "$targets" --products $((3 * times)) "probe_$unit.cl" >gates ||
+        { cat gates >&2; fail "the probe of $unit"; }
+    skipped=$((skipped + $(sed -n 's/^gates: .* \([0-9]*\) SKIPPED/\1/p' gates)))
+}
+probe_gate nv 2 "nvptx:sm_80 nvptx:sm_90" nv
+probe_gate cdna 1 "amdgcn:gfx90a amdgcn:gfx942" cdna amd
+probe_gate rdna 1 "amdgcn:gfx1100" rdna amd
+if "$fovea" devices --no-probes | grep -q '^opencl  *here'; then
+    expect 0 "$fovea" devices
+    grep -q '^ *unit-emu .* yes$' out || fail "the emulated unit: $(grep unit-emu out)"
+fi
 gates 1 $linear
 gates 4 $stored
 grep -q 'fov_cp16(next_a' nv.cl || fail "operands stored in 16 bit are not copied as they are, a piece ahead"
