@@ -84,9 +84,15 @@ typedef struct {
     int64_t memory_bytes;      /* of it: at least the total of fovea_workspace_measure */
     fovea_parallel *parallel;  /* NULL: a pool of the model's own. fovea_pool_parallel shares one */
     void *parallel_user;
+    bool unchecked;            /* of open: the bytes of the weights are not all read first. The caller vouches for them, as
+                                  after a check of the file's SHA-256: what is damaged is not found */
+    int64_t reserved[8];       /* 0 */
 } fovea_options;               /* all zero is the default */
 
-typedef struct { int64_t prepared, arena, scratch_per_thread, total; int32_t threads, reserved[7]; } fovea_workspace;
+typedef struct {
+    int64_t prepared, arena, scratch_per_thread, total;
+    int32_t threads, reserved[7]; /* 0 */
+} fovea_workspace;
 /* What a model loaded with these options needs: `prepared` is filled once per weights, `arena` is worked in by every
  * run, each thread has its scratch; total is the size of the block that holds them all. Bytes. */
 fovea_status fovea_workspace_measure(const fovea_program *program, const fovea_options *options, fovea_workspace *out,

@@ -55,7 +55,8 @@ uint64_t fovea_content_hash(const void *data, int64_t bytes);
 fovea_status fovea_image_make(const fovea_model *bound, uint64_t level, void **out, int64_t *bytes, fovea_error *err);
 
 /* A model over an image (or the one in a set that is of this program and level): like load and bind, but its weights
- * are the image's, which must outlive it. `image` is aligned to 64. The whole image is checked: a byte that is not as it was made is found. Errors: FOVEA_E_FORMAT (no
+ * are the image's, which must outlive it. `image` is aligned to 64. The whole image is checked: a byte that is not as it was made is found (unless
+ * options.unchecked says otherwise). Errors: FOVEA_E_FORMAT (no
  * image, cut, damaged, or of a version that is not known), FOVEA_E_WEIGHTS (of another program or level), and those
  * of fovea_model_load. The workspace has no `prepared` part. bind is refused (FOVEA_E_STATE). */
 fovea_status fovea_image_load(const fovea_program *program, uint64_t level, const fovea_options *options,

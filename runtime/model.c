@@ -36,6 +36,11 @@ fovea_status fovea_options_take(const fovea_options *given, fovea_options *out, 
                               "the program was compiled with a later header",
                               bytes, sizeof *out);
     memcpy(out, given, own);
+    for (size_t i = 0; i < sizeof out->reserved / sizeof *out->reserved; i++)
+        if (out->reserved[i])
+            return fovea_fail(err, FOVEA_E_ARGUMENT,
+                              "options.reserved is not 0: the options were not set to zero, or the program was compiled "
+                              "with a later header");
     return FOVEA_OK;
 }
 

@@ -41,20 +41,18 @@ static bool picture(fv_ctx *ctx, const cli_artefact *a, const fv_json *j, fv_buf
     if (!cli_preprocess_parse(ctx, j, in, &p) || !fv_json_get_text(ctx, "preprocess", j, "fit", false, &fit))
         return false;
     bool own = !strcmp(fit, "own");
+    fv_buf_printf(b, "\n/* How a picture becomes input 0, \"%s\":\n", cli_comment(ctx, in->name));
+    if (own) fv_buf_puts(b, " * it keeps its size, which is that of the input;\n");
+    else if (p.fit == FV_FIT_CROP)
+        fv_buf_puts(
+            b, " * with box = floor(WIDTH / CROP) x floor(HEIGHT / CROP) it is resized, keeping its proportions, to "
+               "the smallest size\n * that covers the box, the other side truncated;\n");
+    else fv_buf_puts(b, " * it is resized to floor(WIDTH / CROP) x floor(HEIGHT / CROP), whatever its proportions;\n");
+    if (!own) fv_buf_puts(b, " * WIDTH x HEIGHT are cut out of the middle (half a pixel rounds to the even corner);\n");
     fv_buf_printf(
         b,
-        "/* How a picture becomes input 0, \"%s\": %s"
-        " * element [0][c][y][x] = (value / 255 - MEAN[c]) / STD[c], value in 0..255, of the channels red, "
-        "green, blue (sRGB\n * as stored), y from the top. %s_PREPROCESS below is what the model's "
-        "author wrote. */\n",
-        cli_comment(ctx, in->name),
-        own ? "as it is, at the size of the input.\n"
-        : p.fit == FV_FIT_CROP
-            ? "with box = floor(WIDTH / CROP) x floor(HEIGHT / CROP) it is resized, keeping its proportions, "
-              "to the\n * smallest size that covers the box (the other side truncated); WIDTH x HEIGHT are cut "
-              "out of the middle (half a\n * pixel rounds to the even corner), and\n"
-            : "it is resized to floor(WIDTH / CROP) x floor(HEIGHT / CROP), its proportions given up; WIDTH x "
-              "HEIGHT are\n * cut out of the middle (half a pixel rounds to the even corner), and\n",
+        " * element [0][c][y][x] = (value / 255 - MEAN[c]) / STD[c], value 0..255 of red, green or blue (c = 0, "
+        "1, 2), y from the top.\n * %s_PREPROCESS, below, is what the model's author wrote. */\n",
         u);
     fv_buf_printf(b,
                   "#define %s_PICTURE_HEIGHT %" PRId32 "\n#define %s_PICTURE_WIDTH %" PRId32
@@ -65,7 +63,7 @@ static bool picture(fv_ctx *ctx, const cli_artefact *a, const fv_json *j, fv_buf
         cli_quote(b, fit);
         fv_buf_printf(b, "\n#define %s_PICTURE_INTERPOLATION ", u);
         cli_quote(b, p.interpolation);
-        fv_buf_puts(b, " /* with the antialiasing of common image libraries: a filter as wide as the reduction */\n");
+        fv_buf_puts(b, " /* where it reduces, the filter is as wide as the reduction */\n");
     }
     three(b, u, "MEAN", p.mean);
     three(b, u, "STD", p.std);
@@ -76,8 +74,8 @@ static void classes(const cli_artefact *a, const fv_json *labels, bool pictures,
     const char *u = a->upper;
     bool list = labels && labels->kind == FV_JSON_ARRAY;
     if (!list && (!(pictures || labels) || !out || out->rank < 1)) return;
-    fv_buf_printf(b, "/* Classes: output 0 has a score of each, in this order. */\n#define %s_CLASSES %" PRId64 "\n", u,
-                  list ? labels->n : out->shape[out->rank - 1]);
+    fv_buf_printf(b, "\n/* Classes: output 0 has a score of each, in this order. */\n#define %s_CLASSES %" PRId64 "\n",
+                  u, list ? labels->n : out->shape[out->rank - 1]);
     if (labels && labels->kind == FV_JSON_STRING) {
         fv_buf_printf(b, "#define %s_CLASS_LIST ", u);
         cli_quote(b, labels->text);

@@ -67,10 +67,9 @@ static void example(fv_buf *b, const cli_artefact *a) {
         "#include <string.h>",
         "#include \"@.h\"",
         "",
-        "?int main(int argc, char **argv) {                      /* inputs.safetensors outputs.safetensors [weights "
-        "of this library] */",
-        "!int main(int argc, char **argv) {                      /* weights.safetensors inputs.safetensors "
-        "outputs.safetensors */",
+        "?/* inputs.safetensors outputs.safetensors [@.weights, where they are not inside] */",
+        "!/* weights.safetensors inputs.safetensors outputs.safetensors */",
+        "int main(int argc, char **argv) {",
         "?    fovea_error err = {FOVEA_OK, \"two or three files are needed\"};",
         "?    fovea_safetensors *given = NULL;",
         "!    fovea_error err = {FOVEA_OK, \"three files are needed\"};",
@@ -81,15 +80,18 @@ static void example(fv_buf *b, const cli_artefact *a) {
         "    fovea_stored result[$_OUTPUTS + 1];",
         "    const fovea_array *x;",
         "    memset(result, 0, sizeof result);",
-        "?    if (argc < 3 || @_open(argc > 3 ? argv[3] : NULL, NULL, &model, &err) || @_safetensors_open(argv[1], "
-        "&given, &err)) goto failed;",
-        "!    if (argc != 4 || @_load(NULL, &model, &err) || @_safetensors_open(argv[1], &weights, &err) || "
-        "@_bind(model, weights, &err) ||",
-        "!        @_safetensors_open(argv[2], &given, &err)) goto failed;",
+        "?    if (argc < 3 || @_open(argc > 3 ? argv[3] : NULL, NULL, &model, &err) ||",
+        "?        @_safetensors_open(argv[1], &given, &err)) goto failed;",
+        "!    if (argc != 4 || @_load(NULL, &model, &err) || @_safetensors_open(argv[1], &weights, &err) ||",
+        "!        @_bind(model, weights, &err) || @_safetensors_open(argv[2], &given, &err)) goto failed;",
         "    for (int i = 0; (x = @_input(model, i)); i++) {",
         "        const fovea_stored *t = @_safetensors_find(given, x->name);",
         "        void *data = malloc((size_t)x->bytes + 1);",
-        "        if (!t || t->bytes != x->bytes || !@_stored_convert(t, x->dtype, data, NULL)) goto failed;",
+        "        if (!t || t->bytes != x->bytes || !@_stored_convert(t, x->dtype, data, NULL)) {",
+        "            snprintf(err.text, sizeof err.text, \"%s is not among the inputs, or not as it has to be\", "
+        "x->name);",
+        "            goto failed;",
+        "        }",
         "        in[i] = data;",
         "    }",
         "    for (int i = 0; (x = @_output(model, i)); i++) {",
@@ -100,11 +102,11 @@ static void example(fv_buf *b, const cli_artefact *a) {
         "        memcpy(result[i].shape, x->shape, sizeof x->shape);",
         "        result[i].data = out[i];",
         "    }",
-        "?    if (@_run(model, in, out, &err) || @_safetensors_write(argv[2], result, $_OUTPUTS, NULL, &err)) goto "
-        "failed;",
-        "!    if (@_run(model, in, out, &err) || @_safetensors_write(argv[3], result, $_OUTPUTS, NULL, &err)) goto "
-        "failed;",
-        "    return 0;                                            /* the system takes the memory back */",
+        "?    if (@_run(model, in, out, &err) ||",
+        "?        @_safetensors_write(argv[2], result, $_OUTPUTS, NULL, &err)) goto failed;",
+        "!    if (@_run(model, in, out, &err) ||",
+        "!        @_safetensors_write(argv[3], result, $_OUTPUTS, NULL, &err)) goto failed;",
+        "    return 0; /* the system takes the memory back */",
         "failed:",
         "    fprintf(stderr, \"%s\\n\", err.text);",
         "    return 1;",
@@ -243,16 +245,15 @@ static void constants(const cli_artefact *a, const cli_artefact_memory *m, fv_bu
         fv_buf_puts(b, i ? ", " : "");
         cli_quote(b, a->level[i].name);
     }
-    fv_buf_printf(
-        b,
-        "} /* the best first */\n"
-        "/* Memory of a model of %s_load%s: what is prepared once per weights, what a run works in, the block of "
-        "fovea_options.memory. */\n#define %s_MEMORY_ALIGN 64\n#define "
-        "%s_PREPARED_BYTES INT64_C(%" PRId64 ")\n#define %s_ARENA_BYTES INT64_C(%" PRId64
-        ")\n#define %s_WORKSPACE_BYTES(threads) (INT64_C(%" PRId64 ") + ((int64_t)(threads) - 1) * INT64_C(%" PRId64
-        "))\n",
-        a->name, a->n_levels > 1 ? ", the most of all levels" : "", u, u, m->prepared, u, m->arena, u, m->total,
-        m->per_thread);
+    fv_buf_printf(b,
+                  "} /* the best first */\n\n"
+                  "/* Memory of a model of %s_load%s: what is prepared once per weights, what a run works in,\n"
+                  " * and the block of fovea_options.memory. */\n#define %s_MEMORY_ALIGN 64\n#define "
+                  "%s_PREPARED_BYTES INT64_C(%" PRId64 ")\n#define %s_ARENA_BYTES INT64_C(%" PRId64
+                  ")\n#define %s_WORKSPACE_BYTES(threads) (INT64_C(%" PRId64
+                  ") + ((int64_t)(threads) - 1) * INT64_C(%" PRId64 "))\n",
+                  a->name, a->n_levels > 1 ? ", the most of all levels" : "", u, u, m->prepared, u, m->arena, u,
+                  m->total, m->per_thread);
     if (a->deployed)
         fv_buf_printf(
             b,

@@ -180,7 +180,9 @@ bool cli_artefact_runtime(fv_ctx *ctx, cli_artefact *a) {
         fv_buf_printf(&types, "#ifndef %s\n#define %s\n", guard[i], guard[i]);
         for (piece p = next_piece(from[i]); p.kind != END; p = next_piece(p.to)) {
             bool kept = p.kind == DIRECTIVE && (!strncmp(p.from, "#include <", 10) || !strncmp(p.from, "#define ", 8));
+            fv_buf *to = p.kind == FUNCTION ? &functions : &types;
             if (hidden(&p)) continue;
+            if (!strncmp(p.from, "/*", 2) && p.kind != TITLE) fv_buf_puts(to, "\n");
             if (kept || p.kind == TYPE) put(a, p.from, p.to, &types);
             if (p.kind == FUNCTION) put(a, p.from, p.to, &functions);
         }

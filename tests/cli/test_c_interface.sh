@@ -63,8 +63,16 @@ int main(void) {
     IS(net_open_memory(bytes, 3, NULL, &m, &e), FOVEA_E_FORMAT, "not an image of weights");
     IS(net_open_memory(bytes, -1, NULL, &m, &e), FOVEA_E_ARGUMENT, "no image");
     IS(net_open_memory(NULL, 64, NULL, &m, &e), FOVEA_E_ARGUMENT, "no image");
-    bytes[NET_WEIGHT_BYTES - 100] ^= 1;
+    bytes[NET_WEIGHT_BYTES - 200] ^= 1;
     IS(net_open_memory(bytes, NET_WEIGHT_BYTES, NULL, &m, &e), FOVEA_E_FORMAT, "damaged");
+    o.unchecked = true; /* the caller says so: then it is not found */
+    IS(net_open_memory(bytes, NET_WEIGHT_BYTES, &o, &m, &e), FOVEA_OK, "");
+    net_dispose(m);
+    IS(net_open_memory(bytes, NET_WEIGHT_BYTES - 64, &o, &m, &e), FOVEA_E_FORMAT, "cut");
+    o.unchecked = false;
+    o.reserved[3] = 1;
+    IS(net_open("net.weights", &o, &m, &e), FOVEA_E_ARGUMENT, "options.reserved is not 0");
+    o.reserved[3] = 0;
     file = fopen("net.safetensors", "rb");
     size_t size = file ? fread(checkpoint, 1, sizeof checkpoint, file) : 0;
     fclose(file);
@@ -72,6 +80,25 @@ int main(void) {
     IS(net_safetensors_parse(checkpoint, size, "mine", &f, &e), FOVEA_OK, "");
     IS(net_bind(m, f, &e), FOVEA_OK, "");
     IS(net_run(m, in, out, &e), FOVEA_OK, "");
+
+    /* Parameters as tensors, read in place: an output cannot lie there. */
+    fovea_named_tensor named[8];
+    const fovea_array *p;
+    int32_t n_named = 0;
+    for (; n_named < 8 && (p = net_param(m, n_named)); n_named++) {
+        float *data = calloc(1, (size_t)p->bytes + NET_OUTPUT_1_BYTES);
+        named[n_named] = (fovea_named_tensor){p->name, net_tensor(data, p->dtype, p->rank, (int64_t *)(uintptr_t)p->shape)};
+    }
+    if (n_named != NET_PARAMETERS) return 9;
+    IS(net_bind_tensors(m, named, n_named - 1, &e), FOVEA_E_WEIGHTS, net_param(m, n_named - 1)->name);
+    IS(net_run(m, in, out, &e), FOVEA_E_STATE, "no weights bound");
+    IS(net_bind_tensors(m, named, n_named, &e), FOVEA_OK, "");
+    IS(net_run(m, in, out, &e), FOVEA_OK, "");
+    out[1] = named[0].tensor.data;
+    IS(net_run(m, in, out, &e), FOVEA_E_TENSOR, "output \"z\" shares memory with parameter");
+    out[1] = z;
+    named[0].tensor.data = (char *)named[0].tensor.data + 2;
+    IS(net_bind_tensors(m, named, n_named, &e), FOVEA_E_WEIGHTS, "data is not aligned");
     net_dispose(m);
     net_safetensors_close(f);
     IS(net_safetensors_parse(checkpoint, size - 1, "mine", &f, &e), FOVEA_E_FORMAT, "mine: ");
