@@ -48,7 +48,13 @@ static bool picture(fv_ctx *ctx, const cli_artefact *a, const fv_json *j, fv_buf
             b, " * with box = floor(WIDTH / CROP) x floor(HEIGHT / CROP) it is resized, keeping its proportions, to "
                "the smallest size\n * that covers the box, the other side truncated;\n");
     else fv_buf_puts(b, " * it is resized to floor(WIDTH / CROP) x floor(HEIGHT / CROP), whatever its proportions;\n");
-    if (!own) fv_buf_puts(b, " * WIDTH x HEIGHT are cut out of the middle (half a pixel rounds to the even corner);\n");
+    if (!own)
+        fv_buf_puts(b,
+                    " * WIDTH x HEIGHT are cut out of the middle (half a pixel rounds to the even corner);\n"
+                    " * resizing is Pillow's: output x has its centre at (x + 1/2) * in / out, the filter (bilinear: a "
+                    "triangle of radius 1;\n * bicubic: Keys' with a = -1/2; lanczos: radius 3) widens by in / out "
+                    "where that is above 1, weights beyond the border\n * are left out and the others sum to 1, values "
+                    "are rounded to 8 bits after the pass across and after the pass down;\n");
     fv_buf_printf(
         b,
         " * element [0][c][y][x] = (value / 255 - MEAN[c]) / STD[c], value 0..255 of red, green or blue (c = 0, "
@@ -63,7 +69,7 @@ static bool picture(fv_ctx *ctx, const cli_artefact *a, const fv_json *j, fv_buf
         cli_quote(b, fit);
         fv_buf_printf(b, "\n#define %s_PICTURE_INTERPOLATION ", u);
         cli_quote(b, p.interpolation);
-        fv_buf_puts(b, " /* where it reduces, the filter is as wide as the reduction */\n");
+        fv_buf_puts(b, "\n");
     }
     three(b, u, "MEAN", p.mean);
     three(b, u, "STD", p.std);
