@@ -24,10 +24,10 @@ typedef struct {
 } fv_compile_stats;
 
 /* What one thread does at best with a backend's own code: 1e9 f32 operations of multiply-adds a second, of products of
- * bf16 pairs in vectors and in a matrix unit (0: no instruction), exponentials, and bytes read from data that fit each level (1 to 3: caches, 4:
- * memory; [0] unused). 0: unknown. */
+ * bf16 pairs in vectors and in a matrix unit (0: no instruction), exponentials, bytes read from data that fit each level
+ * (1 to 3: caches, 4: memory; [0] unused), and bytes written to them. 0: unknown. */
 typedef struct {
-    double fma, pairs, tiles, functions, read[5];
+    double fma, pairs, tiles, functions, read[5], write[5];
 } fv_rates;
 
 typedef struct fv_backend {

@@ -1,12 +1,13 @@
 /* peak: what this processor does at best with code of this backend: multiply-adds on independent registers, and reads
  * of a large array. Both kernels are flat kernels like any other. */
-#define _POSIX_C_SOURCE 200809L
+#define _DEFAULT_SOURCE /* madvise */
 #include "backends/llvm/cache.h"
 #include "backends/llvm/llvm.h"
 #include "backends/llvm/machine.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 enum { CHAINS = 12, ROUNDS = 20000, TRIES = 12, READ_FLOATS = 24 << 20, READ_TRIES = 4, FUNCTION_ROUNDS = 4000 };
@@ -183,21 +184,39 @@ bool fv_llvm_pairs_pay(const char *name, const char *cache_dir) {
     return peak[1] > PAYS * peak[0];
 }
 
-/* GB/s of reading `floats` elements again and again. */
-static double read_rate(int64_t floats) {
+/* Like that of a model: no vector lies in two lines, large blocks have large pages where the system has them. */
+static float *memory_of(size_t bytes) {
+    enum { LARGE = 2 << 20 };
+    size_t unit = bytes < LARGE ? 64 : LARGE;
+    bytes = (bytes + unit - 1) / unit * unit;
+    float *p = aligned_alloc(unit, bytes);
+#ifdef MADV_HUGEPAGE
+    if (p && unit == LARGE) (void)madvise(p, bytes, MADV_HUGEPAGE);
+#endif
+    return p;
+}
+/* GB/s of reading, or of writing, `floats` elements again and again. */
+static double move_rate(int64_t floats, bool write) {
     fv_ctx *ctx = fv_ctx_new();
     const fv_target *target = host_target();
-    float *data = malloc((size_t)floats * sizeof *data);
+    float *data = memory_of((size_t)floats * sizeof *data);
     double rate = 0;
     if (target && data) {
         for (int64_t i = 0; i < floats; i++) data[i] = 1; /* zeros may be one page, mapped many times */
-        build b = start(ctx, target->lanes, floats, FV_ROLE_IN);
+        build b = start(ctx, target->lanes, floats, write ? FV_ROLE_OUT : FV_ROLE_IN);
         build r = start(ctx, target->lanes, 64, FV_ROLE_OUT);
         r.tensor->obj.name = fv_intern(ctx, "y");
         fv_flats body = { 0 };
         const fv_expr *k0 = fv_var(ctx, fv_intern(ctx, "k"), FV_I32);
         for (int i = 0; i < CHAINS; i++) {
             const fv_expr *at = fv_addi(ctx, k0, i * b.lanes);
+            if (write) {
+                fv_flat *s = fv_flats_add(&body, fv_flat_new(ctx, FV_L_STORE));
+                s->tensor = b.tensor;
+                s->offset = at;
+                s->expr = acc(&b, i);
+                continue;
+            }
             const fv_expr *x = fv_make(ctx, FV_X_LOAD, FV_F32, b.lanes, 0, &b.tensor->obj, &at, 1);
             set_acc(&b, &body, i, fv_op2(ctx, FV_X_ADD, acc(&b, i), x));
         }
@@ -219,7 +238,7 @@ static double read_rate(int64_t floats) {
     fv_ctx_dispose(ctx);
     return rate;
 }
-double fv_llvm_read_bandwidth(void) { return read_rate(READ_FLOATS); }
+double fv_llvm_read_bandwidth(void) { return move_rate(READ_FLOATS, false); }
 
 static const fv_expr *exponential(build *b, int i) {
     return fv_op1(b->ctx, FV_X_EXP2, fv_op1(b->ctx, FV_X_NEG, acc(b, i)));
@@ -243,8 +262,11 @@ bool fv_llvm_rates(const char *name, const char *cache_dir, const int64_t cache[
         for (int i = 1; i < 4; i++) { /* a level is read with data that fill half of it */
             int64_t floats = cache[i] / 8;
             if (floats > READ_FLOATS) floats = READ_FLOATS;
-            if (floats >= CHAINS * m.facts->lanes) out->read[i] = read_rate(floats);
+            if (floats < CHAINS * m.facts->lanes) continue;
+            out->read[i] = move_rate(floats, false);
+            out->write[i] = move_rate(floats, true);
         }
+        out->write[4] = move_rate(READ_FLOATS, true);
         out->read[4] = fv_llvm_read_bandwidth();
         fv_buf_dispose(&stored);
         fv_buf_putn(&stored, (const char *)out, sizeof *out);

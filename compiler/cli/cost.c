@@ -15,11 +15,13 @@ cli_cost *cli_costs(fv_ctx *ctx, const fv_compiled *c, const char *target, int t
     cli_host_read(&h);
     cli_progress("measuring this machine");
     bool known = c->backend->rates && c->backend->rates(target, cli_cache_dir(ctx), h.cache, &r);
+    fv_start start = known ? fv_cost_start(threads) : (fv_start){0};
     cli_progress_done();
     for (int i = 0; i < n; i++) {
         const fv_launch *l = p->launch[1][i];
-        list[i] =
-            (cli_cost){.kernel = fv_cstr(ctx, l->kernel->name), .launch = i + p->n_launches[0], .bytes = l->bytes};
+        list[i] = (cli_cost){
+            .kernel = fv_cstr(ctx, l->kernel->name), .launch = i + p->n_launches[0], .bytes = l->bytes, .level = 1};
+        while (list[i].level < 4 && l->bytes > (double)h.cache[list[i].level]) list[i].level++;
         if (wanted && !wanted[i]) continue;
         int same = 0;
         while (same < i && (p->launch[1][same]->code != l->code || (wanted && !wanted[same]))) same++;
@@ -28,15 +30,19 @@ cli_cost *cli_costs(fv_ctx *ctx, const fv_compiled *c, const char *target, int t
             list[i].counts = list[same].counts;
         } else {
             const fv_flat_kernel *k = fv_flatten_chosen(l->kernel, l->schedule, c->target);
-            list[i].counted = k && fv_cost_count(k, &list[i].counts);
+            list[i].counted = k && fv_cost_count(k, h.cache, &list[i].counts);
         }
+        if (!list[i].counted) continue;
+        fv_cost_traffic(&list[i].counts, fv_cost_held(ctx, p, 1, i, h.cache), &list[i].traffic);
         list[i].predicted =
-            known && list[i].counted && fv_cost_predict(&list[i].counts, l->bytes, &r, h.cache, threads, &list[i].time);
+            known && fv_cost_predict(&list[i].counts, &list[i].traffic, &r, threads, start, &list[i].time);
     }
     return list;
 }
 
 /* -- The table ---- */
+/* Microseconds that are saved if the bound costs nothing. */
+static double gain(const cli_cost *k) { return 1e6 * (k->time.seconds - k->time.without); }
 static void row(FILE *out, const cli_cost *k, const char *number, bool measured) {
     const fv_counts *n = &k->counts;
     fprintf(out, "%-6s %-18s", number, k->kernel);
@@ -47,18 +53,16 @@ static void row(FILE *out, const cli_cost *k, const char *number, bool measured)
         return;
     }
     fprintf(out, " %10.4g %10.4g %10.4g %9.3f", n->products, n->functions, n->other, 1e-6 * n->moved);
-    for (int level = 2; level <= 4; level++)
-        if (k->predicted && k->time.level == level) fprintf(out, " %9.3f", 1e-6 * k->bytes);
-        else fprintf(out, " %9s", "");
+    for (int level = 1; level < 4; level++) fprintf(out, " %9.3f", 1e-6 * fv_traffic_bytes(&k->traffic, level));
     if (k->predicted) fprintf(out, " %10.2f", 1e6 * k->time.seconds);
     else fprintf(out, " %10s", "");
     if (measured) fprintf(out, " %10.2f", 1e6 * k->measured);
-    if (k->predicted) fprintf(out, "  %-9s %10.2f", fv_bound_names[k->time.bound], 1e6 * k->time.without);
+    if (k->predicted) fprintf(out, "  %-11s %9.2f", fv_bound_names[k->time.bound], gain(k));
     fputc('\n', out);
 }
 static void total(FILE *out, const cli_cost *list, int n, bool measured) {
     fv_counts sum = {0};
-    double seconds = 0, real = 0, level[5] = {0};
+    double seconds = 0, real = 0, level[4] = {0};
     bool all = true, timed = true;
     for (int i = 0; i < n; i++) {
         sum.products += list[i].counts.products;
@@ -67,15 +71,13 @@ static void total(FILE *out, const cli_cost *list, int n, bool measured) {
         sum.moved += list[i].counts.moved;
         seconds += list[i].time.seconds;
         real += list[i].measured;
-        if (list[i].predicted) level[list[i].time.level] += list[i].bytes;
+        for (int j = 1; j < 4; j++) level[j] += fv_traffic_bytes(&list[i].traffic, j);
         all = all && list[i].counted;
         timed = timed && list[i].predicted;
     }
     fprintf(out, "%-6s %-18s %10.4g %10.4g %10.4g %9.3f", "total", all ? "" : "(of those counted)", sum.products,
             sum.functions, sum.other, 1e-6 * sum.moved);
-    for (int i = 2; i <= 4; i++)
-        if (timed) fprintf(out, " %9.3f", 1e-6 * level[i]);
-        else fprintf(out, " %9s", "");
+    for (int i = 1; i < 4; i++) fprintf(out, " %9.3f", 1e-6 * level[i]);
     if (timed) fprintf(out, " %10.2f", 1e6 * seconds);
     else fprintf(out, " %10s", "");
     if (measured) fprintf(out, " %10.2f", 1e6 * real);
@@ -86,10 +88,10 @@ void cli_costs_print(FILE *out, const cli_cost *list, int n, int threads) {
     for (int i = 0; i < n; i++) measured = measured || list[i].measured > 0;
     for (int i = 0; i < n; i++) timed = timed || list[i].predicted;
     fprintf(out, "\nas compiled, a run on %d thread%s:\n", threads, threads == 1 ? "" : "s");
-    fprintf(out, "%-6s %-18s %10s %10s %10s %9s %9s %9s %9s %10s", "launch", "kernel", "products", "functions", "other",
-            "L1 MB", "L2 MB", "L3 MB", "memory MB", "model us");
+    fprintf(out, "%-6s %-18s %10s %10s %10s %9s %9s %9s %9s %10s", "launch", "kernel", "products", "exp", "other",
+            "L1 MB", "L2 MB", "L3 MB", "DRAM MB", "model us");
     if (measured) fprintf(out, " %10s", "real us");
-    fprintf(out, "  %-9s %10s\n", "bound", "without us");
+    fprintf(out, "  %-11s %9s\n", "bound", "gain us");
     for (int i = 0; i < n; i++) {
         char number[16];
         snprintf(number, sizeof number, "%d", list[i].launch);
@@ -100,6 +102,21 @@ void cli_costs_print(FILE *out, const cli_cost *list, int n, int threads) {
 }
 
 /* -- After a run ---- */
+static void describe(const cli_cost *k) {
+    fv_buf b = {0};
+    fv_buf_printf(&b, "%s: %.1f us", k->kernel, 1e6 * k->measured);
+    if (k->predicted)
+        fv_buf_printf(&b, ", model %.1f, bound by %s, without that %.1f less", 1e6 * k->time.seconds,
+                      fv_bound_names[k->time.bound], gain(k));
+    if (k->counted) {
+        fv_buf_printf(&b, "; %.3g products, %.3g exp, %.3g other; MB by level: L1 %.3g", k->counts.products,
+                      k->counts.functions, k->counts.other, 1e-6 * k->counts.moved);
+        static const char *const name[] = {"", "L2", "L3", "DRAM"};
+        for (int i = 1; i < 4; i++) fv_buf_printf(&b, ", %s %.3g", name[i], 1e-6 * fv_traffic_bytes(&k->traffic, i));
+    }
+    cli_say("  %s", b.text);
+    fv_buf_dispose(&b);
+}
 void cli_costs_of_run(fv_ctx *ctx, const fv_compiled *c, const char *target, int threads, const int64_t *ns, int runs,
                       bool all) {
     int n = c->plan->n_launches[1], slowest[SLOWEST], k = 0;
@@ -126,15 +143,6 @@ void cli_costs_of_run(fv_ctx *ctx, const fv_compiled *c, const char *target, int
         cli_say("real: %s%d run%s", runs > 1 ? "the best of " : "", runs, runs == 1 ? "" : "s");
         return;
     }
-    fv_buf b = {0};
-    fv_buf_printf(&b, "%d kernel%s in %.2f ms; slowest:", n, n == 1 ? "" : "s", 1e3 * sum);
-    for (int i = 0; i < k; i++) {
-        const cli_cost *x = &list[slowest[i]];
-        fv_buf_printf(&b, "%s %s %.2f ms", i ? "," : "", x->kernel, 1e3 * x->measured);
-        if (x->predicted)
-            fv_buf_printf(&b, " (model %.2f: %s; %.2f without)", 1e3 * x->time.seconds, fv_bound_names[x->time.bound],
-                          1e3 * x->time.without);
-    }
-    cli_say("%s; --cost shows all", b.text);
-    fv_buf_dispose(&b);
+    cli_say("%d kernel%s in %.2f ms; the slowest (--cost shows all):", n, n == 1 ? "" : "s", 1e3 * sum);
+    for (int i = 0; i < k; i++) describe(&list[slowest[i]]);
 }

@@ -10,7 +10,9 @@ typedef struct {
     int launch;              /* its number over both plans */
     bool counted, predicted; /* predicted: the rates of the target are known here */
     fv_counts counts;
-    double bytes; /* compulsory */
+    double bytes;       /* compulsory */
+    int level;          /* the smallest that holds them: 1 to 3, 4: memory */
+    fv_traffic traffic; /* where counted */
     fv_prediction time;
     double measured; /* seconds; 0: not measured */
 } cli_cost;
@@ -19,11 +21,11 @@ typedef struct {
  * threads: those that a run uses. wanted: launches to count (NULL: all). Measures the machine where that is not in the
  * cache. */
 cli_cost *cli_costs(fv_ctx *ctx, const fv_compiled *c, const char *target, int threads, const bool *wanted);
-/* A table of all n: operations by kind, bytes by level of memory, the time of the model, what bounds it, what is left
+/* A table of all n: operations by kind, bytes by level of memory, the time of the model, what bounds it, what is saved
  * without that, and the measured times if there are some. */
 void cli_costs_print(FILE *out, const cli_cost *list, int n, int threads);
 
-/* The report of a run on the standard error: `all`: the table; else one line of the slowest kernels. ns: of each
+/* The report of a run on the standard error: `all`: the table; else lines for the slowest kernels. ns: of each
  * launch, the best of `runs`. */
 void cli_costs_of_run(fv_ctx *ctx, const fv_compiled *c, const char *target, int threads, const int64_t *ns, int runs,
                       bool all);

@@ -198,7 +198,7 @@ bool cli_tune_gather(fv_ctx *ctx, const cli_args *a, cli_session *s, fv_tune_db 
     return fine && fv_error_count(ctx) == 0;
 }
 double cli_tune_roof(const cli_tune_report *r, const cli_tune_kernel *k) {
-    int threads = r->place.threads > 0 ? r->place.threads : 1, level = k->plain_cost.time.level;
+    int threads = r->place.threads > 0 ? r->place.threads : 1, level = k->plain_cost.level;
     if (!r->rated || k->flops <= 0 || !k->plain_cost.predicted || k->plain_cost.bytes <= 0) return 0;
     double peak = r->rates.fma * threads;
     double rate = r->rates.read[level] * (level < 3 ? threads : 1); /* levels that threads share serve them together */

@@ -101,6 +101,7 @@ bool cli_tune_job(fv_ctx *ctx, const cli_args *a, cli_session *s) {
                        .alone = &alone,
                        .threads = site.threads,
                        .rates = rated ? &rates : NULL,
+                       .start = fv_cost_start(site.threads),
                        .limits = {.seconds = CANDIDATE_SECONDS,
                                   .threads = site.threads,
                                   .memory = h.available_bytes > 0 ? h.available_bytes / 2 : 0},

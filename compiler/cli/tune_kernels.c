@@ -112,6 +112,7 @@ bool cli_tune_open(cli_tuning *t) {
     cli_progress("measuring this machine");
     if (b->rates && b->rates(t->driver.target, cli_cache_dir(t->ctx), t->cache, &t->rates_room))
         t->rates = &t->rates_room;
+    if (t->rates) t->start = fv_cost_start(t->threads);
     double *launch = FV_NEWN(t->ctx, double, t->compiled.program.n_run + 1);
     cli_progress("timing %s by default", t->s->name);
     if (!time_launches(t, launch)) return false;
@@ -191,6 +192,7 @@ bool cli_tune_open_kernel(cli_tuning *t, cli_tuned_kernel *k) {
                            .alone = &k->alone,
                            .threads = t->threads,
                            .rates = t->rates,
+                           .start = t->start,
                            .limits = {.seconds = slow > CANDIDATE_SECONDS ? slow : CANDIDATE_SECONDS,
                                       .threads = t->threads,
                                       .memory = t->memory,

@@ -30,6 +30,9 @@ static void cost(fv_buf *b, const char *key, const cli_cost *c) {
     real(b, "other", c->counts.other);
     real(b, "moved_bytes", c->counts.moved);
     real(b, "bytes", c->bytes);
+    real(b, "l2_bytes", fv_traffic_bytes(&c->traffic, 1));
+    real(b, "l3_bytes", fv_traffic_bytes(&c->traffic, 2));
+    real(b, "memory_bytes", fv_traffic_bytes(&c->traffic, 3));
     if (c->predicted) {
         real(b, "seconds", c->time.seconds);
         real(b, "without", c->time.without);

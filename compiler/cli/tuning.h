@@ -47,6 +47,7 @@ typedef struct {
     fv_tune_key machine;
     const fv_rates *rates;
     fv_rates rates_room;
+    fv_start start;
     int64_t cache[4];
     int threads;
     double begin, budget, paused; /* seconds */

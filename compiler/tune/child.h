@@ -29,6 +29,7 @@ typedef struct {
     const fv_tune_alone *alone;  /* the default */
     int threads;
     const fv_rates *rates; /* NULL: nothing is predicted */
+    fv_start start;        /* of launches on these threads */
     int64_t cache[4];      /* bytes of the levels */
     fv_tune_limits limits;
     double best;       /* the least ratio so far: what a candidate must beat to be timed closely */

@@ -1,20 +1,12 @@
 /* Counts of a flat kernel: see cost.h. A tree beside the kernel's holds what one execution of each statement costs and
  * how often it ran; the walk evaluates loop bounds and conditions alone. */
-#include "tune/cost.h"
+#include "tune/cost_inside.h"
 
 #include <string.h>
 
 enum { MOST_STEPS = 4000000 };
 
-typedef struct node node;
-struct node {
-    const fv_flat *s;
-    node *next, *body, *orelse;
-    bool steady; /* FOR: no bound and no condition below depends on its variable: one walk stands for all */
-    bool scalar; /* LET and IF: of scalars alone, hence evaluated */
-    double runs;
-    fv_counts each; /* of one execution */
-};
+typedef cost_node node;
 typedef struct {
     fv_ctx *ctx;
     double *value; /* of names, by number */
@@ -170,7 +162,7 @@ static void collect(const node *n, fv_counts *out) {
         collect(n->orelse, out);
     }
 }
-bool fv_cost_count(const fv_flat_kernel *k, fv_counts *out) {
+bool fv_cost_count(const fv_flat_kernel *k, const int64_t cache[4], fv_counts *out) {
     walk w = {.ctx = k->ctx, .programs = k->programs, .walked = k->programs};
     w.value = FV_NEWN(k->ctx, double, fv_str_count(k->ctx) + 1);
     node *root = plant(k->ctx, k->body);
@@ -179,5 +171,6 @@ bool fv_cost_count(const fv_flat_kernel *k, fv_counts *out) {
     if (!run(&w, root, 1)) return false;
     out->exact = w.walked == w.programs;
     collect(root, out);
+    cost_traffic(k, root, cache, out);
     return true;
 }

@@ -2,47 +2,78 @@
 #ifndef FV_TUNE_COST_H
 #define FV_TUNE_COST_H
 #include "backends/backend.h"
+#include "plan/plan.h"
+
+/* What a launch exchanges with memory for one tensor, bytes of whole cache lines: `first`: of all it touches; again[i]:
+ * what cache level i (1 to 3) loads beyond that, since it did not keep it. */
+typedef struct {
+    double first, again[4];
+    bool written;
+} fv_array_traffic;
 
 /* Of all programs of one launch. Elements, not instructions: a vector of 16 lanes counts 16; a loaded scalar that is
  * spread over a vector is one load. Integer scalars (addresses) and registers count nothing. */
 typedef struct {
-    double products;     /* multiply-adds; a pair of bf16 counts two */
-    double pairs, tiles; /* those of them that are pairs of bf16 in vectors, and in a matrix unit */
-    double functions;    /* exp, log, erf, tanh, sin, cos, power: points */
-    double other;        /* arithmetic, comparisons, selections, shuffles, conversions */
-    double moved;        /* bytes between registers and the nearest cache */
-    int64_t programs;    /* that can run at once */
-    bool exact;          /* every program was walked; false: evenly spaced ones, scaled */
+    double products;         /* multiply-adds; a pair of bf16 counts two */
+    double pairs, tiles;     /* those of them that are pairs of bf16 in vectors, and in a matrix unit */
+    double functions;        /* exp, log, erf, tanh, sin, cos, power: points */
+    double other;            /* arithmetic, comparisons, selections, shuffles, conversions */
+    double moved;            /* bytes between registers and the nearest cache */
+    int64_t programs;        /* that can run at once */
+    bool exact;              /* every program was walked; false: evenly spaced ones, scaled */
+    int n_arrays;            /* tensors of the kernel, in its order */
+    fv_array_traffic *array; /* n_arrays + 1, the last: a thread's scratch; the kernel's context owns it */
 } fv_counts;
 
 /* Walks the loops of at most FV_COST_PROGRAMS programs of an unexpanded flat kernel. What only data decide (an index
- * read from a tensor) counts as 0; a condition on it as true. false: more than some millions of steps. */
+ * read from a tensor) counts as 0; a condition on it as true. cache: bytes of the levels 1 to 3 (0: there is none).
+ * false: more than some millions of steps. */
 enum { FV_COST_PROGRAMS = 9 };
-bool fv_cost_count(const fv_flat_kernel *k, fv_counts *out);
+bool fv_cost_count(const fv_flat_kernel *k, const int64_t cache[4], fv_counts *out);
+
+/* held[a]: the level that holds argument a of the launch when it starts: 1 to 3, or 4: memory. A tensor is as far away
+ * as the bytes of all tensors that the launches since its last use touch, in runs one after another. The context's. */
+int *fv_cost_held(fv_ctx *ctx, const fv_plan *p, int which, int launch, const int64_t cache[4]);
+
+/* Bytes of lines that level i (1 to 3) gets from the next one: that are only read, and that are written too and hence
+ * go back. */
+typedef struct {
+    double read[4], written[4];
+} fv_traffic;
+void fv_cost_traffic(const fv_counts *c, const int *held, fv_traffic *out);
+static inline double fv_traffic_bytes(const fv_traffic *t, int level) { return t->read[level] + 2 * t->written[level]; }
 
 typedef enum {
-    FV_BOUND_PRODUCTS,
+    FV_BOUND_PRODUCTS, /* in vectors */
+    FV_BOUND_TILES,    /* in a matrix unit */
     FV_BOUND_FUNCTIONS,
     FV_BOUND_OTHER,
     FV_BOUND_L1,
     FV_BOUND_L2,
     FV_BOUND_L3,
     FV_BOUND_MEMORY,
+    FV_BOUND_LAUNCH,
     FV_BOUND_COUNT
 } fv_bound;
 extern const char *const fv_bound_names[FV_BOUND_COUNT];
 
-/* Seconds that each unit would need alone. Arithmetic (products, functions and other) shares its units and adds up;
- * the levels of memory run beside it: seconds is the longer of the sum and of the slowest level. `without`: what would
- * be left if the bound cost nothing. */
+/* Seconds that each unit would need alone. Arithmetic (products to other) shares its units and adds up;
+ * the levels of memory run beside it: seconds is the longer of the sum and of the slowest level, and starting the
+ * kernel. `without`: what would be left if the bound cost nothing. */
 typedef struct {
     double part[FV_BOUND_COUNT], seconds, without;
     fv_bound bound;
-    int level; /* that the compulsory bytes come from: 1 to 3, 4: memory */
 } fv_prediction;
 
-/* bytes: compulsory traffic of the launch (fv_launch.bytes); the smallest level that holds them serves them; a level of
- * unknown rate costs nothing. false: the rate of products of the kind is unknown. */
-bool fv_cost_predict(const fv_counts *c, double bytes, const fv_rates *r, const int64_t cache[4], int threads,
+/* Seconds that starting a kernel takes: on one thread; on several, the other ones being woken up. Measured, some
+ * milliseconds. */
+typedef struct {
+    double alone, together;
+} fv_start;
+fv_start fv_cost_start(int threads);
+
+/* A launch on several threads takes no longer than on one: who wakes up too late is not waited for. A level of unknown
+ * rate costs nothing. false: the rate of products of the kind is unknown. */
+bool fv_cost_predict(const fv_counts *c, const fv_traffic *t, const fv_rates *r, int threads, fv_start start,
                      fv_prediction *out);
 #endif

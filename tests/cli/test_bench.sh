@@ -15,7 +15,7 @@ expect 0 "$fovea" devices
 says out "reference"
 expect 0 "$fovea" doctor
 says out "will be used"
-grep -q '"model_us": [0-9.]*, "bound": "[a-zA-Z0-9]*"' report.json || fail "the model's time in the report"
+grep -q '"model_us": [0-9.]*, "bound": "[a-zA-Z0-9 ]*"' report.json || fail "the model's time in the report"
 expect 0 "$fovea" bench cost --seconds 0.005
 says out "median error of"
 [ "$(grep -c ' kernels .* model ' out)" -eq 10 ] || { cat out >&2; fail "ten cases of the cost model"; }

@@ -16,10 +16,12 @@ sed 's/.*min \([-0-9.]\{6\}\).*/\1/' out >y
 expect 0 cmp x y
 # The cost: one line beside the answer; all kernels if asked for; none of it in the answer.
 expect 0 "$fovea" run neighborhood $small --set kernel=3
-says err "slowest:"
+says err "the slowest (--cost shows all):"
+grep -qE "attend[0-9]*: [0-9.]+ us(, model [0-9.]+, bound by [a-zA-Z0-9 ]+, without that [0-9.]+ less)?; [0-9.e+]+ products, [0-9.e+]+ exp, [0-9.e+]+ other; MB by level: L1 [0-9.e-]+, L2 [0-9.e-]+, L3 [0-9.e-]+, DRAM [0-9.e-]+\$" err ||
+    { cat err >&2; fail "the line of a kernel"; }
 cp out plain
 expect 0 "$fovea" run neighborhood $small --set kernel=3 --cost
-says err "memory MB"
+says err "DRAM MB"
 cp err costs
 cp out costed
 expect 0 cmp costed plain

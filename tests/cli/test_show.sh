@@ -17,7 +17,7 @@ if "$fovea" devices | grep -q '^opencl  *here'; then
 fi
 expect 0 "$fovea" show $spec --cost
 says out "multiply-accumulates"
-says out "memory MB"
+says out "DRAM MB"
 # 32 queries of 32 keys in 32 dimensions, two products of each: the kernel does no less than the definition.
 expect 0 "$fovea" show dense --shape b=1,head=1,m=32,kv=1,n=32,d=32 --cost
 awk '/^as compiled/ { on = 1 } on && $2 == "attend0" { n++; if ($3 < 2 * 32 * 32 * 32 || $4 < 32 * 32) exit 1 }

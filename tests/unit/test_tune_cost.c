@@ -5,6 +5,8 @@
 #include <criterion/criterion.h>
 #include <math.h>
 
+static const int64_t cache[4] = {0, 32 << 10, 1 << 20, 32 << 20};
+
 static fv_counts count(const char *body, int64_t programs) {
     char text[2048];
     fv_ctx *ctx = fv_ctx_new();
@@ -16,7 +18,7 @@ static fv_counts count(const char *body, int64_t programs) {
              (long long)programs, body);
     fv_flat_kernel *k = fv_flat_parse(ctx, "test", text);
     cr_assert(k, "%s", fv_diag_count(ctx) ? fv_diag_at(ctx, 0)->text : "");
-    cr_assert(fv_cost_count(k, &c));
+    cr_assert(fv_cost_count(k, cache, &c));
     fv_ctx_dispose(ctx);
     return c;
 }
@@ -68,54 +70,72 @@ Test(cost, gives_up_on_endless_walks) {
                       "flat k { programs 1 scratch 0 group 1 live 0 tensor O out f32 [n 9*1] "
                       "for programs p { for i = 0 to 100000 { for j = 0 to i { if j < i { store O[0] = 1.0 } } } } }");
     cr_assert(k, "%s", fv_diag_count(ctx) ? fv_diag_at(ctx, 0)->text : "");
-    cr_assert_not(fv_cost_count(k, &c));
+    cr_assert_not(fv_cost_count(k, cache, &c));
     fv_ctx_dispose(ctx);
 }
 
-static const fv_rates rates = {.fma = 100, .pairs = 200, .functions = 10, .read = {0, 200, 100, 50, 20}};
-static const int64_t cache[4] = {0, 32 << 10, 1 << 20, 32 << 20};
+static const fv_rates rates = {
+    .fma = 100, .pairs = 200, .functions = 10, .read = {0, 200, 100, 50, 20}, .write = {0, 200, 80, 40, 10}};
+static const fv_start start = {1e-6, 3e-6};
+static const fv_traffic none;
 
 Test(cost, names_what_bounds_and_what_would_be_gained) {
     fv_prediction p;
     fv_counts c = {.products = 1e9, .functions = 2e7, .moved = 1e8, .programs = 8};
-    cr_assert(fv_cost_predict(&c, 1000, &rates, cache, 1, &p));
+    cr_assert(fv_cost_predict(&c, &none, &rates, 1, start, &p));
     cr_assert_eq(p.bound, FV_BOUND_PRODUCTS);
-    cr_assert_float_eq(p.seconds, 0.02 + 0.002, 1e-9);
-    cr_assert_float_eq(p.without, 0.002, 1e-9, "functions are left");
-    cr_assert(fv_cost_predict(&c, 1000, &rates, cache, 4, &p));
-    cr_assert_float_eq(p.seconds, 0.022 / 4, 1e-9);
-    cr_assert(fv_cost_predict(&c, 1000, &rates, cache, 64, &p));
-    cr_assert_float_eq(p.seconds, 0.022 / 8, 1e-9, "no more threads than programs");
+    cr_assert_float_eq(p.seconds, 0.02 + 0.002 + 1e-6, 1e-9);
+    cr_assert_float_eq(p.without, 0.002 + 1e-6, 1e-9, "functions are left");
+    cr_assert(fv_cost_predict(&c, &none, &rates, 4, start, &p));
+    cr_assert_float_eq(p.seconds, 0.022 / 4 + 3e-6, 1e-9);
+    cr_assert(fv_cost_predict(&c, &none, &rates, 64, start, &p));
+    cr_assert_float_eq(p.seconds, 0.022 / 8 + 3e-6, 1e-9, "no more threads than programs");
     c.functions = 1e9;
-    cr_assert(fv_cost_predict(&c, 1000, &rates, cache, 1, &p));
+    cr_assert(fv_cost_predict(&c, &none, &rates, 1, start, &p));
     cr_assert_eq(p.bound, FV_BOUND_FUNCTIONS);
-    cr_assert_float_eq(p.without, 0.02, 1e-9);
+    cr_assert_float_eq(p.without, 0.02 + 1e-6, 1e-9);
+    c = (fv_counts){.products = 1e9, .tiles = 1e9, .programs = 8};
+    fv_rates unit = rates;
+    unit.tiles = 1000;
+    cr_assert(fv_cost_predict(&c, &none, &unit, 1, start, &p));
+    cr_assert_eq(p.bound, FV_BOUND_TILES);
+    cr_assert_float_eq(p.seconds, 0.002 + 1e-6, 1e-9);
 }
-Test(cost, reads_from_the_smallest_level_that_holds_the_bytes) {
-    static const struct {
-        double bytes;
-        fv_bound bound;
-        double rate;
-    } at[] = {{512e3, FV_BOUND_L2, 100}, {16e6, FV_BOUND_L3, 50}, {64e6, FV_BOUND_MEMORY, 20}};
+Test(cost, charges_each_level_for_what_passes_it) {
     fv_counts c = {.products = 1, .moved = 1, .programs = 8};
     fv_prediction p;
-    for (int i = 0; i < 3; i++) {
-        cr_assert(fv_cost_predict(&c, at[i].bytes, &rates, cache, 1, &p));
-        cr_assert_eq(p.bound, at[i].bound);
-        cr_assert_float_eq(p.seconds, at[i].bytes / at[i].rate / 1e9, 1e-12);
-    }
-    cr_assert(fv_cost_predict(&c, 64e6, &rates, cache, 4, &p));
-    cr_assert_float_eq(p.seconds, 64e6 / 20 / 1e9, 1e-12, "memory is shared by all threads");
+    fv_traffic t = {.read = {0, 1e6, 0, 0}};
+    cr_assert(fv_cost_predict(&c, &t, &rates, 1, start, &p));
+    cr_assert_eq(p.bound, FV_BOUND_L2);
+    cr_assert_float_eq(p.seconds, 1e6 / 100e9 + 1e-6, 1e-12);
+    t = (fv_traffic){.read = {0, 1e6, 1e6, 0}, .written = {0, 0, 2e6, 0}};
+    cr_assert(fv_cost_predict(&c, &t, &rates, 1, start, &p));
+    cr_assert_eq(p.bound, FV_BOUND_L3);
+    cr_assert_float_eq(p.seconds, 1e6 / 50e9 + 2e6 / 40e9 + 1e-6, 1e-12, "reads and writes have rates of their own");
+    t = (fv_traffic){.read = {0, 64e6, 64e6, 64e6}};
+    cr_assert(fv_cost_predict(&c, &t, &rates, 4, start, &p));
+    cr_assert_eq(p.bound, FV_BOUND_MEMORY);
+    cr_assert_float_eq(p.seconds, 64e6 / 20e9 + 1e-6, 1e-12, "memory is shared by all threads");
     c.moved = 1e9;
-    cr_assert(fv_cost_predict(&c, 1000, &rates, cache, 1, &p));
+    cr_assert(fv_cost_predict(&c, &none, &rates, 1, start, &p));
     cr_assert_eq(p.bound, FV_BOUND_L1);
+}
+Test(cost, tiny_kernels_are_bound_by_their_start) {
+    fv_prediction p;
+    fv_counts c = {.products = 1e3, .programs = 8};
+    cr_assert(fv_cost_predict(&c, &none, &rates, 8, start, &p));
+    cr_assert_eq(p.bound, FV_BOUND_LAUNCH);
+    cr_assert_float_eq(p.seconds, 2e3 / 100e9 + 1e-6, 1e-12, "no slower than on one thread");
+    cr_assert_float_eq(p.without, 2e3 / 100e9, 1e-12);
+    fv_start here = fv_cost_start(2);
+    cr_assert(here.alone > 0 && here.together >= here.alone);
 }
 Test(cost, predicts_nothing_from_unknown_rates) {
     fv_prediction p;
     fv_counts c = {.products = 1e6, .tiles = 1e6, .programs = 1};
-    cr_assert_not(fv_cost_predict(&c, 1000, &rates, cache, 1, &p), "no rate of a matrix unit");
+    cr_assert_not(fv_cost_predict(&c, &none, &rates, 1, start, &p), "no rate of a matrix unit");
     c.tiles = 0;
     c.pairs = 1e6;
-    cr_assert(fv_cost_predict(&c, 1000, &rates, cache, 1, &p));
+    cr_assert(fv_cost_predict(&c, &none, &rates, 1, (fv_start){0}, &p));
     cr_assert_float_eq(p.seconds, 2e6 / 200e9, 1e-15);
 }
