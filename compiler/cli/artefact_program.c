@@ -93,14 +93,15 @@ static void tables(const writer *w, int level, fv_buf *packed) {
             args += k ? p->run[i].n_args : p->prepare[i].n_args;
         }
     }
-    fv_tables_write(p, (const int32_t *const *)kernel, packed);
+    size_t texts = fv_tables_write(p, (const int32_t *const *)kernel, packed);
     fv_buf_printf(b,
                   "static fovea_array arrays_%d[%d];\nstatic fovea_launch prepare_%d[%d], run_%d[%d];\nstatic int32_t "
-                  "args_%d[%d];\nstatic const unsigned char *unpack_%d(const unsigned char *from, const fovea_program "
-                  "*p) {\n    fovea_tables to = {arrays_%d, prepare_%d, run_%d, args_%d, %s_kernels_%d};\n"
+                  "args_%d[%d];\nstatic char texts_%d[%zu];\nstatic const unsigned char *unpack_%d(const unsigned char "
+                  "*from, const fovea_program "
+                  "*p) {\n    fovea_tables to = {arrays_%d, prepare_%d, run_%d, args_%d, texts_%d, %s_kernels_%d};\n"
                   "    from = fovea_tables_read(from, p, &to);\n",
-                  level, p->n_arrays + 1, level, n[0] + 1, level, n[1] + 1, level, args + 1, level, level, level, level,
-                  level, w->a->name, level);
+                  level, p->n_arrays + 1, level, n[0] + 1, level, n[1] + 1, level, args + 1, level, texts + 1, level,
+                  level, level, level, level, level, w->a->name, level);
     for (int32_t i = 0; i < p->n_arrays; i++) {
         const fovea_array *a = &p->arrays[i];
         const constant *known = a->place == FOVEA_CONST ? find(w, a) : NULL;

@@ -2,6 +2,7 @@
  * bytes, and puts it off by a byte where a longer one begins there. */
 #include "io/tables.h"
 #include "runtime/fovea.h"
+#include "runtime/tables.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -21,40 +22,97 @@ static void real(fv_buf *b, double d) {
     number(b, whole ? (uint64_t)d << 1 : 1);
     if (!whole) fv_buf_putn(b, (const char *)&d, sizeof d);
 }
-static void text(fv_buf *b, const char *s) { fv_buf_putn(b, s ? s : "", s ? strlen(s) + 1 : 1); }
+static void text(fv_buf *b, const char *s, size_t length) {
+    fv_buf_putn(b, s, length);
+    byte(b, 0);
+}
+/* The length of what comes before a text's decimal number, which has no zero in front; that of all if there is none. */
+static size_t stem(const char *s, int64_t *value) {
+    size_t n = strlen(s), from = n;
+    while (from && s[from - 1] >= '0' && s[from - 1] <= '9') from--;
+    if (from == n || n - from > 15 || (s[from] == '0' && n - from > 1)) return n;
+    *value = strtoll(s + from, NULL, 10);
+    return from;
+}
+static const char *or_none(const char *s) { return s ? s : ""; }
 
-void fv_tables_write(const fovea_program *p, const int32_t *const kernel[2], fv_buf *b) {
-    int64_t offset[FOVEA_ARENA + 1] = {0}, before = 0;
+/* As in runtime/tables.c. */
+typedef struct {
+    fv_buf *b;
+    int64_t numbered;
+    size_t texts; /* bytes of those that are numbered */
+} sink;
+static void numbered(sink *s, const char *whole, int64_t value) {
+    signed_number(s->b, value - s->numbered);
+    s->numbered = value;
+    s->texts += strlen(whole) + 1;
+}
+static void arrays(sink *s, const fovea_program *p) {
+    int64_t end[FOVEA_ARENA + 1] = {0};
+    fv_buf *b = s->b;
     for (const fovea_array *a = p->arrays; a < p->arrays + p->n_arrays; a++) {
-        int64_t bytes = fovea_dtype_size(a->dtype);
-        text(b, a->name);
-        byte(b, (unsigned)a->dtype | (unsigned)a->place << 4);
+        int64_t bytes = fovea_dtype_size(a->dtype), value = 0;
+        const char *name = or_none(a->name);
+        size_t length = a->place < FOVEA_CONST ? strlen(name) : stem(name, &value);
+        byte(b, (unsigned)a->dtype | (unsigned)a->place << 4 | (name[length] ? 128 : 0));
+        text(b, name, length);
+        if (name[length]) numbered(s, name, value);
         number(b, (uint64_t)a->rank);
         for (int32_t d = 0; d < a->rank; d++) {
             number(b, (uint64_t)a->shape[d]);
             bytes *= a->shape[d];
         }
-        signed_number(b, a->offset - offset[a->place]);
+        signed_number(b, a->offset - end[a->place]);
         signed_number(b, a->bytes - bytes);
         number(b, (uint64_t)a->index_bound);
-        offset[a->place] = a->offset;
+        end[a->place] = fovea_tables_end(a);
     }
-    for (int stage = 0; stage < 2; stage++)
-        for (int32_t i = 0; i < (stage ? p->n_run : p->n_prepare); i++) {
-            const fovea_launch *l = stage ? &p->run[i] : &p->prepare[i];
-            number(b, kernel[stage][i] < 0 ? 0 : (uint64_t)kernel[stage][i] + 1);
-            number(b, (uint64_t)l->programs);
-            number(b, (uint64_t)l->scratch_bytes);
-            number(b, (uint64_t)l->n_args);
-            for (int32_t k = 0; k < l->n_args; k++) {
-                signed_number(b, l->args[k] - before);
-                before = l->args[k];
-            }
-            real(b, l->flops);
-            real(b, l->bytes);
-            text(b, l->label);
-            text(b, l->where);
+}
+static bool same_kind(const fovea_launch *l, int32_t kernel, const fovea_launch *m, int32_t other) {
+    int64_t value;
+    const char *a = or_none(l->label), *b = or_none(m->label);
+    size_t length = stem(a, &value);
+    return kernel == other && l->programs == m->programs && l->scratch_bytes == m->scratch_bytes &&
+           l->n_args == m->n_args && !memcmp(&l->flops, &m->flops, sizeof l->flops) &&
+           !memcmp(&l->bytes, &m->bytes, sizeof l->bytes) && !strcmp(or_none(l->where), or_none(m->where)) &&
+           stem(b, &value) == length && !memcmp(a, b, length) && !a[length] == !b[length];
+}
+static void kind(fv_buf *b, const fovea_launch *l, int32_t kernel) {
+    number(b, kernel < 0 ? 0 : (uint64_t)kernel + 1);
+    number(b, (uint64_t)l->programs);
+    number(b, (uint64_t)l->scratch_bytes);
+    number(b, (uint64_t)l->n_args);
+    real(b, l->flops);
+    real(b, l->bytes);
+    text(b, or_none(l->where), strlen(or_none(l->where)));
+}
+static const fovea_launch *launch_of(const fovea_program *p, int32_t i) {
+    return i < p->n_prepare ? &p->prepare[i] : &p->run[i - p->n_prepare];
+}
+static int32_t kernel_of(const fovea_program *p, const int32_t *const kernel[2], int32_t i) {
+    return i < p->n_prepare ? kernel[0][i] : kernel[1][i - p->n_prepare];
+}
+size_t fv_tables_write(const fovea_program *p, const int32_t *const kernel[2], fv_buf *b) {
+    sink s = {.b = b};
+    int32_t n = p->n_prepare + p->n_run;
+    arrays(&s, p);
+    for (int32_t i = 0; i < n; i++) {
+        const fovea_launch *l = launch_of(p, i), *other = NULL;
+        int32_t own = kernel_of(p, kernel, i), same = i;
+        while (--same >= 0)
+            if (same_kind(l, own, other = launch_of(p, same), kernel_of(p, kernel, same))) break;
+        int64_t value = 0;
+        const char *label = or_none(l->label);
+        size_t length = stem(label, &value);
+        number(b, 2 * (uint64_t)(same < 0 ? 0 : i - same) + (label[length] != 0));
+        if (same < 0) {
+            kind(b, l, own);
+            text(b, label, length);
         }
+        if (label[length]) numbered(&s, label, value);
+        for (int32_t k = 0; k < l->n_args; k++) signed_number(b, l->args[k] - (same < 0 ? 0 : other->args[k]));
+    }
+    return s.texts;
 }
 
 /* -- Shortening ---- */

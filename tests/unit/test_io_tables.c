@@ -49,18 +49,24 @@ static void kernel_b(void *const *args, int64_t begin, int64_t end, void *scratc
     (void)args, (void)begin, (void)end, (void)scratch;
 }
 Test(io_tables, programs) {
-    enum { ARRAYS = 5, PREPARE = 1, RUN = 3 };
+    enum { ARRAYS = 7, PREPARE = 1, RUN = 6 };
     static const fovea_array arrays[ARRAYS] = {{"x", FOVEA_F32, FOVEA_INPUT, 4, {1, 3, 224, 224}, 0, 602112, NULL, 0},
                                                {"index", FOVEA_I32, FOVEA_INPUT, 1, {300}, 0, 1200, NULL, 1000},
                                                {"w.weight", FOVEA_BF16, FOVEA_PARAM, 0, {0}, 0, 2, NULL, 0},
                                                {"", FOVEA_F32, FOVEA_PREPARED, 1, {5}, INT64_C(1) << 40, 64, NULL, 0},
-                                               {"packed", FOVEA_F32, FOVEA_PREPARED, 1, {5}, 128, 12, NULL, 0}};
+                                               {"t007", FOVEA_F32, FOVEA_PREPARED, 1, {5}, 128, 12, NULL, 0},
+                                               {"t12", FOVEA_F32, FOVEA_ARENA, 1, {5}, 64, 12, NULL, 0},
+                                               {"b0", FOVEA_F32, FOVEA_ARENA, 1, {5}, 128, 12, NULL, 0}};
     static const int32_t args[] = {2, 3, 0, 1, 4, 3};
     static const fovea_launch prepare[PREPARE] = {
         {kernel_b, INT64_C(1) << 35, args, 2, 4096, "turn", "a.lua:3", 0.5, 1e300, NULL}};
-    static const fovea_launch run[RUN] = {{kernel_a, 1, args + 2, 4, 0, "map", "a.lua:7", 1e9, 12, NULL},
-                                          {kernel_b, 0, args, 0, 0, "", "", -1, 0x1p53, NULL},
-                                          {NULL, 2, args, 1, 64, "none", "b.lua:1", 3, 0, NULL}};
+    static const fovea_launch run[RUN] = {
+        {kernel_a, 1, args + 2, 4, 0, "map70", "a.lua:7", 1e9, 12, NULL},
+        {kernel_b, 0, args, 0, 0, "", "", -1, 0x1p53, NULL},
+        {kernel_a, 1, args + 1, 4, 0, "map9", "a.lua:7", 1e9, 12, NULL}, /* of the same kind */
+        {NULL, 2, args, 1, 64, "none", "b.lua:1", 3, 0, NULL},
+        {kernel_a, 1, args + 2, 4, 0, "map1000", "a.lua:7", 1e9, 12, NULL},
+        {NULL, 2, args + 1, 1, 64, "none", "b.lua:1", 3, 0, NULL}};
     const fovea_program p = {.name = "net",
                              .arrays = arrays,
                              .prepare = prepare,
@@ -69,14 +75,16 @@ Test(io_tables, programs) {
                              .n_prepare = PREPARE,
                              .n_run = RUN};
     fovea_program q = {.n_arrays = ARRAYS, .n_prepare = PREPARE, .n_run = RUN};
-    int32_t of_prepare[] = {1}, of_run[] = {0, 1, -1}, kernels[2], more[16];
+    int32_t of_prepare[] = {1}, of_run[] = {0, 1, 0, -1, 0, -1}, kernels[2], more[32];
     fovea_array more_arrays[ARRAYS] = {{0}};
     fovea_launch more_prepare[PREPARE] = {{0}}, more_run[RUN] = {{0}};
-    fovea_tables to = {more_arrays, more_prepare, more_run, more, kernels};
+    char texts[64];
+    fovea_tables to = {more_arrays, more_prepare, more_run, more, texts, kernels};
     fv_buf long_form = {0};
+    size_t used = 0;
     for (int i = 0; i < 2; i++) { /* two programs, one after the other */
         const int32_t *const kernel[2] = {of_prepare, of_run};
-        fv_tables_write(&p, kernel, &long_form);
+        used = fv_tables_write(&p, kernel, &long_form);
     }
     int64_t far[2] = {(char *)(uintptr_t)kernel_a - (char *)kernels, (char *)(uintptr_t)kernel_b - (char *)kernels};
     bool near = true; /* a linker puts the list beside the kernels; here they may be too far apart for 32 bits */
@@ -84,6 +92,8 @@ Test(io_tables, programs) {
     const unsigned char *at = (const unsigned char *)long_form.text;
     at = fovea_tables_read(fovea_tables_read(at, &q, &to), &q, &to);
     cr_assert_eq(at - (const unsigned char *)long_form.text, long_form.len);
+    cr_assert_eq(used, sizeof "t12" + sizeof "b0" + sizeof "map70" + sizeof "map9" + sizeof "map1000");
+    cr_assert_str_eq(texts + used - sizeof "map1000", "map1000");
     for (int i = 0; i < ARRAYS; i++) {
         const fovea_array *a = &arrays[i], *b = &more_arrays[i];
         cr_assert_str_eq(a->name, b->name);
