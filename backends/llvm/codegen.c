@@ -9,8 +9,9 @@
 #include <string.h>
 
 /* Registers become SSA (sroa); equal addresses and loads fall together; what is left that does not change leaves its
- * loop. default<O2> costs ten times as long and makes some kernels slower. */
-static const char passes[] = "function(sroa,early-cse<memssa>,loop-mssa(licm),early-cse)";
+ * loop; the body moves into the kernel's entry (what does not alias still does not). default<O2> costs ten times as
+ * long and makes some kernels slower. */
+static const char passes[] = "function(sroa,early-cse<memssa>,loop-mssa(licm),early-cse),always-inline";
 
 typedef struct {
     const fv_code_unit *unit;
@@ -57,6 +58,30 @@ static bool optimise(job *j, LLVMModuleRef module) {
     return false;
 }
 
+/* The code generator sees the 32-bit steps of a gather or scatter in its own block alone; else it computes addresses of
+ * 64 bits and cuts the access in two. Those that left a loop are copied to where they are used. */
+static void near_steps(LLVMValueRef access, LLVMBuilderRef b) {
+    static const char *const names[] = { "llvm.masked.gather", "llvm.masked.scatter" };
+    size_t n;
+    for (unsigned i = 0; i < 2 && LLVMIsACallInst(access); i++) {
+        if (strncmp(LLVMGetValueName2(LLVMGetCalledValue(access), &n), names[i], strlen(names[i])) != 0) continue;
+        LLVMValueRef at = LLVMGetOperand(access, i);    /* the addresses come behind what a scatter stores */
+        if (!LLVMIsAGetElementPtrInst(at) || LLVMGetInstructionParent(at) == LLVMGetInstructionParent(access)) return;
+        LLVMPositionBuilderBefore(b, access);
+        LLVMValueRef copy = LLVMInstructionClone(at);
+        LLVMInsertIntoBuilder(b, copy);
+        LLVMSetOperand(access, i, copy);
+    }
+}
+
+static void near_all_steps(LLVMModuleRef module) {
+    LLVMBuilderRef b = LLVMCreateBuilderInContext(LLVMGetModuleContext(module));
+    for (LLVMValueRef f = LLVMGetFirstFunction(module); f; f = LLVMGetNextFunction(f))
+        for (LLVMBasicBlockRef at = LLVMGetFirstBasicBlock(f); at; at = LLVMGetNextBasicBlock(at))
+            for (LLVMValueRef i = LLVMGetFirstInstruction(at); i; i = LLVMGetNextInstruction(i)) near_steps(i, b);
+    LLVMDisposeBuilder(b);
+}
+
 static bool write_out(job *j, LLVMModuleRef module) {
     if (j->form == FV_CODE_IR) {
         char *text = LLVMPrintModuleToString(module);
@@ -86,7 +111,9 @@ static bool generate(job *j, LLVMModuleRef module) {
         const fv_code_unit *u = &j->unit[i];
         if (!fv_emit_kernel(u->k, j->m, module, u->symbol, u->noalias, j->why, j->why_size)) return false;
     }
-    return verify(j, module) && optimise(j, module) && write_out(j, module) && !j->complained;
+    if (!verify(j, module) || !optimise(j, module)) return false;
+    near_all_steps(module);
+    return write_out(j, module) && !j->complained;
 }
 
 static bool run(job *j) {

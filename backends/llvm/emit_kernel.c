@@ -1,5 +1,6 @@
 /* emit_kernel: a flat kernel as two functions: the entry, which loads the pointers of the arguments, and the body, to
- * which they are parameters that do not alias. Loops are tested at the bottom; only the induction variable is a phi. */
+ * which they are parameters that do not alias; the passes make them one. Loops are tested at the bottom; only the
+ * induction variable is a phi. */
 #include "backends/llvm/emit.h"
 
 #include <stdlib.h>
@@ -193,6 +194,7 @@ static void start_body(fv_emit *e, const char *symbol, bool noalias) {
     free(type);
     LLVMSetLinkage(e->fn, LLVMInternalLinkage);
     set_attributes(e, e->fn);
+    add_attribute(e, e->fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, "alwaysinline");
     add_attribute(e, e->fn, n + 3, "noalias");
     for (unsigned i = 0; i < n; i++) {
         const fv_tensor *t = e->k->tensor[i];
