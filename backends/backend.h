@@ -30,6 +30,19 @@ typedef struct {
     double fma, pairs, tiles, functions, read[5], write[5];
 } fv_rates;
 
+/* What the compiler has to know of a device of a backend. */
+typedef struct {
+    bool here;
+    char why[600];   /* not here: why */
+    char asked[256]; /* as in fv_compile_options.device; "": none was named */
+    char name[256], driver[272];
+    int width; /* f32 lanes of a processor's vectors; 0: it is none */
+    int units; /* that run programs at once; 0: unknown */
+    int64_t local_memory, max_group; /* of a group: bytes, items */
+    bool probed; /* it was asked for its matrix unit: */
+    int unit;    /* its number in fv_units */
+} fv_device_facts;
+
 typedef struct fv_backend {
     const char *name; /* "cpu", "opencl" */
     const char *summary;
@@ -60,6 +73,14 @@ typedef struct fv_backend {
     /* What times depend on beside the target's facts: the name of the device, the version of its driver (may stay
      * empty), and of the compiler that this backend uses. false: there is no such device. */
     bool (*place)(const char *target, const char *device, fv_buf *name, fv_buf *driver, fv_buf *compiler);
+    /* Backends whose drivers do not survive a fork: a process that makes children lets one of them learn the facts, and
+     * remembers them; from then on nothing of this struct but `executor` calls a driver for that device in this process.
+     * learn makes sure that the device can be opened; target: as in fv_compile_options. NULL: there are no drivers. */
+    bool (*learn)(const char *target, const char *device, fv_device_facts *out); /* out->here */
+    void (*remember)(const fv_device_facts *facts);
+    /* The flat kernel of a launch as it would be compiled; NULL after recording why it does not fit the device. NULL:
+     * fv_flatten_chosen, and there is no device. */
+    fv_flat_kernel *(*flatten)(fv_ctx *ctx, const fv_launch *l, const fv_target *t, const char *device);
     /* Backends whose kernels run elsewhere: what runs them, its options (they live as long as the module), and the
      * source of a launch. NULL for others. */
     const struct fovea_executor *executor;

@@ -112,13 +112,28 @@ static const fovea_device_code *device_code(fv_module *m, int which, int i) {
 }
 
 static bool place(const char *name, const char *device, fv_buf *out, fv_buf *driver, fv_buf *compiler) {
-    fovea_cl_device d;
-    fovea_error e;
+    fv_device_facts f;
     (void)name, (void)compiler; /* the compiler is the driver's */
-    if (!fovea_cl_find(device, &d, &e)) return false;
-    fv_buf_puts(out, d.name);
-    fv_buf_printf(driver, "%s %s", d.platform_name, d.driver);
+    if (!fv_opencl_facts_of(device, &f)) return false;
+    fv_buf_puts(out, f.name);
+    fv_buf_puts(driver, f.driver);
     return true;
+}
+static fv_flat_kernel *flatten(fv_ctx *ctx, const fv_launch *l, const fv_target *t, const char *device) {
+    fv_device_facts f;
+    fovea_device_code c;
+    fv_target fitted = fv_opencl_fit(t, device);
+    fv_flat_kernel *k = fv_opencl_flatten(l->kernel, l->schedule, &fitted);
+    if (!k || !fv_opencl_facts_of(device, &f)) return k;
+    fv_opencl_facts(k, &c);
+    if (c.items > f.max_group)
+        fv_error(ctx, FV_E_SCHEDULE, l->loc, "%s: %lld items in a group, %s has %lld", fv_cstr(ctx, k->name),
+                 (long long)c.items, f.name, (long long)f.max_group);
+    else if (c.local_bytes > f.local_memory)
+        fv_error(ctx, FV_E_SCHEDULE, l->loc, "%s: %lld bytes of local memory, %s has %lld", fv_cstr(ctx, k->name),
+                 (long long)c.local_bytes, f.name, (long long)f.local_memory);
+    else return k;
+    return NULL;
 }
 
 const fv_backend fv_backend_opencl = {
@@ -139,4 +154,7 @@ const fv_backend fv_backend_opencl = {
     .executor_user = executor_user,
     .code = device_code,
     .place = place,
+    .learn = fv_opencl_learn,
+    .remember = fv_opencl_remember,
+    .flatten = flatten,
 };

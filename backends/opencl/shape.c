@@ -12,6 +12,7 @@ const char *const fv_opencl_shapes[] = {"scalar",        "cpu",           "cpu16
 #define FRAGMENT(unit_name, i)                                                                                         \
     {.name = "fragment-" unit_name,                                                                                    \
      .lanes = 16,                                                                                                      \
+     .items = true,                                                                                                    \
      .registers = 160,                                                                                                 \
      .l1_bytes = 48 << 10,                                                                                             \
      .l2_bytes = 1 << 20,                                                                                              \
@@ -31,12 +32,12 @@ static int lanes_of(const char *name, int native) {
 const fv_target *fv_opencl_shape(const char *name, const char *device) {
     if (!name) name = getenv("FOVEA_OPENCL_SHAPE");
     bool named = name && *name;
-    fovea_cl_device v;
     if (named && !strcmp(name, "fragment")) return &fragments[fv_opencl_unit_of(device)];
     for (size_t i = 0; named && i < sizeof fragments / sizeof *fragments; i++)
         if (!strcmp(name, fragments[i].name)) return &fragments[i];
     bool asks = !named || !strcmp(name, "cpu"); /* finding a driver is not free */
-    int native = asks && fovea_cl_find(device, &v, NULL) ? fovea_cl_width(&v) : 0;
+    fv_device_facts f;
+    int native = asks && fv_opencl_facts_of(device, &f) ? f.width : 0;
     for (int i = 4; named && i <= 16; i *= 2) /* a target's own name */
         if (!strcmp(name, fv_opencl_cpu_target(i)->name)) return fv_opencl_cpu_target(i);
     int lanes = named ? lanes_of(name, native) : native;
@@ -45,18 +46,17 @@ const fv_target *fv_opencl_shape(const char *name, const char *device) {
 /* Of items no more than leaves room for another group on most devices; a processor has but one at a time. */
 enum { MOST_LOCAL = 48 << 10 };
 int64_t fv_opencl_room(const fv_target *t, int64_t device_bytes) {
-    bool items = t->lanes == 1 || t->unit;
-    int64_t most = items && device_bytes > MOST_LOCAL ? MOST_LOCAL : device_bytes;
+    int64_t most = t->items && device_bytes > MOST_LOCAL ? MOST_LOCAL : device_bytes;
     return most > 0 ? most : t->l1_bytes;
 }
 fv_target fv_opencl_fit(const fv_target *t, const char *device) {
-    fovea_cl_device v;
+    fv_device_facts f;
     fv_target fitted = *t;
-    if (fovea_cl_find(device, &v, NULL)) fitted.l1_bytes = fv_opencl_room(t, v.local_memory);
+    if (fv_opencl_facts_of(device, &f)) fitted.l1_bytes = fv_opencl_room(t, f.local_memory);
     return fitted;
 }
 fv_flat_kernel *fv_opencl_flatten(const fv_kernel *k, fv_schedule *io_schedule, const fv_target *t) {
-    if (t->lanes == 1 || t->unit) return fv_flatten_opencl(k, io_schedule, t);
+    if (t->items) return fv_flatten_opencl(k, io_schedule, t);
     fv_flat_kernel *f = fv_flatten_chosen(k, io_schedule, t);
     if (!f) return NULL;
     fv_flat_expand_math(f, t);

@@ -22,6 +22,12 @@ int fv_opencl_unit_of(const char *device);
 typedef bool fv_opencl_asker(const fovea_cl_device *d, const fovea_cl_probe *p);
 extern fv_opencl_asker *fv_opencl_ask;
 
+/* -- What is known of a device: facts.c -- */
+/* Of what was remembered, or of the driver. false: there is no such device, and out->why says what there is. */
+bool fv_opencl_facts_of(const char *device, fv_device_facts *out);
+bool fv_opencl_learn(const char *target, const char *device, fv_device_facts *out); /* as in fv_backend */
+void fv_opencl_remember(const fv_device_facts *facts);
+
 /* The facts `t` with the local memory that a group may take (l1_bytes) on the device that would be taken; without a
  * device, on any. */
 fv_target fv_opencl_fit(const fv_target *t, const char *device);

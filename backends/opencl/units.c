@@ -54,6 +54,8 @@ static bool can(const fovea_cl_device *d, const fovea_cl_probe *p) {
 }
 int fv_opencl_unit_of(const char *device) {
     fovea_cl_device d;
+    fv_device_facts f;
+    if (fv_opencl_facts_of(device, &f) && f.probed) return f.unit; /* remembered */
     if (fovea_cl_find(device, &d, NULL))
         for (int i = 1; i < UNITS; i++)
             if (can(&d, fv_opencl_unit_probe(i))) return i;

@@ -89,7 +89,7 @@ bool cli_tune_job(fv_ctx *ctx, const cli_args *a, cli_session *s) {
     }
     fv_compiled standard = {.backend = site.compiled.backend, .target = site.compiled.target, .plan = alone.plan};
     bool elsewhere = standard.backend->executor != NULL;
-    if (!elsewhere && !fv_compile_code(ctx, "tune", &site.driver, &standard)) return false;
+    if (!fv_compile_code(ctx, "tune", &site.driver, &standard)) return false;
     cli_host_read(&h);
     const fv_backend *b = standard.backend;
     bool rated = b->rates && b->rates(site.driver.target, site.driver.cache_dir, h.cache, &rates);
@@ -100,13 +100,15 @@ bool cli_tune_job(fv_ctx *ctx, const cli_args *a, cli_session *s) {
                        .standard = &standard,
                        .alone = &alone,
                        .threads = site.threads,
+                       .units = elsewhere ? site.device.units : site.threads,
                        .rates = rated ? &rates : NULL,
                        .start = fv_cost_start(site.threads),
                        .limits = {.seconds = CANDIDATE_SECONDS,
                                   .threads = site.threads,
+                                  .resident = elsewhere,
                                   .memory = h.available_bytes > 0 ? h.available_bytes / 2 : 0},
                        .best = 1};
-    memcpy(job.cache, h.cache, sizeof job.cache);
+    if (!elsewhere) memcpy(job.cache, h.cache, sizeof job.cache);
     fv_tune_foresight *seen = FV_NEWN(ctx, fv_tune_foresight, n);
     bool fine = true, foreseen = fv_tune_foresee(&job, wish, n, seen);
     const char *name = fv_cstr(ctx, l->kernel->name);
@@ -118,6 +120,13 @@ bool cli_tune_job(fv_ctx *ctx, const cli_args *a, cli_session *s) {
         cli_progress_done();
         if (o.status != FV_TUNE_STOPPED)
             fine = write_record(ctx, &key, name, text[i], &o, foreseen ? seen[i].seconds : 0);
+        bool failed = o.status == FV_TUNE_RUNTIME || o.status == FV_TUNE_COMPILE || o.status == FV_TUNE_TIMEOUT;
+        char why[300];
+        if (fine && failed && elsewhere && !fv_tune_alive(&job, why, sizeof why)) {
+            fv_error(ctx, FV_E_BACKEND, l->loc, "%s does not run by default any more: %s; %d candidates are left", name,
+                     why, n - i - 1);
+            fine = false;
+        }
     }
     standard.plan = NULL;
     fv_compiled_dispose(&standard);

@@ -9,14 +9,14 @@
 #include <string.h>
 
 volatile sig_atomic_t cli_tune_stop;
-static const double CANDIDATE_SECONDS = 20;
+static const double CANDIDATE_SECONDS = 20, DEVICE_SECONDS = 60, BUILD_SECONDS = 300; /* drivers compile slowly */
 
 /* -- Runs of the whole model ---- */
 typedef struct {
     cli_tuning *t;
     double seconds;
     bool fine;
-    double total, launch[];
+    double building, total, launch[];
 } whole_run;
 static void whole_body(void *user) {
     whole_run *r = user;
@@ -25,12 +25,14 @@ static void whole_body(void *user) {
     fovea_options o = {.threads = t->threads};
     int n = l.compiled.program.n_run;
     int64_t *ns = calloc((size_t)n + 1, sizeof *ns);
+    double loading = fv_now();
     if (!ns || !cli_live_load(t->ctx, t->s, &o, false, &l) || !cli_live_run(t->ctx, &l)) {
         fv_buf text = {0};
         fv_diag_render(t->ctx, &text);
         fputs(text.text ? text.text : "", stderr);
         return;
     }
+    r->building = fv_now() - loading;
     fovea_model_profile(l.model, ns);
     double begin = fv_now();
     for (int i = 0; i < 3 || (fv_now() - begin < r->seconds && i < 500); i++) {
@@ -48,16 +50,19 @@ static bool time_launches(cli_tuning *t, double *launch) {
     size_t bytes = sizeof(whole_run) + sizeof(double) * (size_t)(n + 1);
     whole_run *r = fv_tune_shared(bytes);
     double left = t->budget - (fv_now() - t->begin);
-    fv_tune_limits limits = {.seconds = left + 30, .threads = t->threads, .stop = &cli_tune_stop};
+    fv_tune_limits limits = {
+        .seconds = left + (t->elsewhere ? BUILD_SECONDS : 30), .threads = t->threads, .stop = &cli_tune_stop};
     if (!r) return false;
     r->t = t;
     r->seconds = t->budget / 20 < 1 ? t->budget / 20 : 1;
     bool fine = fv_tune_in_child(&limits, whole_body, r) && r->fine;
     t->whole = r->total;
+    t->building = r->building;
     memcpy(launch, r->launch, sizeof *launch * (size_t)n);
     fv_tune_unshare(r, bytes);
     if (!fine && !cli_tune_stop)
-        fv_error(t->ctx, FV_E_RUN, (fv_loc){0}, "the model does not run by default; fovea run %s says why", t->s->name);
+        fv_error(t->ctx, FV_E_RUN, (fv_loc){0}, "the model does not run by default; fovea run %s%s%s says why",
+                 t->s->name, t->elsewhere ? " --backend " : "", t->elsewhere ? t->compiled.backend->name : "");
     return fine;
 }
 
@@ -105,9 +110,8 @@ bool cli_tune_open(cli_tuning *t) {
             }
     cli_host h;
     cli_host_read(&h);
-    memcpy(t->cache, h.cache, sizeof t->cache);
+    if (!t->elsewhere) memcpy(t->cache, h.cache, sizeof t->cache);
     t->memory = h.available_bytes > 0 ? h.available_bytes / 2 : 0;
-    t->threads = t->machine.threads;
     const fv_backend *b = t->compiled.backend;
     cli_progress("measuring this machine");
     if (b->rates && b->rates(t->driver.target, cli_cache_dir(t->ctx), t->cache, &t->rates_room))
@@ -182,8 +186,8 @@ static const fv_schedule *near_start(cli_tuning *t, const cli_tuned_kernel *k) {
 bool cli_tune_open_kernel(cli_tuning *t, cli_tuned_kernel *k) {
     k->opened = true;
     k->standard = (fv_compiled){.backend = t->compiled.backend, .target = t->compiled.target, .plan = k->alone.plan};
-    if (!t->compiled.program.executor && !fv_compile_code(t->ctx, "tune", &t->driver, &k->standard)) return false;
-    double slow = 100 * k->seconds;
+    if (!fv_compile_code(t->ctx, "tune", &t->driver, &k->standard)) return false;
+    double slow = 100 * k->seconds, least = t->elsewhere ? DEVICE_SECONDS : CANDIDATE_SECONDS;
     k->job = (fv_tune_job){.ctx = t->ctx,
                            .driver = t->driver,
                            .kept = t->compiled.lower.kept,
@@ -191,11 +195,13 @@ bool cli_tune_open_kernel(cli_tuning *t, cli_tuned_kernel *k) {
                            .standard = &k->standard,
                            .alone = &k->alone,
                            .threads = t->threads,
+                           .units = t->elsewhere ? t->device.units : t->threads,
                            .rates = t->rates,
                            .start = t->start,
-                           .limits = {.seconds = slow > CANDIDATE_SECONDS ? slow : CANDIDATE_SECONDS,
+                           .limits = {.seconds = slow > least ? slow : least,
                                       .threads = t->threads,
                                       .memory = t->memory,
+                                      .resident = t->elsewhere,
                                       .stop = &cli_tune_stop},
                            .best = 1};
     memcpy(k->job.cache, t->cache, sizeof k->job.cache);

@@ -16,12 +16,8 @@ bool cli_tune_site_open(fv_ctx *ctx, const cli_args *a, cli_session *s, cli_tune
                                       .device = cli_value(a, "device"),
                                       .cache_dir = cli_cache_dir(ctx),
                                       .storage = s->storage}};
-    const fv_backend *b = fv_backend_find(backend ? backend : "cpu");
-    if (b && b->executor) { /* as a search: children of a fork cannot use such a device */
-        fv_error(ctx, FV_E_BACKEND, (fv_loc){0},
-                 "schedules are searched for the cpu backend; those of '%s' are not searched yet", b->name);
-        return false;
-    }
+    const fv_backend *b = backend ? fv_backend_find(backend) : fv_backend_default();
+    if (b && !fv_tune_meet(ctx, b, out->driver.target, out->driver.device, &out->device)) return false;
     if (!cli_int(ctx, a, "threads", 1, &threads) ||
         !fv_compile_plan(ctx, s->spec.graph, (fv_str){0}, &out->driver, &out->compiled))
         return false;

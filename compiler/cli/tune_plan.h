@@ -4,6 +4,7 @@
 #define FV_CLI_TUNE_PLAN_H
 #include "cli/cli.h"
 #include "tune/database.h"
+#include "tune/device.h"
 
 #define CLI_TUNE_PLAN_OPTIONS                                                                                          \
     {"plan", NULL, "print the command lines of a search on many machines", CLI_FLAG},                                  \
@@ -22,6 +23,7 @@ typedef struct {
     fv_driver_options driver;
     fv_compiled compiled; /* a plan alone */
     fv_tune_key place;
+    fv_device_facts device; /* of backends with drivers */
     int threads;
 } cli_tune_site;
 bool cli_tune_site_open(fv_ctx *ctx, const cli_args *a, cli_session *s, cli_tune_site *out);

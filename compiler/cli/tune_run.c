@@ -102,6 +102,20 @@ static const char *fault(void) {
     const char *f = getenv("FOVEA_TUNE_FAULT");
     return f && *f ? f : NULL;
 }
+/* A device may be gone for all, and not only for a candidate: then the search ends with what it has. */
+static bool still_there(cli_tuning *t, cli_tuned_kernel *k) {
+    char why[300];
+    for (int i = 0; i < 2; i++) { /* drivers reset devices */
+        if (i) nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
+        if (fv_tune_alive(&k->job, why, sizeof why)) return true;
+    }
+    t->gone = true;
+    fv_error(t->ctx, FV_E_BACKEND, k->launch->loc,
+             "%s does not run by default any more: %s; what was measured is kept in %s, and the same command goes on "
+             "there",
+             k->name, why, fv_tune_db_file(t->db));
+    return false;
+}
 static bool try_candidate(cli_tuning *t, cli_tuned_kernel *k, fv_tune_candidate *c) {
     fv_tune_outcome o;
     double allowed = k->job.limits.seconds, before = k->search.best->ratio;
@@ -112,6 +126,7 @@ static bool try_candidate(cli_tuning *t, cli_tuned_kernel *k, fv_tune_candidate 
         k->job.limits.seconds = rest < allowed ? rest : allowed;
         fv_tune_try(&k->job, c->wish, &o);
         bool noisy = o.status == FV_TUNE_CORRECT && (o.stolen > STOLEN || o.noise > SPREAD);
+        noisy = noisy && !t->elsewhere; /* devices are less disturbed, and their drivers would compile once more */
         if (!noisy || i == PAUSES || t->paused > PAUSED * t->budget || left(t) < 2 || cli_tune_stop) break;
         pause_for_quiet(t, k);
     }
@@ -123,6 +138,7 @@ static bool try_candidate(cli_tuning *t, cli_tuned_kernel *k, fv_tune_candidate 
                       c->wish == k->from || c == k->search.centre ? "from" : "search"))
         return false;
     *(correct ? &k->correct : o.status == FV_TUNE_WRONG ? &k->wrong : &k->failed) += 1;
+    if (!correct && o.status != FV_TUNE_WRONG && t->elsewhere && !still_there(t, k)) return false;
     if (!correct) snprintf(k->noted, sizeof k->noted, "%s: %.100s", fv_tune_status_names[o.status], o.reason);
     if (!fv_tune_search_tell(&k->search, c, correct ? o.ratio : 0)) return true;
     if (k->search.best->ratio < before * 0.995) k->without_gain = 0;
@@ -144,7 +160,7 @@ static bool open_kernel(cli_tuning *t, cli_tuned_kernel *k) {
 
 /* Time for the last comparison of the whole model. */
 static double reserve(const cli_tuning *t) {
-    double r = 24 * t->whole + 0.3 + 0.03 * t->budget, most = 0.2 * t->budget;
+    double r = 24 * t->whole + 0.3 + 0.03 * t->budget + (t->elsewhere ? t->building : 0), most = 0.2 * t->budget;
     return r < most ? r : most;
 }
 bool cli_tune_run(cli_tuning *t) {
@@ -220,7 +236,8 @@ bool cli_tune_compare(cli_tuning *t, double *before, double *after) {
     if (fine) {
         double rest = left(t);
         *c = (comparison){.t = t, .tuned = &tuned, .seconds = rest < 0.2 ? 0.2 : rest > 5 ? 5 : rest * 0.8};
-        fv_tune_limits limits = {.seconds = c->seconds + 30 + 20 * t->whole, .threads = t->threads};
+        double building = t->elsewhere ? (rest > 0 ? rest : 0) + 5 : 30;
+        fv_tune_limits limits = {.seconds = c->seconds + building + 20 * t->whole, .threads = t->threads};
         fine = fv_tune_in_child(&limits, compare_body, c) && c->fine;
         *before = c->before;
         *after = c->after;

@@ -61,9 +61,10 @@ static bool give_starts(cli_tuning *t, cli_tune_starts *s) {
 static void report(cli_tuning *t) {
     int shown = 0, recalled = 0;
     for (int i = 0; i < t->n; i++) recalled += t->kernel[i].recalled;
-    printf("%s on %s, %d thread%s: %d kernel%s, %d rows written to %s beside %d that were there\n\n", t->s->name,
-           t->machine.device, t->threads, t->threads == 1 ? "" : "s", t->n, t->n == 1 ? "" : "s", t->rows,
-           fv_tune_db_file(t->db), recalled);
+    const char *threads =
+        t->elsewhere ? "" : fv_printf(t->ctx, ", %d thread%s", t->threads, t->threads == 1 ? "" : "s");
+    printf("%s on %s%s: %d kernel%s, %d rows written to %s beside %d that were there\n\n", t->s->name,
+           t->machine.device, threads, t->n, t->n == 1 ? "" : "s", t->rows, fv_tune_db_file(t->db), recalled);
     printf("| %-18s | %5s | %9s | %9s | %7s | %7s | %s\n", "kernel", "times", "before us", "after us", "change",
            "correct", "schedule over the default |");
     printf("|:-------------------|------:|----------:|----------:|--------:|--------:|:--------------------------|\n");
@@ -97,12 +98,9 @@ static bool prepare(cli_tuning *t, const cli_args *a, cli_tune_starts *starts) {
         (from && !cli_tune_read_starts(t->ctx, from, starts)))
         return false;
     fv_compiled facts;
-    const fv_backend *backend = fv_backend_find(t->driver.backend ? t->driver.backend : "cpu");
-    if (backend && backend->executor) { /* its drivers do not survive a fork: children could not use the device */
-        fv_error(t->ctx, FV_E_BACKEND, (fv_loc){0},
-                 "schedules are searched for the cpu backend; those of '%s' are not searched yet", backend->name);
-        return false;
-    }
+    const fv_backend *backend = t->driver.backend ? fv_backend_find(t->driver.backend) : fv_backend_default();
+    if (backend && !fv_tune_meet(t->ctx, backend, t->driver.target, t->driver.device, &t->device)) return false;
+    t->elsewhere = backend && backend->executor;
     t->db = fv_tune_db_open(t->ctx, cli_value(a, "db"), true);
     if (!t->db || !fv_compile_plan(t->ctx, t->s->spec.graph, (fv_str){0}, &t->driver, &facts)) return false;
     fv_tune_where where = {.backend = facts.backend,
@@ -113,7 +111,7 @@ static bool prepare(cli_tuning *t, const cli_args *a, cli_tune_starts *starts) {
         fv_error(t->ctx, FV_E_BACKEND, (fv_loc){0}, "there is no device '%s'", where.device ? where.device : "");
         return false;
     }
-    t->threads = where.threads;
+    t->threads = where.threads; /* of a device: those that its driver may take here */
     return cli_tune_open(t) && give_starts(t, starts);
 }
 bool cli_tune_search(fv_ctx *ctx, const cli_args *a, cli_session *s) {
@@ -131,6 +129,7 @@ bool cli_tune_search(fv_ctx *ctx, const cli_args *a, cli_session *s) {
     struct sigaction now = {.sa_handler = on_interrupt}, was;
     sigaction(SIGINT, &now, &was);
     bool fine = prepare(&t, a, &starts) && cli_tune_run(&t);
+    if (t.gone) report(&t); /* an error says what happened */
     if (fine) {
         bool stopped = cli_tune_stop != 0;
         double before, after;

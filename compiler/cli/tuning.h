@@ -3,6 +3,7 @@
 #define FV_CLI_TUNING_H
 #include "cli/live.h"
 #include "tune/database.h"
+#include "tune/device.h"
 #include "tune/search.h"
 
 /* -- A starting schedule per kernel (tune_from.c) ---- */
@@ -49,7 +50,11 @@ typedef struct {
     fv_rates rates_room;
     fv_start start;
     int64_t cache[4];
+    fv_device_facts device; /* of backends with drivers */
+    bool elsewhere;         /* kernels run on a device, not on threads of this machine */
+    bool gone;              /* a device that does not even run the default any more; an error is recorded */
     int threads;
+    double building; /* seconds of loading the model, by default: what its driver compiles is part of them */
     double begin, budget, paused; /* seconds */
     int64_t memory;
     int n;

@@ -148,6 +148,7 @@ typedef struct {
     bool scalef;
     bool dot2;        /* one instruction adds the products of pairs of bf16 to f32 lanes */
     bool fragments;   /* a matrix unit as described above */
+    bool items;       /* kernels are cut into work items (fv_flatten_opencl) */
     const fv_unit *unit; /* a matrix unit of sub-groups; NULL: none */
     int64_t l1_bytes, l2_bytes;
 } fv_target;

@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* What every OpenCL device has: 32 KiB of local memory. Beyond 160 private words compilers spill. */
-const fv_target fv_target_opencl = { .name = "opencl", .lanes = 1, .registers = 160, .l1_bytes = 32 << 10,
+const fv_target fv_target_opencl = { .name = "opencl", .lanes = 1, .items = true, .registers = 160, .l1_bytes = 32 << 10,
         .l2_bytes = 1 << 20 };
 
 /* -- Cost -------------------------------------------------------------------------------------- */

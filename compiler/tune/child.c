@@ -19,13 +19,15 @@ const char *const fv_tune_status_names[] = {"correct", "wrong",  "compile",  "ru
                                             "timeout", "memory", "declined", "stopped"};
 
 /* -- Limits -------------------------------------------------------------------------------------------------------- */
-static int64_t own_bytes(void) { /* of address space */
-    long pages = 0;
-    FILE *f = fopen("/proc/self/statm", "r");
+static int64_t bytes_of(pid_t process, bool resident) { /* else: of address space; -1: not known */
+    char path[64];
+    long all = 0, used = 0;
+    snprintf(path, sizeof path, "/proc/%ld/statm", (long)process);
+    FILE *f = fopen(path, "r");
     if (!f) return -1;
-    if (fscanf(f, "%ld", &pages) != 1) pages = -1;
+    bool fine = fscanf(f, "%ld %ld", &all, &used) == 2;
     fclose(f);
-    return pages < 0 ? -1 : (int64_t)pages * sysconf(_SC_PAGESIZE);
+    return fine ? (int64_t)(resident ? used : all) * sysconf(_SC_PAGESIZE) : -1;
 }
 static void limit(int what, double most) {
     struct rlimit r = {(rlim_t)most, (rlim_t)most};
@@ -40,13 +42,13 @@ static void set_limits(const fv_tune_limits *l, pid_t parent) {
     limit(RLIMIT_CORE, 0);
     limit(RLIMIT_CPU, l->seconds * (l->threads + 1) + 2);
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-    int64_t own = own_bytes();
-    if (l->memory && own > 0) limit(RLIMIT_AS, (double)(own + l->memory));
+    int64_t own = bytes_of(getpid(), false);
+    if (l->memory && !l->resident && own > 0) limit(RLIMIT_AS, (double)(own + l->memory));
 #endif
 }
 
 /* -- One child ----------------------------------------------------------------------------------------------------- */
-typedef enum { ENDED, KILLED_BY_CLOCK, STOPPED } how;
+typedef enum { ENDED, KILLED_BY_CLOCK, KILLED_FOR_MEMORY, STOPPED } how;
 typedef struct {
     how how;
     int status;      /* of waitpid */
@@ -71,6 +73,7 @@ static ending run_child(const fv_tune_limits *l, void (*body)(void *user), void 
     FILE *words = tmpfile();
     pid_t parent = getpid();
     double until = fv_now() + l->seconds;
+    int64_t most = l->memory && l->resident ? bytes_of(parent, true) + l->memory : 0;
     if (pipe(end)) {
         snprintf(e.words, sizeof e.words, "no pipe: %s", strerror(errno));
         return e;
@@ -99,6 +102,7 @@ static ending run_child(const fv_tune_limits *l, void (*body)(void *user), void 
         if (got > 0) break; /* closed: it has ended */
         if (l->stop && *l->stop) e.how = STOPPED;
         else if (fv_now() >= until) e.how = KILLED_BY_CLOCK;
+        else if (most && bytes_of(child, true) > most) e.how = KILLED_FOR_MEMORY;
     }
     if (e.how != ENDED) kill(child, SIGKILL);
     while (waitpid(child, &e.status, 0) < 0 && errno == EINTR) {}
@@ -131,7 +135,8 @@ static void judge(const ending *e, const fv_tune_job *job, tune_report *r, fv_tu
         return;
     }
     if (e->how == ENDED && WIFEXITED(e->status) && WEXITSTATUS(e->status) == 0 && r->done) return;
-    bool memory = strstr(e->words, "memory") != NULL || strstr(e->words, "bad_alloc") != NULL;
+    bool memory =
+        e->how == KILLED_FOR_MEMORY || strstr(e->words, "memory") != NULL || strstr(e->words, "bad_alloc") != NULL;
     bool clock = e->how == KILLED_BY_CLOCK || (WIFSIGNALED(e->status) && WTERMSIG(e->status) == SIGXCPU);
     out->status = clock                       ? FV_TUNE_TIMEOUT
                   : memory                    ? FV_TUNE_MEMORY
@@ -139,6 +144,9 @@ static void judge(const ending *e, const fv_tune_job *job, tune_report *r, fv_tu
                                               : FV_TUNE_RUNTIME;
     if (clock)
         snprintf(out->reason, sizeof out->reason, "more than %.3g s; it was %s", job->limits.seconds, doing[r->phase]);
+    else if (e->how == KILLED_FOR_MEMORY)
+        snprintf(out->reason, sizeof out->reason, "more than %lld MiB; it was %s",
+                 (long long)(job->limits.memory >> 20), doing[r->phase]);
     else if (e->status == -1) snprintf(out->reason, sizeof out->reason, "%s", e->words);
     else if (WIFSIGNALED(e->status))
         snprintf(out->reason, sizeof out->reason, "it died of signal %d (%s) while it was %s%s%s", WTERMSIG(e->status),

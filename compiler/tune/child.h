@@ -10,9 +10,10 @@
 /* Runs body(user) in a child with limits; what it has to say it writes into memory from fv_tune_shared. true: it came
  * to its end in time. */
 typedef struct {
-    double seconds;                    /* by the clock */
-    int threads;                       /* of the child, for the limit of processor time */
-    int64_t memory;                    /* bytes beyond what the parent has; 0: no limit */
+    double seconds; /* by the clock */
+    int threads;    /* of the child, for the limit of processor time */
+    int64_t memory; /* bytes beyond what the parent has; 0: no limit */
+    bool resident;  /* memory counts what is in use (Linux): drivers reserve far more than they use */
     const volatile sig_atomic_t *stop; /* not 0: it is killed; NULL: never */
 } fv_tune_limits;
 bool fv_tune_in_child(const fv_tune_limits *limits, void (*body)(void *user), void *user);
@@ -28,6 +29,7 @@ typedef struct {
     const fv_compiled *standard; /* the default alone (its plan is alone->plan); module NULL: the child compiles it */
     const fv_tune_alone *alone;  /* the default */
     int threads;
+    int units;             /* that run programs at once: threads, or a device's; 0: unknown */
     const fv_rates *rates; /* NULL: nothing is predicted */
     fv_start start;        /* of launches on these threads */
     int64_t cache[4];      /* bytes of the levels */

@@ -56,13 +56,21 @@ static const char *lower(const fv_tune_job *job, const fv_schedule *wish, fv_com
     if (!same_arrays(job->alone, alone) || !same_arrays(alone, job->alone)) return "its tensors lie differently";
     c->plan = alone->plan;
     /* Nests that do not fit are left out where nobody asked for them; these were asked for. */
-    if (wishes_nests(wish) && !strcmp(c->backend->name, "cpu") &&
+    if (wishes_nests(wish) && !c->target->items &&
         !fv_flatten_cpu(alone->launch->kernel, alone->launch->schedule, c->target))
         return first_error(job->ctx, mark);
     return NULL;
 }
 
 /* -- Foreseeing ---------------------------------------------------------------------------------------------------- */
+/* Of a backend with a flattening of its own many fields change nothing: what is compiled tells. */
+static void hash_code(fv_ctx *ctx, const fv_backend *b, const fv_launch *l, const fv_flat_kernel *k, uint64_t *io) {
+    fv_buf text = {0};
+    if (b->flatten) fv_flat_print(k, &text);
+    else fv_buf_puts(&text, fv_launch_key(ctx, l));
+    *io = fv_hash(text.text, text.len, *io);
+    fv_buf_dispose(&text);
+}
 static void foresee(const fv_tune_job *job, const fv_schedule *wish, fv_tune_foresight *f) {
     fv_compiled c;
     fv_tune_alone a;
@@ -71,19 +79,17 @@ static void foresee(const fv_tune_job *job, const fv_schedule *wish, fv_tune_for
         snprintf(f->reason, sizeof f->reason, "%s", why);
         return;
     }
-    bool cpu = !strcmp(c.backend->name, "cpu");
     double seconds = 0;
     f->code = FV_HASH_SEED;
     for (int i = 0; i < a.plan->n_launches[1]; i++) {
         const fv_launch *l = a.plan->launch[1][i];
-        const char *key = fv_launch_key(job->ctx, l);
-        f->code = fv_hash(key, strlen(key), f->code);
-        if (!cpu) continue;
-        const fv_flat_kernel *k = fv_flatten_chosen(l->kernel, l->schedule, c.target);
+        const fv_flat_kernel *k = c.backend->flatten ? c.backend->flatten(job->ctx, l, c.target, job->driver.device)
+                                                     : fv_flatten_chosen(l->kernel, l->schedule, c.target);
         if (!k) {
             snprintf(f->reason, sizeof f->reason, "%s", first_error(job->ctx, 0));
             return;
         }
+        hash_code(job->ctx, c.backend, l, k, &f->code);
         fv_counts counts;
         fv_prediction p;
         fv_traffic t;
@@ -215,6 +221,19 @@ static bool compile(const fv_tune_job *job, fv_compiled *c, fv_tune_outcome *o) 
     if (fv_compile_code(job->ctx, "tune", &job->driver, c)) return true;
     say(o, FV_TUNE_COMPILE, "%s", first_error(job->ctx, mark));
     return false;
+}
+void tune_alive_body(void *user) {
+    tune_report *r = user;
+    const fv_tune_job *job = r->job;
+    fv_tune_outcome *o = &r->outcome;
+    fv_compiled standard = *job->standard;
+    fv_tune_trial t = {0};
+    fovea_error e;
+    if ((standard.module || compile(job, &standard, o)) &&
+        (!fv_tune_trial_open(&t, &standard, job->alone, job->threads, &e) || !fv_tune_trial_fill(&t, false, &e) ||
+         !fv_tune_trial_run(&t, &e)))
+        broke(o, &e);
+    r->done = true;
 }
 void tune_try_body(void *user) {
     tune_report *r = user;

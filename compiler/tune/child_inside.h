@@ -23,4 +23,5 @@ typedef struct {
 
 void tune_try_body(void *user);     /* a tune_report */
 void tune_foresee_body(void *user); /* a tune_foresight */
+void tune_alive_body(void *user);   /* a tune_report: the default runs once */
 #endif

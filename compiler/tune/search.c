@@ -39,9 +39,10 @@ static void prune(fv_tune_search *s, fv_tune_candidate *c) {
         snprintf(f->reason, sizeof f->reason, "a program works in %lld bytes, the second cache has %lld",
                  (long long)f->scratch_bytes, (long long)s->job->cache[2]);
     }
-    if (f->fits && f->programs > 0 && f->programs < s->job->threads && d->programs > f->programs) {
+    if (f->fits && f->programs > 0 && f->programs < s->job->units && d->programs > f->programs) {
         f->fits = false;
-        snprintf(f->reason, sizeof f->reason, "%lld programs for %d threads", (long long)f->programs, s->job->threads);
+        snprintf(f->reason, sizeof f->reason, "%lld programs for %d %s", (long long)f->programs, s->job->units,
+                 s->job->standard->backend->executor ? "units of the device" : "threads");
     }
     if (f->fits) return;
     c->tried = true;

@@ -222,6 +222,51 @@ static void strategies(space *s) {
     }
 }
 
+/* -- Items --------------------------------------------------------------------------------------------------------- */
+typedef struct {
+    fv_str name[FV_MAX_AXES];
+    int n;
+} axes;
+static bool axes_over(fv_stmt *p, void *user) {
+    axes *a = user;
+    for (int i = 0; i < p->n_axes; i++) {
+        int j = 0;
+        while (j < a->n && !fv_str_eq(a->name[j], p->axis[i].name)) j++;
+        if (j == a->n && a->n < FV_MAX_AXES && p->axis[i].tile > 1) a->name[a->n++] = p->axis[i].name;
+    }
+    for (int i = 0; fv_stmt_is_op(p) && p->target && i < p->target->rank; i++) {
+        if (p->target->kind != FV_OBJ_BUFFER) break;
+        const fv_buffer *b = (const fv_buffer *)(const void *)p->target;
+        int j = 0;
+        while (j < a->n && !fv_str_eq(a->name[j], b->axis[i])) j++;
+        if (j == a->n && a->n < FV_MAX_AXES && b->extent[i] > 1) a->name[a->n++] = b->axis[i];
+    }
+    return false;
+}
+static bool products(fv_stmt *p, void *user) {
+    space *s = user;
+    if (p->kind == FV_S_CONTRACT && p->label.i)
+        propose(s, FV_F_MMA, p->label, &(fv_sched_item){.name = fv_intern(s->c, "no")}, 1);
+    return false;
+}
+static void items(space *s) {
+    fv_str none = {0}, fuse = fv_intern(s->c, "item");
+    axes a = {0};
+    fv_stmts_visit(s->at->kernel->body, axes_over, &a);
+    for (int64_t g = 16; g <= 256; g *= 2) propose(s, FV_F_GROUP, none, &(fv_sched_item){.step = g}, 1);
+    for (int i = 0; i < a.n; i++) {
+        fv_sched_item one[2] = {{.name = a.name[i]}};
+        propose(s, FV_F_ITEM, none, one, 1);
+        for (int j = 0; j < a.n; j++) {
+            if (i == j) continue;
+            one[1] = (fv_sched_item){.name = a.name[j]};
+            propose(s, FV_F_ITEM, none, one, 2);
+            propose(s, FV_F_FUSE, fuse, one, 2);
+        }
+    }
+    if (s->t->unit) fv_stmts_visit(s->at->kernel->body, products, s);
+}
+
 void fv_tune_moves_of(fv_ctx *ctx, const fv_launch *at, const fv_schedule *wish, const fv_target *t,
                       fv_tune_moves *out) {
     space s = {ctx, at, wish, t, out};
@@ -230,12 +275,16 @@ void fv_tune_moves_of(fv_ctx *ctx, const fv_launch *at, const fv_schedule *wish,
     for (int i = 0; i < at->n_tiles; i++) tiles(&s, &at->tile[i]);
     for (int i = 0; at->schedule && i < at->schedule->n; i++) {
         const fv_sched_entry *e = &at->schedule->entry[i];
+        if (t->items) break; /* not read there */
         if (e->field == FV_F_NEST) nest_entry(&s, e);
         if (e->field == FV_F_LANE) lane_list(&s, e);
     }
-    for (int v = t->lanes / 2; v >= 4 && v >= t->lanes / 4; v /= 2)
+    if (t->items) items(&s);
+    for (int v = t->lanes / 2; !t->items && v >= 4 && v >= t->lanes / 4; v /= 2)
         propose(&s, FV_F_VECTOR, (fv_str){0}, &(fv_sched_item){.step = v}, 1);
-    fv_stmts_visit(at->kernel->body, new_nests, &s);
-    fv_stmts_visit(at->kernel->body, lane_of_buffer, &s);
+    if (!t->items) {
+        fv_stmts_visit(at->kernel->body, new_nests, &s);
+        fv_stmts_visit(at->kernel->body, lane_of_buffer, &s);
+    }
     for (int i = 0; wish && i < wish->n; i++) propose(&s, wish->entry[i].field, wish->entry[i].subject, NULL, -1);
 }

@@ -18,6 +18,9 @@ typedef struct {
  *             flattening's own choice); of a product without an entry: lanes, rows and blocks of every free axis
  *   lane      another order of the list; another axis of one buffer
  *   vector    half and quarter vectors
+ *   item, group, fuse.item, mma   where kernels are cut into work items (fv_target.items), instead of nest, lane and
+ *             vector, which are not read there: lists of one and two axes, groups of 16 to 256, two axes as one; off
+ *             the matrix unit
  *   strategy  of an attend: box and offset, softmax at once and running */
 void fv_tune_moves_of(fv_ctx *ctx, const fv_launch *at, const fv_schedule *wish, const fv_target *t,
                       fv_tune_moves *out);

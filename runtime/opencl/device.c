@@ -173,6 +173,7 @@ fovea_status fovea_cl_device_open(const fovea_cl_device *device, const char *cac
     if (code == CL_SUCCESS) {
         what = "making a queue";
         d->queue = d->cl->clCreateCommandQueue(d->context, device->id, CL_QUEUE_PROFILING_ENABLE, &code);
+        d->profiling = code == CL_SUCCESS;
         if (code != CL_SUCCESS) d->queue = d->cl->clCreateCommandQueue(d->context, device->id, 0, &code);
     }
     if (code == CL_SUCCESS) {

@@ -41,6 +41,7 @@ typedef struct {
     const fovea_cl *cl; /* of its platform */
     cl_context context;
     cl_command_queue queue;
+    bool profiling; /* the queue gives times */
     char options[256];
     char *cache_dir; /* NULL: none */
     int n_built, cap_built, from_cache;

@@ -1,6 +1,7 @@
 /* launch: a program on a device. Kernels are built and their arguments set once; a run writes the inputs, enqueues the
  * launches in order and reads the outputs; nothing is copied between kernels. Invariant: after any failure of the
  * device everything on it is given back; the next call takes the device again, uploads and prepares. */
+#define _POSIX_C_SOURCE 200809L
 #include "runtime/error.h"
 #include "device.h"
 #include "layout.h"
@@ -10,6 +11,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { POISON = 1 << 20 };
 typedef struct {
@@ -173,15 +175,26 @@ static fovea_status launch_failed(state *s, int stage, int32_t i, cl_int code, f
                          (int)i, (int)n, stage ? "run" : "prepare", l->where && *l->where ? ", from " : "",
                          l->where ? l->where : "");
 }
-static fovea_status enqueue(state *s, int stage, fovea_error *err) {
+static int64_t now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+/* Where the queue gives no times, each launch that is timed is waited for. */
+static fovea_status enqueue(state *s, int stage, int64_t *ns, fovea_error *err) {
     int32_t n;
+    bool timed = ns && !s->on->profiling;
     fovea_stage_launches(s->program, (fovea_stage)stage, &n);
     for (int32_t i = 0; i < n; i++) {
         const step *x = &s->step[stage][i];
+        if (timed) ns[i] = 0;
         if (!x->kernel) continue;
+        if (timed) s->on->cl->clFinish(s->on->queue);
+        int64_t begin = timed ? now() : 0;
         cl_int code = s->on->cl->clEnqueueNDRangeKernel(s->on->queue, x->kernel, 1, NULL, &x->global, &x->local, 0,
                                                         NULL, &s->event[i]);
         if (code != CL_SUCCESS) return launch_failed(s, stage, i, code, err);
+        if (timed && s->on->cl->clFinish(s->on->queue) == CL_SUCCESS) ns[i] = now() - begin;
     }
     return FOVEA_OK;
 }
@@ -205,7 +218,7 @@ static fovea_status wait(state *s, int stage, fovea_error *err) {
 static void take_times(state *s, int stage, int64_t *ns) {
     int32_t n;
     fovea_stage_launches(s->program, (fovea_stage)stage, &n);
-    for (int32_t i = 0; ns && i < n; i++) {
+    for (int32_t i = 0; ns && s->on->profiling && i < n; i++) {
         cl_ulong begin = 0, end = 0;
         ns[i] = 0;
         if (s->event[i] &&
@@ -232,7 +245,7 @@ static fovea_status stage_once(state *s, int stage, void *const *base, int64_t *
         if (status == FOVEA_OK) status = copy_in(s, FOVEA_PARAM, base, err);
         if (status == FOVEA_OK) status = copy_in(s, FOVEA_CONST, base, err);
     } else if (status == FOVEA_OK) status = copy_in(s, FOVEA_INPUT, base, err);
-    if (status == FOVEA_OK) status = enqueue(s, stage, err);
+    if (status == FOVEA_OK) status = enqueue(s, stage, ns, err);
     if (status == FOVEA_OK && stage) status = copy_out(s, base, err);
     if (status == FOVEA_OK) status = wait(s, stage, err);
     if (status == FOVEA_OK) take_times(s, stage, ns);

@@ -123,8 +123,6 @@ expect 1 "$fovea" tune
 expect 1 "$fovea" tune dense dense
 expect 1 "$fovea" tune nothing-of-this-name
 expect 1 "$fovea" tune $spec --threads 0
-expect 1 "$fovea" tune $spec --backend opencl
-says err "opencl"
 expect 1 "$fovea" tune $spec --budget 1s --db start/t.db
 echo "not a database, though long enough to be looked at as one" >bad.db
 expect 1 "$fovea" tune $spec --budget 1s --db bad.db

@@ -1,7 +1,10 @@
 /* A driver of OpenCL that computes nothing and fails on demand: it is reached as vendors' drivers are, through
  * clIcdGetPlatformIDsKHR and the table of its functions, and counts what it is asked. The environment says what fails:
- *   FAKE_CL_FAIL   build  empty-build  context  buffer  first-use  finish  vanish  group  local  binary
- *   FAKE_CL_TIMES  how often it fails before it works again (default: always) */
+ *   FAKE_CL_FAIL   build  empty-build  context  buffer  first-use  finish  vanish  group  local  binary  profiling
+ *   FAKE_CL_TIMES  how often it fails before it works again (default: always)
+ *   FAKE_CL_WHEN   a file: nothing fails before it exists
+ *   FAKE_CL_CRASH  a text: building a source that holds it ends the process
+ *   FAKE_CL_LOG    a file: every process that asks for devices writes its number there */
 #define CL_TARGET_OPENCL_VERSION 120
 #define CL_USE_DEPRECATED_OPENCL_1_1_APIS
 #include <CL/cl_icd.h>
@@ -9,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef struct object {
     struct _cl_icd_dispatch *table;
@@ -30,6 +34,8 @@ static int fails(const char *what) {
         if (!now || !*now) failed = 0;
         return 0;
     }
+    const char *when = getenv("FAKE_CL_WHEN");
+    if (when && access(when, F_OK)) return 0;
     if (times && failed >= atoi(times)) return 0;
     failed++;
     return 1;
@@ -57,7 +63,11 @@ static cl_int platform_info(cl_platform_id p, cl_platform_info what, size_t cap,
                 cap, out, real);
 }
 static cl_int devices(cl_platform_id p, cl_device_type type, cl_uint cap, cl_device_id *out, cl_uint *n) {
+    const char *log = getenv("FAKE_CL_LOG");
+    FILE *f = log ? fopen(log, "a") : NULL;
     (void)p, (void)type;
+    if (f) fprintf(f, "%ld\n", (long)getpid());
+    if (f) fclose(f);
     if (n) *n = 1;
     if (out && cap) out[0] = (cl_device_id)&device;
     return CL_SUCCESS;
@@ -91,9 +101,9 @@ static cl_context context(const cl_context_properties *p, cl_uint n, const cl_de
     return *code == CL_SUCCESS ? (cl_context)make(NULL, 0, 0) : NULL;
 }
 static cl_command_queue queue(cl_context c, cl_device_id d, cl_command_queue_properties p, cl_int *code) {
-    (void)c, (void)d, (void)p;
-    *code = CL_SUCCESS;
-    return (cl_command_queue)make(NULL, 0, 0);
+    (void)c, (void)d;
+    *code = (p & CL_QUEUE_PROFILING_ENABLE) && fails("profiling") ? CL_INVALID_QUEUE_PROPERTIES : CL_SUCCESS;
+    return *code == CL_SUCCESS ? (cl_command_queue)make(NULL, 0, 0) : NULL;
 }
 static cl_int drop(void *o) {
     object *x = o;
@@ -133,7 +143,9 @@ static cl_int copy_out(cl_command_queue q, cl_mem m, cl_bool wait, size_t at, si
     return CL_SUCCESS;
 }
 static cl_program from_source(cl_context c, cl_uint n, const char **s, const size_t *len, cl_int *code) {
-    (void)c, (void)n, (void)s, (void)len;
+    const char *crash = getenv("FAKE_CL_CRASH");
+    (void)c, (void)n, (void)len;
+    if (crash && strstr(s[0], crash)) abort();
     *code = CL_SUCCESS;
     return (cl_program)make(NULL, 0, 0);
 }
