@@ -84,6 +84,18 @@ backbone() {
     "$fovea" run nat:mini --backend opencl ${picture:+--input "$picture"}
     "$fovea" bench nat:mini --backend opencl --seconds 2
 }
+# Each spec in each shape: the search, its report, and the whole of what was measured as lines that can be imported.
+tuning() {
+    for shape in $kinds; do
+        for spec in "dense --shape b=1,head=8,kv=8,m=1024,n=1024,d=64" "neighborhood --shape b=1,head=4,h=56,w=56,d=32"; do
+            timeout -k 5 150 "$fovea" tune $spec --backend opencl --opencl-shape "$shape" --budget 60s --db "$out/tune.db" \
+                --report "$out/tuned-${spec%% *}-$shape.json" || echo "-- $spec $shape: exit code $?"
+            timeout -k 5 120 "$fovea" check $spec --backend opencl --opencl-shape "$shape" --rounds 1 --db "$out/tune.db" ||
+                echo "-- tuned $spec $shape is not right: exit code $?"
+        done
+    done
+    "$fovea" tune --export "$out/tune-records.jsonl" --db "$out/tune.db"
+}
 kinds=${FOVEA_SHAPES:-scalar fragment}
 if [ "${2:-}" = "--section" ]; then
     "$3"
@@ -97,4 +109,5 @@ section 03 probes 600 "$fovea" devices --limit 60
 again checks 04 checks 600
 again speeds 05 speeds 600
 again backbone 06 backbone 600
+again tuning 07 tuning 1200
 echo "results are in $out"
