@@ -214,6 +214,12 @@ static void manual(fv_ctx *ctx, const cli_artefact *a, fv_buf *b) {
         " * Needs ");
     fv_buf_puts(b, a->single ? "libc and libm. */\n" : "libc, libm and pthreads. */\n");
 }
+static const char *type_constant(fovea_dtype t) {
+    static const char *const names[] = {
+        [FOVEA_F32] = "FOVEA_F32", [FOVEA_F16] = "FOVEA_F16", [FOVEA_BF16] = "FOVEA_BF16", [FOVEA_F64] = "FOVEA_F64",
+        [FOVEA_I32] = "FOVEA_I32", [FOVEA_I64] = "FOVEA_I64", [FOVEA_U8] = "FOVEA_U8",     [FOVEA_BOOL] = "FOVEA_BOOL"};
+    return names[t];
+}
 static void constants(const cli_artefact *a, const cli_artefact_memory *m, fv_buf *b) {
     const fovea_program *p = &a->level[0].compiled.program;
     const char *u = a->upper;
@@ -232,7 +238,8 @@ static void constants(const cli_artefact *a, const cli_artefact_memory *m, fv_bu
             if ((int32_t)x->place != place) continue;
             fv_buf_printf(b, "#define %s_%s_%d_NAME ", u, what, k);
             cli_quote(b, x->name);
-            fv_buf_printf(b, "\n#define %s_%s_%d_RANK %d\n", u, what, k, x->rank);
+            fv_buf_printf(b, "\n#define %s_%s_%d_TYPE %s\n#define %s_%s_%d_RANK %d\n", u, what, k,
+                          type_constant(x->dtype), u, what, k, x->rank);
             if (x->rank) fv_buf_printf(b, "#define %s_%s_%d_SHAPE {", u, what, k);
             for (int d = 0; d < x->rank; d++) fv_buf_printf(b, "%s%" PRId64, d ? ", " : "", x->shape[d]);
             fv_buf_printf(b, "%s#define %s_%s_%d_BYTES INT64_C(%" PRId64 ")\n#define %s_%s_%d_ALIGN %" PRId64 "\n",

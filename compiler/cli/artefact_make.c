@@ -222,8 +222,8 @@ static bool write_deployed(job *j) {
     fv_buf_dispose(&manifest);
     return fine;
 }
-/* The example of the header, as a user would compile it, answers what this process answered, at every level that runs
- * here. */
+/* The example of the header is compiled as a user would, and answers what this process answered, at every level that
+ * runs here. */
 static bool same_answers(job *j, const cli_level *l, const char *binary) {
     const char *got = in_folder(j, "_got"), *log = in_folder(j, ".log");
     const char *run[] = {binary, cli_artefact_file(j->ctx, j->folder, l, "inputs"), got,
@@ -253,13 +253,13 @@ static bool try_example(job *j) {
     const char *compile[] = {j->cc,   "-std=c11",
                              "-I",    j->folder,
                              "-o",    binary,
-                             program, in_folder(j, ".a"),
+                             program, in_folder(j, j->build ? ".a" : ".o"),
                              "-lm",   j->a.single ? NULL : "-lpthread",
                              NULL};
     cli_progress("trying the example of %s.h", j->a.name);
     fine = fine && from && to && fv_file_write(j->ctx, program, from + 1, (size_t)(to - from) - 1) &&
            cli_run_tool(j->ctx, (char *const *)(uintptr_t)compile, log);
-    for (int i = 0; i < j->a.n_levels && fine; i++) {
+    for (int i = 0; j->a.image && i < j->a.n_levels && fine; i++) { /* else there are no weights to run it with */
         const cli_level *l = &j->a.level[i];
         if (l->answered) fine = same_answers(j, l, binary);
         else cli_say("%s: made, and not tried: this processor does not run it", l->name);
@@ -343,8 +343,7 @@ static bool make(job *j, cli_session *s) {
     j->folder = folder;
     if (fine) {
         if (j->build && (s->weights || j->a.embedded)) fine = cli_artefact_images(j->ctx, s, &j->a, folder);
-        fine = fine && write_parts(j) && join(j) && (!j->build || write_deployed(j)) &&
-               (!j->a.image || try_example(j)) && deliver(j);
+        fine = fine && write_parts(j) && join(j) && (!j->build || write_deployed(j)) && try_example(j) && deliver(j);
         remove_folder(j);
     }
     for (int i = 0; i < j->a.n_levels; i++) fv_compiled_dispose(&j->a.level[i].compiled);

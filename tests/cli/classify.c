@@ -16,7 +16,8 @@ static int facts(void) { /* what the header says of pictures and classes is what
     return bytes != DIGITS_INPUT_0_BYTES || DIGITS_PICTURE_HEIGHT != 96 || DIGITS_PICTURE_WIDTH != 96 ||
            DIGITS_PICTURE_CROP < 1 || DIGITS_PICTURE_CROP > 1 || strcmp(DIGITS_PICTURE_FIT, "crop") ||
            strcmp(DIGITS_PICTURE_INTERPOLATION, "bilinear") || strcmp(DIGITS_INPUT_0_NAME, "input") ||
-           DIGITS_OUTPUT_0_BYTES != 4 * DIGITS_CLASSES || DIGITS_INPUT_0_ALIGN != 4 || known != (digits_level() != NULL);
+           DIGITS_INPUT_0_TYPE != FOVEA_F32 || DIGITS_OUTPUT_0_BYTES != 4 * DIGITS_CLASSES ||
+           DIGITS_INPUT_0_ALIGN != 4 || known != (digits_level() != NULL);
 }
 int main(int argc, char **argv) { /* inputs and logits, [weights] */
     fovea_error e;
