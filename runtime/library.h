@@ -2,7 +2,7 @@
  *
  *     void *file = dlopen("./digits.so", RTLD_NOW | RTLD_LOCAL);
  *     const fovea_description *d = dlsym(file, "fovea_library");
- *     if (!d || d->version < 1) … it is none of Fovea's
+ *     if (!d || d->version < FOVEA_LIBRARY_VERSION) … it is none of Fovea's, or an older one
  *     fovea_status status = d->open("digits.weights", NULL, &model, &err);
  *
  *     d->dispose(model);

@@ -202,8 +202,15 @@ class Load(unittest.TestCase):
         foreign[18] = 40                                # a machine that this is not
         (HERE / "foreign.so").write_bytes(foreign)
         self.refuses(lambda: fovea.load(HERE / "foreign.so"), "does not load", status=fovea.Status.PROGRAM)
+        self.refuses(lambda: fovea.load(HERE / "older.so"), "of version 2", "build it again", status=fovea.Status.FORMAT)
         other = next(Path(p) for p in Path("/proc/self/maps").read_text().split() if "/libc" in p and ".so" in p)
         self.refuses(lambda: fovea.load(other), "no library of fovea")
+
+    def test_several_levels(self):
+        x = array.array("f", [0.25 * (i % 9) - 1 for i in range(7 * 12)])
+        one, several = fovea.load(HERE / "net.so")(x), fovea.load(HERE / "several.so")(x)
+        for a, b in zip(one.cast("B").cast("f"), several.cast("B").cast("f")):
+            self.assertAlmostEqual(a, b, delta=1e-5)
 
     def test_weights(self):
         cases = {"digits.weights": None, "net.weights": fovea.Status.WEIGHTS, "digits.json": fovea.Status.FORMAT,

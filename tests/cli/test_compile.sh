@@ -84,12 +84,15 @@ fi
 # Names of a spec cannot end a comment or a string.
 cat >odd.lua <<'L'
 output('a*/b', input('x??/*/ int', "n") * 2.0, "n")
+labels{ 'cat*/', 'd"og??/' }
+preprocess{ interpolation = '*/ bad "' }
 L
 expect 0 "$fovea" compile odd.lua --shape n=5 -o odd
 example odd
 expect 0 "$fovea" run odd.lua --shape n=5 --write-used used3.safetensors --output want3.safetensors
 expect 0 ./odd_static used3.safetensors used3.safetensors got4.safetensors
 expect 0 cmp want3.safetensors got4.safetensors
+grep -q "^#define ODD_CLASSES 2$" odd.h || fail "odd.h does not count the classes"
 
 # Failure leaves nothing; names and tools are checked.
 CC=/nonexistent/cc expect 1 "$fovea" compile $spec -o lost

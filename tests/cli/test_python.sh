@@ -26,9 +26,16 @@ expect 0 "$fovea" build dinat --config "$digits/config.json" --weights "$digits/
 expect 0 "$fovea" run net.lua --shape n=7,c=12 --write-used net.safetensors
 expect 0 "$fovea" build net.lua --shape n=7,c=12 --weights net.safetensors -o net
 expect 0 "$fovea" compile two.lua --shape n=2,c=3 -o two
+# A set of images, of which one is this processor's; a library of an older Fovea.
+if [ "$(uname -m)" = x86_64 ]; then set -- --levels sse2,avx2; else set --; fi
+expect 0 "$fovea" build net.lua --shape n=7,c=12 --weights net.safetensors -o several "$@"
+echo '#include "digits.h"
+static const char text[] = "{}";
+const fovea_description fovea_library = {2, 88, "digits", text};' >older.c
+expect 0 $cc -std=c11 -shared -fPIC -w older.c -o older.so
 for python in $pythons; do
     mkdir try
-    ln digits.so digits.weights digits.json net.so net.weights two.so try/
+    ln digits.so digits.weights digits.json net.so net.weights two.so several.so several.weights older.so try/
     expect 0 "$python" "$here/python_load.py" "$work/try" "$digits"
     grep -o "skipped .*" err | sort -u | sed "s|^skipped|SKIPPED ($python):|"
     rm -rf try
