@@ -44,6 +44,7 @@ static fovea_status finish(fovea_model *m, fovea_error *err) {
                                                 FOVEA_E_WEIGHTS, err);
         if (status != FOVEA_OK) return status;
     }
+    fovea_faces_share(m);
     fovea_status status = fovea_stage_run(m, FOVEA_STAGE_PREPARE, NULL, err);
     if (status == FOVEA_OK) fovea_guards_keep(m);
     m->bound = status == FOVEA_OK;

@@ -21,6 +21,7 @@ const char *fovea_status_text(fovea_status status) {
         [FOVEA_E_THREAD] = "threads cannot be started",
         [FOVEA_E_DEVICE] = "a device failed",
         [FOVEA_E_ANSWER] = "the self-test gave another answer than the build",
+        [FOVEA_E_SHAPE] = "extents outside the bounds that the library was built for",
         [FOVEA_E_PROCESSOR] = "this processor lacks what the code was compiled for",
     };
     size_t i = (size_t)status;

@@ -51,7 +51,8 @@ typedef enum {
     FOVEA_E_THREAD,    /* threads cannot be started */
     FOVEA_E_DEVICE,    /* a device is absent, refuses a kernel, or was lost; the next call takes it again */
     FOVEA_E_ANSWER,    /* the self-test gave another answer than the build */
-    FOVEA_E_PROCESSOR  /* this processor runs none of the levels that the code was compiled for and FOVEA_LEVEL allows */
+    FOVEA_E_PROCESSOR, /* this processor runs none of the levels that the code was compiled for and FOVEA_LEVEL allows */
+    FOVEA_E_SHAPE      /* extents outside the bounds that the library was built for */
 } fovea_status;
 
 enum { FOVEA_ERROR_TEXT = 1024 };
@@ -86,7 +87,9 @@ typedef struct {
     void *parallel_user;
     bool unchecked;            /* of open: the bytes of the weights are not all read first. The caller vouches for them, as
                                   after a check of the file's SHA-256: what is damaged is not found */
-    int64_t reserved[8];       /* 0 */
+    int32_t n_extents;         /* of a program of several shapes, in the order of its fovea_bounds: the shape at first, */
+    const int64_t *extents;    /* and the largest that memory is made ready for. NULL: the largest of all */
+    int64_t reserved[7];       /* 0 */
 } fovea_options;               /* all zero is the default */
 
 typedef struct {
@@ -141,7 +144,17 @@ int32_t fovea_model_input_index(const fovea_model *model, const char *name);
 int32_t fovea_model_output_index(const fovea_model *model, const char *name);
 int32_t fovea_model_threads(const fovea_model *model);
 
-/* From now on every run writes the nanoseconds of launch i into ns[i], i below program->n_run; NULL: no more. */
+/* -- Several shapes: a program with `shapes`. For others these say FOVEA_E_SHAPE if anything is to change ---- */
+/* From now on the model takes inputs of these extents. What fovea_model_input and _output gave before is changed, and
+ * stays valid. FOVEA_E_SHAPE: outside the bounds, which the text names. FOVEA_E_MEMORY: the model was loaded for less.
+ * Allocates nothing. */
+fovea_status fovea_model_resize(fovea_model *model, const int64_t *extents, int32_t n, fovea_error *err);
+/* The same, by the shapes of its inputs. fovea_model_run calls it. */
+fovea_status fovea_model_fit(fovea_model *model, const DLTensor *inputs, int32_t n, fovea_error *err);
+const int64_t *fovea_model_extents(const fovea_model *model);    /* at present; NULL: a program of one shape */
+
+/* From now on every run writes the nanoseconds of launch i into ns[i], i below program->n_run; NULL: no more.
+ * Of a program of several shapes nothing is written. */
 void fovea_model_profile(fovea_model *model, int64_t *ns);
 
 /* Verifies the guard bytes behind the prepared arrays, the arena, every thread's scratch and, with options.check,

@@ -114,7 +114,7 @@ void fovea_guards_keep(fovea_model *m) {
     const fovea_program *p = m->program;
     if (p->executor) return;
     for (int32_t a = 0; a < p->n_arrays; a++)
-        if (p->arrays[a].place == FOVEA_PREPARED && m->spans[FOVEA_STAGE_RUN][a].first >= 0)
+        if (p->arrays[a].place == FOVEA_PREPARED && fovea_faces_read(m, a))
             memset((char *)m->base[a] + p->arrays[a].bytes, PATTERN, FOVEA_GUARD_BYTES);
 }
 
@@ -130,7 +130,7 @@ fovea_status fovea_model_check_guards(const fovea_model *m, fovea_error *err) {
     const fovea_program *p = m->program;
     if (p->executor) return FOVEA_OK; /* its memory is not seen from here */
     for (int32_t a = 0; a < p->n_arrays; a++) {
-        bool kept = p->arrays[a].place == FOVEA_PREPARED && m->spans[FOVEA_STAGE_RUN][a].first >= 0;
+        bool kept = p->arrays[a].place == FOVEA_PREPARED && fovea_faces_read(m, a);
         if (kept && !guard_intact((char *)m->base[a] + p->arrays[a].bytes))
             return fovea_fail(err, FOVEA_E_GUARD, "something wrote behind prepared array %d \"%s\"", a,
                               p->arrays[a].name ? p->arrays[a].name : "");

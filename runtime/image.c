@@ -62,11 +62,17 @@ static uint64_t content_hash(const fovea_model *m, const void *data, int64_t byt
     return mix(c.sum, (uint64_t)bytes);
 }
 uint64_t fovea_content_hash(const void *data, int64_t bytes) { return content_hash(NULL, data, bytes); }
-static bool read_by_runs(const fovea_program *p, int32_t array) {
+static bool read_by_run(const fovea_program *p, int32_t array) {
     for (int32_t i = 0; i < p->n_run; i++)
         for (int32_t k = 0; k < p->run[i].n_args; k++)
             if (p->run[i].args[k] == array) return true;
     return false;
+}
+static bool read_by_runs(const fovea_program *p, int32_t array) {
+    bool read = read_by_run(p, array);
+    for (int32_t i = 0; p->shapes && !read && i < p->shapes->n_programs; i++)
+        read = read_by_run(&p->shapes->programs[i], array);
+    return read;
 }
 static uint64_t mix_array(uint64_t h, const fovea_array *a) {
     h = mix_text(mix(mix(h, (uint64_t)a->dtype), (uint64_t)a->place), a->name);
@@ -87,7 +93,7 @@ uint64_t fovea_program_hash(const fovea_program *p) {
 }
 
 /* -- Making ---- */
-static bool run_reads(const fovea_model *m, int32_t array) { return m->spans[FOVEA_STAGE_RUN][array].first >= 0; }
+static bool run_reads(const fovea_model *m, int32_t array) { return fovea_faces_read(m, array); }
 
 /* What an executor prepares is not in this process. */
 static fovea_status run_here(const fovea_program *p, fovea_error *err) {
@@ -191,6 +197,7 @@ static fovea_status take(fovea_model *m, char *image, const fovea_image_header *
         fovea_status bad = fovea_index_check(a, image + at, "parameter", FOVEA_E_WEIGHTS, err);
         if (bad) return bad;
     }
+    fovea_faces_share(m);
     m->bound = true;
     return FOVEA_OK;
 }

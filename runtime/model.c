@@ -45,22 +45,46 @@ fovea_status fovea_options_take(const fovea_options *given, fovea_options *out, 
 }
 
 static int32_t threads_of(const fovea_options *o) {
-    return o && o->threads > 0 ? o->threads : fovea_threads_available();
+    return o->threads > 0 ? o->threads : fovea_threads_available();
 }
 
+static int64_t most_scratch(const fovea_program *p, fovea_stage stage) {
+    int32_t n;
+    int64_t most = 0;
+    const fovea_launch *l = fovea_stage_launches(p, stage, &n);
+    for (int32_t i = 0; i < n; i++) most = l[i].scratch_bytes > most ? l[i].scratch_bytes : most;
+    return most;
+}
+/* Of several shapes: what the programs need that runs within the options' extents may use. */
+static fovea_status needs(const fovea_program *p, const fovea_options *o, int64_t *arena, int64_t *scratch,
+                          fovea_error *err) {
+    const fovea_shapes *s = p->shapes;
+    int64_t run = most_scratch(p, FOVEA_STAGE_RUN);
+    *arena = p->arena_bytes;
+    *scratch = most_scratch(p, FOVEA_STAGE_PREPARE);
+    if (o->extents && (!s || o->n_extents != s->n_extents))
+        return fovea_fail(err, FOVEA_E_ARGUMENT, "%d extents where the library has %d%s%s", o->n_extents,
+                          s ? s->n_extents : 0, s ? ": " : "", s ? s->bounds : "");
+    fovea_status status = o->extents ? fovea_extents_check(s, o->extents, err) : FOVEA_OK;
+    if (s) *arena = run = 0;
+    for (int32_t i = 0; s && !status && i < s->n_programs; i++) {
+        if (o->extents && !fovea_part_within(s, o->extents, i)) continue;
+        int64_t own = most_scratch(&s->programs[i], FOVEA_STAGE_RUN);
+        if (own > run) run = own;
+        if (s->programs[i].arena_bytes > *arena) *arena = s->programs[i].arena_bytes;
+    }
+    if (run > *scratch) *scratch = run;
+    return status;
+}
 static fovea_status measure(const fovea_program *p, const fovea_options *o, bool with_prepared, fovea_workspace *w,
                             fovea_error *err) {
     *w = (fovea_workspace){.threads = threads_of(o)};
-    if ((o && o->threads < 0) || w->threads > FOVEA_POOL_MAX)
+    if (o->threads < 0 || w->threads > FOVEA_POOL_MAX)
         return fovea_fail(err, FOVEA_E_ARGUMENT, "threads must be in 0..%d, not %d", FOVEA_POOL_MAX, o->threads);
-    int64_t most = 0, all = 0;
-    for (int stage = 0; stage < FOVEA_STAGES; stage++) {
-        int32_t n;
-        const fovea_launch *l = fovea_stage_launches(p, (fovea_stage)stage, &n);
-        for (int32_t i = 0; i < n; i++) most = l[i].scratch_bytes > most ? l[i].scratch_bytes : most;
-    }
-    bool fits = add_rounded(&w->prepared, with_prepared ? p->prepared_bytes : 0) &&
-                add_rounded(&w->arena, p->arena_bytes) && add_rounded(&w->arena, FOVEA_GUARD_BYTES) &&
+    int64_t arena, most, all = 0;
+    fovea_status status = needs(p, o, &arena, &most, err);
+    if (status) return status;
+    bool fits = add_rounded(&w->prepared, with_prepared ? p->prepared_bytes : 0) && add_rounded(&w->arena, arena) && add_rounded(&w->arena, FOVEA_GUARD_BYTES) &&
                 add_rounded(&w->scratch_per_thread, most) && add_rounded(&w->scratch_per_thread, FOVEA_GUARD_BYTES) &&
                 !__builtin_mul_overflow(w->scratch_per_thread, (int64_t)w->threads, &all) &&
                 add_rounded(&w->total, w->prepared) && add_rounded(&w->total, w->arena) && add_rounded(&w->total, all);
@@ -77,37 +101,6 @@ fovea_status fovea_workspace_measure(const fovea_program *program, const fovea_o
 }
 
 /* -- Parts ---- */
-static int32_t list_place(const fovea_program *p, fovea_place place, int32_t *out) {
-    int32_t n = 0;
-    for (int32_t i = 0; i < p->n_arrays; i++)
-        if (p->arrays[i].place == place) out[n++] = i;
-    return n;
-}
-
-static fovea_status make_lists(fovea_model *m, fovea_error *err) {
-    const fovea_program *p = m->program;
-    size_t n = (size_t)p->n_arrays + 1, longest = 1; /* one more, so that no size is 0 */
-    for (int stage = 0; stage < FOVEA_STAGES; stage++) {
-        int32_t count;
-        const fovea_launch *l = fovea_stage_launches(p, (fovea_stage)stage, &count);
-        for (int32_t i = 0; i < count; i++) longest = (size_t)l[i].n_args > longest ? (size_t)l[i].n_args : longest;
-    }
-    m->base = calloc(n, sizeof *m->base);
-    m->args = calloc(longest, sizeof *m->args);
-    m->inputs = calloc(3 * n, sizeof *m->inputs);
-    m->spans[0] = calloc(2 * n, sizeof *m->spans[0]);
-    if (!m->base || !m->args || !m->inputs || !m->spans[0])
-        return fovea_fail(err, FOVEA_E_MEMORY, "no memory for a model's tables");
-    m->spans[1] = m->spans[0] + n;
-    m->outputs = m->inputs + n;
-    m->params = m->outputs + n;
-    m->n_inputs = list_place(p, FOVEA_INPUT, m->inputs);
-    m->n_outputs = list_place(p, FOVEA_OUTPUT, m->outputs);
-    m->n_params = list_place(p, FOVEA_PARAM, m->params);
-    fovea_spans_fill(m);
-    return m->options.check ? fovea_layout_check(m, err) : FOVEA_OK;
-}
-
 /* Large blocks lie on large pages where the system has them: a first run then waits for few of them. */
 static void *block(int64_t bytes) {
     enum { LARGE = 2 << 20 };
@@ -155,14 +148,23 @@ static fovea_status make_threads(fovea_model *m, fovea_error *err) {
 /* The const data of a program is never written: kernels take all their arrays as void *. */
 static void *without_const(const void *p) { return (void *)(uintptr_t)p; }
 
-static void set_bases(fovea_model *m) {
-    for (int32_t i = 0; i < m->program->n_arrays; i++) {
-        const fovea_array *a = &m->program->arrays[i];
-        if (a->place == FOVEA_CONST) m->base[i] = without_const(a->data);
-        if (m->program->executor) continue;
-        if (a->place == FOVEA_PREPARED) m->base[i] = m->prepared + a->offset;
-        if (a->place == FOVEA_ARENA) m->base[i] = m->arena + a->offset;
+static void set_bases(const fovea_model *m, const fovea_face *f) {
+    for (int32_t i = 0; i < f->program->n_arrays; i++) {
+        const fovea_array *a = &f->program->arrays[i];
+        if (a->place == FOVEA_CONST) f->base[i] = without_const(a->data);
+        if (f->program->executor) continue;
+        if (a->place == FOVEA_PREPARED) f->base[i] = m->prepared + a->offset;
+        if (a->place == FOVEA_ARENA) f->base[i] = m->arena + a->offset;
     }
+}
+static fovea_status first_extents(fovea_model *m, fovea_error *err) {
+    if (!m->shapes) return FOVEA_OK;
+    int64_t extents[FOVEA_MAX_EXTENTS];
+    fovea_extents_most(m->shapes, extents);
+    const int64_t *want = m->options.extents ? m->options.extents : extents;
+    fovea_status status = fovea_model_resize(m, want, m->shapes->n_extents, err);
+    m->options.extents = NULL; /* the caller's */
+    return status;
 }
 
 fovea_status fovea_model_make(const fovea_program *p, const fovea_options *o, char *prepared, fovea_model **out,
@@ -173,15 +175,16 @@ fovea_status fovea_model_make(const fovea_program *p, const fovea_options *o, ch
     m->shared = prepared != NULL;
     fovea_status status = fovea_options_take(o, &m->options, err);
     if (status == FOVEA_OK) status = measure(p, &m->options, !prepared, &m->space, err);
-    if (status == FOVEA_OK) status = make_lists(m, err);
+    if (status == FOVEA_OK) status = fovea_faces_make(m, err);
     if (status == FOVEA_OK) status = make_block(m, err);
     if (status == FOVEA_OK) status = make_threads(m, err);
+    if (status == FOVEA_OK) status = first_extents(m, err);
     if (status != FOVEA_OK) {
         fovea_model_dispose(m);
         return status;
     }
     if (prepared) m->prepared = prepared;
-    set_bases(m);
+    for (int32_t i = 0; i < m->n_faces; i++) set_bases(m, &m->faces[i]);
     if (p->executor) status = p->executor->open(p, &m->options, &m->device, err);
     if (status == FOVEA_OK) *out = m;
     else fovea_model_dispose(m);
@@ -208,11 +211,13 @@ fovea_status fovea_model_share(const fovea_model *bound, const fovea_options *op
     if (!bound || !out) return fovea_fail(err, FOVEA_E_ARGUMENT, "no model to share, or nowhere to write the new one");
     *out = NULL;
     if (!bound->bound) return fovea_fail(err, FOVEA_E_STATE, "the model to share has no weights bound");
-    fovea_status status = fovea_model_make(bound->program, options, bound->prepared, out, err);
+    const fovea_face *of = &bound->faces[0]; /* the one in use may change meanwhile */
+    fovea_status status = fovea_model_make(of->program, options, bound->prepared, out, err);
     if (status != FOVEA_OK) return status;
     fovea_model *m = *out;
     m->shared = true;
-    for (int32_t i = 0; i < m->n_params; i++) m->base[m->params[i]] = bound->base[m->params[i]];
+    for (int32_t i = 0; i < m->n_params; i++) m->base[m->params[i]] = of->base[of->params[i]];
+    fovea_faces_share(m);
     if (m->program->executor) status = fovea_stage_run(m, FOVEA_STAGE_PREPARE, NULL, err); /* its own copy */
     m->bound = status == FOVEA_OK;
     if (!m->bound) {
@@ -229,20 +234,20 @@ void fovea_model_dispose(fovea_model *m) {
     if (!m->options.memory) free(m->block);
     if (m->map) munmap(m->map, m->map_bytes);
     free(m->converted);
-    free(m->base);
-    free(m->args);
-    free(m->inputs);
-    free(m->spans[0]);
+    fovea_faces_free(m);
     free(m);
 }
 
 /* -- Questions ---- */
-static const fovea_array *nth(const fovea_model *m, const int32_t *list, int32_t n, int32_t i) {
-    return i >= 0 && i < n ? &m->program->arrays[list[i]] : NULL;
+const fovea_array *fovea_model_input(const fovea_model *m, int32_t i) {
+    return i >= 0 && i < m->n_inputs ? fovea_face_shown(m, i) : NULL;
 }
-const fovea_array *fovea_model_input(const fovea_model *m, int32_t i) { return nth(m, m->inputs, m->n_inputs, i); }
-const fovea_array *fovea_model_output(const fovea_model *m, int32_t i) { return nth(m, m->outputs, m->n_outputs, i); }
-const fovea_array *fovea_model_param(const fovea_model *m, int32_t i) { return nth(m, m->params, m->n_params, i); }
+const fovea_array *fovea_model_output(const fovea_model *m, int32_t i) {
+    return i >= 0 && i < m->n_outputs ? fovea_face_shown(m, m->n_inputs + i) : NULL;
+}
+const fovea_array *fovea_model_param(const fovea_model *m, int32_t i) {
+    return i >= 0 && i < m->n_params ? &m->program->arrays[m->params[i]] : NULL;
+}
 
 static int32_t index_of(const fovea_model *m, const int32_t *list, int32_t n, const char *name) {
     for (int32_t i = 0; i < n; i++)

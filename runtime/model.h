@@ -4,13 +4,22 @@
 #include "executor.h"
 #include "fovea.h"
 #include "pool.h"
+#include "shapes.h"
 #include "stages.h"
 
 enum { FOVEA_ALIGN = 64 };
 static inline int64_t fovea_aligned(int64_t bytes) { return (bytes + FOVEA_ALIGN - 1) / FOVEA_ALIGN * FOVEA_ALIGN; }
 
-struct fovea_model {
+/* What a model keeps of each of its programs: of several shapes there are several. */
+typedef struct {
     const fovea_program *program;
+    void **base;                       /* per array: its first byte, or NULL while unknown */
+    int32_t *inputs, *outputs, *params, n_inputs, n_outputs, n_params;   /* indices into arrays */
+    fovea_span *spans[FOVEA_STAGES];   /* per array */
+} fovea_face;
+
+struct fovea_model {
+    const fovea_program *program;      /* that of the face in use, as base .. spans are */
     fovea_options options;
     fovea_workspace space;
     fovea_parallel *parallel;
@@ -18,10 +27,17 @@ struct fovea_model {
     fovea_pool *pool;                  /* owned; NULL with one thread or the caller's parallel */
     void *block;                       /* owned unless options.memory is set */
     char *prepared, *arena, *scratch;  /* in the block; prepared in another model's block if shared */
-    void **base;                       /* per array: its first byte, or NULL while unknown */
+    void **base;
     void **args;                       /* room for the longest list of a launch */
-    int32_t *inputs, *outputs, *params, n_inputs, n_outputs, n_params;   /* indices into arrays */
-    fovea_span *spans[FOVEA_STAGES];   /* per array */
+    int32_t *inputs, *outputs, *params, n_inputs, n_outputs, n_params;
+    fovea_span *spans[FOVEA_STAGES];
+    fovea_face *faces;                 /* owned */
+    int32_t n_faces;
+    const fovea_shapes *shapes;        /* NULL: one face */
+    int64_t extents[FOVEA_MAX_EXTENTS];
+    fovea_array *shown;                /* of several shapes: inputs and outputs at these extents; owned */
+    void **given;                      /* the caller's inputs and outputs of this run; owned */
+    DLTensor *asked;                   /* room for inputs; owned */
     char *converted;                   /* owned: parameters whose stored dtype is not the model's */
     int64_t *ns;
     void *map;                         /* owned: the file of its image (image.h) */
@@ -40,6 +56,16 @@ fovea_status fovea_options_take(const fovea_options *given, fovea_options *out, 
  * the model; then its parameters are not its own (`shared`). NULL: a block of its own, which bind fills. */
 fovea_status fovea_model_make(const fovea_program *p, const fovea_options *o, char *prepared, fovea_model **out,
                               fovea_error *err);
+
+/* -- Faces (faces.c) ---- */
+fovea_status fovea_faces_make(fovea_model *m, fovea_error *err);
+void fovea_faces_free(fovea_model *m);
+void fovea_face_use(fovea_model *m, int32_t i);
+/* Parameters lie in every face where they lie in the one in use. */
+void fovea_faces_share(fovea_model *m);
+bool fovea_faces_read(const fovea_model *m, int32_t array);   /* does a run read it? Parameters and prepared arrays */
+/* Input i, or output i - n_inputs, as the caller sees it. */
+const fovea_array *fovea_face_shown(const fovea_model *m, int32_t i);
 
 /* A model over an image (image.h); `label` starts messages. */
 fovea_status fovea_image_use(const fovea_program *p, uint64_t level, const fovea_options *options, const void *image,

@@ -94,8 +94,7 @@ static fovea_status check_prepared(const fovea_program *p, fovea_error *err) {
     return FOVEA_OK;
 }
 
-fovea_status fovea_program_check(const fovea_program *p, fovea_error *err) {
-    if (!p) return fovea_fail(err, FOVEA_E_ARGUMENT, "no program");
+static fovea_status check_one(const fovea_program *p, fovea_error *err) {
     if (p->n_arrays < 0 || p->n_prepare < 0 || p->n_run < 0 || p->arena_bytes < 0 || p->prepared_bytes < 0 ||
         (p->n_arrays > 0 && !p->arrays) || (p->n_prepare > 0 && !p->prepare) || (p->n_run > 0 && !p->run))
         return fovea_fail(err, FOVEA_E_PROGRAM, "a count is negative or a list is absent");
@@ -112,4 +111,12 @@ fovea_status fovea_program_check(const fovea_program *p, fovea_error *err) {
         }
     }
     return check_prepared(p, err);
+}
+
+fovea_status fovea_program_check(const fovea_program *p, fovea_error *err) {
+    if (!p) return fovea_fail(err, FOVEA_E_ARGUMENT, "no program");
+    fovea_status status = check_one(p, err);
+    for (int32_t i = 0; p->shapes && p->shapes->programs && !status && i < p->shapes->n_programs; i++)
+        if (p != &p->shapes->programs[i]) status = check_one(&p->shapes->programs[i], err);
+    return p->shapes && !status ? fovea_shapes_check(p->shapes, err) : status;
 }

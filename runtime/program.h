@@ -45,7 +45,7 @@ typedef struct {
     const struct fovea_device_code *code; /* for an executor (executor.h), which needs no kernel; else NULL */
 } fovea_launch;
 
-typedef struct {
+typedef struct fovea_program {
     const char *name;
     const fovea_array *arrays;
     int32_t n_arrays;
@@ -54,5 +54,26 @@ typedef struct {
     int64_t arena_bytes, prepared_bytes;
     const struct fovea_executor *executor; /* NULL: this processor; else what runs the launches (executor.h) */
     const void *executor_user;             /* its options */
+    const struct fovea_shapes *shapes;     /* NULL: one shape; else what this program is one of */
 } fovea_program;
+
+/* An extent of the inputs that is chosen when a model is opened, or from run to run. */
+enum { FOVEA_MAX_EXTENTS = 8 };
+typedef struct {
+    const char *name;     /* of the axis, as the spec calls it */
+    int64_t least, most;
+    const int64_t *sizes; /* it is one of these, ascending; NULL: any number from least to most. Of such an axis, of
+                             which there is one at most, the elements lie outermost in every input and output and are
+                             computed apart: programs for 4, 2 and 1 of them are one after another one for 7 */
+    int32_t n_sizes;
+} fovea_bounds;
+
+/* Programs of one model. Their parameters and prepared arrays are the same, with the same indices, and so is prepare. */
+typedef struct fovea_shapes {
+    const char *bounds; /* as text: "b=1..8,h=w=224/256" */
+    const fovea_bounds *extents;
+    const fovea_program *programs;
+    const int64_t *at; /* per program its n_extents extents, in the order of `extents` */
+    int32_t n_extents, n_programs;
+} fovea_shapes;
 #endif

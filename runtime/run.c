@@ -68,19 +68,21 @@ typedef struct {
     const DLTensor *const *list;
     int32_t n; /* of the row; a list has as many as the model asks for */
 } given;
+static const DLTensor *tensor_at(given g, int32_t i) { return g.list ? g.list[i] : &g.row[i]; }
 
-static fovea_status take_tensors(fovea_model *m, given g, const int32_t *arrays, int32_t n, const char *what,
+/* Inputs begin at place 0 of those that the caller sees, outputs behind them. */
+static fovea_status take_tensors(fovea_model *m, given g, int32_t first, int32_t n, const char *what,
                                  fovea_error *err) {
     if (!g.list && (g.n != n || (n > 0 && !g.row)))
         return fovea_fail(err, FOVEA_E_TENSOR, "the model has %d %s%s, not %d", n, what, n == 1 ? "" : "s",
                           g.row ? g.n : 0);
     for (int32_t i = 0; i < n; i++) {
-        const fovea_array *a = &m->program->arrays[arrays[i]];
-        const DLTensor *t = g.list ? g.list[i] : &g.row[i];
+        const fovea_array *a = fovea_face_shown(m, first + i);
+        const DLTensor *t = tensor_at(g, i);
         if (!t) return fovea_fail(err, FOVEA_E_TENSOR, "%s \"%s\": no tensor is given", what, a->name);
-        fovea_status status = fovea_tensor_check(t, a, what, FOVEA_E_TENSOR, &m->base[arrays[i]], err);
+        fovea_status status = fovea_tensor_check(t, a, what, FOVEA_E_TENSOR, &m->given[first + i], err);
         if (status == FOVEA_OK && a->place == FOVEA_INPUT)
-            status = fovea_index_check(a, m->base[arrays[i]], what, FOVEA_E_TENSOR, err);
+            status = fovea_index_check(a, m->given[first + i], what, FOVEA_E_TENSOR, err);
         if (status != FOVEA_OK) return status;
     }
     return FOVEA_OK;
@@ -88,27 +90,68 @@ static fovea_status take_tensors(fovea_model *m, given g, const int32_t *arrays,
 
 static fovea_status check_aliases(const fovea_model *m, fovea_error *err) {
     const fovea_program *p = m->program;
-    for (int32_t i = 0; i < m->n_outputs; i++) {
-        int32_t out = m->outputs[i];
-        for (int32_t a = 0; a < p->n_arrays; a++) {
-            fovea_place place = p->arrays[a].place;
-            bool theirs = place == FOVEA_INPUT || place == FOVEA_PARAM || (place == FOVEA_OUTPUT && a != out);
-            if (!theirs || !fovea_overlap(m->base[out], p->arrays[out].bytes, m->base[a], p->arrays[a].bytes)) continue;
-            return fovea_fail(err, FOVEA_E_TENSOR, "output \"%s\" shares memory with %s \"%s\"", p->arrays[out].name,
-                              place == FOVEA_INPUT ? "input" : place == FOVEA_PARAM ? "parameter" : "output",
-                                  p->arrays[a].name);
+    int32_t n = m->n_inputs + m->n_outputs;
+    for (int32_t i = m->n_inputs; i < n; i++) {
+        const fovea_array *out = fovea_face_shown(m, i), *other = NULL;
+        for (int32_t k = 0; k < n && !other; k++) {
+            const fovea_array *a = fovea_face_shown(m, k);
+            if (k != i && fovea_overlap(m->given[i], out->bytes, m->given[k], a->bytes)) other = a;
         }
+        for (int32_t k = 0; k < m->n_params && !other; k++) {
+            const fovea_array *a = &p->arrays[m->params[k]];
+            if (fovea_overlap(m->given[i], out->bytes, m->base[m->params[k]], a->bytes)) other = a;
+        }
+        if (other)
+            return fovea_fail(err, FOVEA_E_TENSOR, "output \"%s\" shares memory with %s \"%s\"", out->name,
+                              other->place == FOVEA_INPUT ? "input"
+                              : other->place == FOVEA_PARAM ? "parameter" : "output",
+                              other->name);
     }
     return FOVEA_OK;
 }
 
+/* The program in use runs on elements `first` and following of the caller's tensors. */
+static void place_tensors(fovea_model *m, int64_t first) {
+    for (int32_t i = 0; i < m->n_inputs + m->n_outputs; i++) {
+        int32_t array = i < m->n_inputs ? m->inputs[i] : m->outputs[i - m->n_inputs];
+        const fovea_array *a = &m->program->arrays[array];
+        m->base[array] = (char *)m->given[i] + (first > 0 ? first * (a->bytes / a->shape[0]) : 0);
+    }
+}
+/* Of several shapes: one program after another. */
+static fovea_status run_parts(fovea_model *m, fovea_error *err) {
+    fovea_status status = FOVEA_OK;
+    int64_t done = 0, count;
+    for (int32_t part; !status && (part = fovea_next_part(m->shapes, m->extents, done, &count)) >= 0; done += count) {
+        fovea_face_use(m, part);
+        place_tensors(m, done);
+        status = fovea_stage_run(m, FOVEA_STAGE_RUN, NULL, err);
+    }
+    return status;
+}
+
+/* Of several shapes: the extents are those of the inputs. */
+static fovea_status fit(fovea_model *m, given inputs, fovea_error *err) {
+    for (int32_t i = 0; i < m->n_inputs; i++) {
+        if (!inputs.list && !inputs.row) return FOVEA_OK; /* said by take_tensors, as what follows */
+        if (!tensor_at(inputs, i)) return FOVEA_OK;
+        m->asked[i] = *tensor_at(inputs, i);
+    }
+    return fovea_model_fit(m, m->asked, m->n_inputs, err);
+}
 static fovea_status run(fovea_model *m, given inputs, given outputs, fovea_error *err) {
     if (!m) return fovea_fail(err, FOVEA_E_ARGUMENT, "no model");
     if (!m->bound) return fovea_fail(err, FOVEA_E_STATE, "the model has no weights bound");
-    fovea_status status = take_tensors(m, inputs, m->inputs, m->n_inputs, "input", err);
-    if (status == FOVEA_OK) status = take_tensors(m, outputs, m->outputs, m->n_outputs, "output", err);
+    fovea_status status = m->shapes && (inputs.list || inputs.n == m->n_inputs) ? fit(m, inputs, err) : FOVEA_OK;
+    if (status == FOVEA_OK) status = take_tensors(m, inputs, 0, m->n_inputs, "input", err);
+    if (status == FOVEA_OK) status = take_tensors(m, outputs, m->n_inputs, m->n_outputs, "output", err);
     if (status == FOVEA_OK) status = check_aliases(m, err);
-    if (status == FOVEA_OK) status = fovea_stage_run(m, FOVEA_STAGE_RUN, m->ns, err);
+    if (status == FOVEA_OK && m->shapes) {
+        status = run_parts(m, err);
+    } else if (status == FOVEA_OK) {
+        place_tensors(m, 0);
+        status = fovea_stage_run(m, FOVEA_STAGE_RUN, m->ns, err);
+    }
     m->ran = status == FOVEA_OK;
     return status;
 }

@@ -134,8 +134,8 @@ fovea_status fovea_model_selftest(fovea_model *m, const fovea_known *known, fove
     if (known->n_answers != m->n_outputs)
         return fovea_fail(err, FOVEA_E_ARGUMENT, "answers of %d outputs where the model has %d", known->n_answers,
                           m->n_outputs);
-    fovea_status status = FOVEA_OK;
-    if (!make_tensors(m, known->seed, &t))
+    fovea_status status = known->extents ? fovea_model_resize(m, known->extents, known->n_extents, err) : FOVEA_OK;
+    if (!status && !make_tensors(m, known->seed, &t))
         status = fovea_fail(err, FOVEA_E_MEMORY, "no memory for the tensors of the self-test");
     if (!status) status = fovea_model_run(m, t.in, t.n_in, t.out, t.n_out, err);
     if (!status) status = judge(m, known, &t, err);

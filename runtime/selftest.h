@@ -23,6 +23,8 @@ typedef struct {
     double tolerance;            /* of a float: times `largest`. Of whole numbers one in ten may be another */
     const fovea_answer *answers; /* in the order of the outputs */
     int32_t n_answers;
+    int32_t n_extents; /* of a program of several shapes, which is made to take these; else 0 */
+    const int64_t *extents;
 } fovea_known;
 
 /* Runs the model, which must be bound, on the pattern and compares. FOVEA_OK: result->text says how well they agree

@@ -2,11 +2,12 @@
  * them. */
 #ifndef FV_CLI_ARTEFACT_H
 #define FV_CLI_ARTEFACT_H
+#include "cli/bounds.h"
 #include "cli/cli.h"
 #include "cli/live.h"
 #include "runtime/selftest.h"
 
-enum { CLI_LEVELS = 8, CLI_INTERFACE = 5 }; /* of the functions NAME_…: the second grows when one is added */
+enum { CLI_LEVELS = 8, CLI_INTERFACE = 6 }; /* of the functions NAME_…: the second grows when one is added */
 
 /* One level of processor: the model compiled for it. */
 typedef struct {
@@ -38,10 +39,13 @@ typedef struct {
     bool deployed, embedded, single; /* build; with the weights inside; without pthreads */
     const char *image;               /* the file of all images, NULL: no weights were given */
     int64_t image_bytes;
-    const fovea_known *known;         /* what it answers; NULL as image */
-    const char *preprocess, *classes; /* JSON of the spec, or NULL */
-    fv_type storage;                  /* of floats between kernels */
-    double storage_error; /* measured cost of 16-bit storage, of the largest output; negative: not measured */
+    cli_bounds bounds;                       /* n 0: one shape, and one tried */
+    int n_tried;                             /* shapes */
+    const fovea_program *shown;              /* what it takes and gives, of the largest extents */
+    const fovea_known *known[CLI_MAX_TRIED]; /* what it answers, by shape tried; NULL as image */
+    const char *preprocess, *classes;        /* JSON of the spec, or NULL */
+    fv_type storage;                         /* of floats between kernels */
+    double storage_error;           /* measured cost of 16-bit storage, of the largest output; negative: not measured */
     cli_export export[CLI_EXPORTS]; /* cli_artefact_runtime */
     int n_exports;
     const char *types, *functions; /* declarations, for the header */
@@ -81,8 +85,22 @@ const char *cli_artefact_place(fv_ctx *ctx, const char *path);
  * is compiled for this processor. Takes the known answers of the self-test. false after recording errors. */
 bool cli_artefact_images(fv_ctx *ctx, cli_session *s, cli_artefact *a, const char *folder);
 const char *cli_artefact_file(fv_ctx *ctx, const char *folder, const cli_level *l, const char *what);
+/* The same of a shape that is tried. */
+const char *cli_artefact_tried(fv_ctx *ctx, const char *folder, const cli_level *l, int shape, const char *what);
+/* The session's spec at a shape that is tried. false after recording errors. */
+bool cli_artefact_retrace(fv_ctx *ctx, cli_session *s, const cli_artefact *a, int shape);
+/* build: compiles the programs of several shapes for a level. false after recording errors: the spec mixes what is to
+ * be a range, and what fv_compile says. */
+bool cli_artefact_family(fv_ctx *ctx, cli_session *s, const cli_artefact *a, const fv_driver_options *o,
+                         fv_compiled *out);
+/* What a user sees of compiled programs: a program whose inputs and outputs have the largest extents. */
+const fovea_program *cli_artefact_shown(fv_ctx *ctx, const cli_artefact *a);
+void cli_artefact_extents_header(fv_ctx *ctx, const cli_artefact *a,
+                                 fv_buf *out); /* constants, and how they are used */
+void cli_artefact_extents_manifest(const cli_artefact *a, fv_buf *out);
 const fovea_known *cli_known_take(fv_ctx *ctx, cli_live *live); /* the context's; NULL after recording an error */
-void cli_known_write(const fovea_known *known, fv_buf *out);    /* as C: `static const fovea_known known` */
+/* As C: `static const fovea_known known[n]`. */
+void cli_known_write(const cli_artefact *a, fv_buf *out);
 /* Makes and writes all of it, as the command line says. An exit code. */
 int cli_artefact_make(fv_ctx *ctx, const cli_args *args, bool build);
 

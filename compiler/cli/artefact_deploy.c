@@ -33,7 +33,7 @@ void cli_artefact_deploy_header(const cli_artefact *a, fv_buf *b) {
         "int64_t %s_workspace_bytes(int32_t threads); /* what %s_OPEN_BYTES says */\n"
         "int64_t %s_weight_bytes(void);               /* what %s_WEIGHT_BYTES says */\n",
         n, n, n, n, n, n, a->upper, n, a->upper);
-    if (a->known)
+    if (a->known[0])
         fv_buf_printf(
             b,
             "/* Opens the model, runs it on inputs that are made by rule, and compares with what the build answered: "
@@ -67,10 +67,10 @@ void cli_artefact_deploy_program(const cli_artefact *a, fv_buf *b) {
                   "fovea_status %s_open(const char *weights, const fovea_options *options, fovea_model **out, "
                   "fovea_error *err) {\n    int i = choose(err);\n    if (out) *out = 0;\n    if (i < 0) return "
                   "FOVEA_E_PROCESSOR;\n"
-                  "    if (weights) return fovea_image_open(&programs[i], numbers[i], options, weights, out, err);\n",
+                  "    if (weights) return fovea_image_open(PROGRAM(i), numbers[i], options, weights, out, err);\n",
                   n);
     if (inside)
-        fv_buf_puts(b, "    return fovea_image_load(&programs[i], numbers[i], options, inside[i].data, "
+        fv_buf_puts(b, "    return fovea_image_load(PROGRAM(i), numbers[i], options, inside[i].data, "
                        "inside[i].bytes, out, err);\n}\n");
     else
         fv_buf_printf(b,
@@ -82,18 +82,19 @@ void cli_artefact_deploy_program(const cli_artefact *a, fv_buf *b) {
                   "fovea_status %s_open_memory(const void *weights, int64_t bytes, const fovea_options *options, "
                   "fovea_model **out, fovea_error *err) {\n    int i = choose(err);\n    if (out) *out = 0;\n    if (i "
                   "< 0) return FOVEA_E_PROCESSOR;\n"
-                  "    return fovea_image_load(&programs[i], numbers[i], options, weights, bytes, out, err);\n}\n"
+                  "    return fovea_image_load(PROGRAM(i), numbers[i], options, weights, bytes, out, err);\n}\n"
                   "int64_t %s_workspace_bytes(int32_t threads) { return %s_OPEN_BYTES(threads); }\n"
                   "int64_t %s_weight_bytes(void) { return %s_WEIGHT_BYTES; }\n",
                   n, n, a->upper, n, a->upper);
-    if (!a->known) return;
-    cli_known_write(a->known, b);
+    if (!a->known[0]) return;
+    cli_known_write(a, b);
     fv_buf_printf(b,
                   "fovea_status %s_selftest(const char *weights, const fovea_options *options, fovea_error *err) {\n"
                   "    fovea_model *model;\n    fovea_status status = %s_open(weights, options, &model, err);\n"
-                  "    if (status) return status;\n    status = fovea_model_selftest(model, &known, err);\n"
+                  "    if (status) return status;\n    for (int i = 0; !status && i < %d; i++) status = "
+                  "fovea_model_selftest(model, &known[i], err);\n"
                   "    fovea_model_dispose(model);\n    return status;\n}\n",
-                  n, n);
+                  n, n, a->n_tried);
 }
 void cli_artefact_pc(const cli_artefact *a, fv_buf *b) {
     fv_buf_printf(
@@ -103,7 +104,7 @@ void cli_artefact_pc(const cli_artefact *a, fv_buf *b) {
         a->name, a->model, a->target, FOVEA_VERSION, a->name, a->single ? "" : " -lpthread");
 }
 static void arrays(const cli_artefact *a, fovea_place place, const char *key, fv_buf *b) {
-    const fovea_program *p = &a->level[0].compiled.program;
+    const fovea_program *p = a->shown;
     int n = 0;
     fv_buf_printf(b, "  \"%s\": [", key);
     for (int32_t i = 0; i < p->n_arrays; i++) {
@@ -131,6 +132,7 @@ void cli_artefact_manifest(const cli_artefact *a, const char *files, fv_buf *b) 
     }
     if (files) fv_buf_printf(b, "  \"files\": %s,\n", files);
     fv_buf_printf(b, "  \"interface\": %d,\n  \"threads\": \"%s\",\n", CLI_INTERFACE, a->single ? "none" : "pool");
+    if (a->bounds.n) cli_artefact_extents_manifest(a, b);
     arrays(a, FOVEA_INPUT, "inputs", b);
     arrays(a, FOVEA_OUTPUT, "outputs", b);
     if (files) arrays(a, FOVEA_PARAM, "parameters", b);

@@ -79,11 +79,19 @@ static void example(fv_buf *b, const cli_artefact *a) {
         "    void *out[$_OUTPUTS + 1];",
         "    fovea_stored result[$_OUTPUTS + 1];",
         "    const fovea_array *x;",
+        "%    DLTensor shape[$_INPUTS];",
         "    memset(result, 0, sizeof result);",
         "?    if (argc < 3 || @_open(argc > 3 ? argv[3] : NULL, NULL, &model, &err) ||",
         "?        @_safetensors_open(argv[1], &given, &err)) goto failed;",
         "!    if (argc != 4 || @_load(NULL, &model, &err) || @_safetensors_open(argv[1], &weights, &err) ||",
         "!        @_bind(model, weights, &err) || @_safetensors_open(argv[2], &given, &err)) goto failed;",
+        "%    for (int i = 0; (x = @_input(model, i)); i++) {  /* extents as in the file */",
+        "%        const fovea_stored *t = @_safetensors_find(given, x->name);",
+        "%        snprintf(err.text, sizeof err.text, \"%s is not among the inputs\", x->name);",
+        "%        if (!t) goto failed;",
+        "%        shape[i] = @_tensor(0, x->dtype, t->rank, (int64_t *)t->shape);",
+        "%    }",
+        "%    if (@_fit(model, shape, $_INPUTS, &err)) goto failed;",
         "    for (int i = 0; (x = @_input(model, i)); i++) {",
         "        const fovea_stored *t = @_safetensors_find(given, x->name);",
         "        void *data = malloc((size_t)x->bytes + 1);",
@@ -115,9 +123,9 @@ static void example(fv_buf *b, const cli_artefact *a) {
                   a->name, a->deployed ? "a" : "o", a->single ? "" : " -lpthread");
     bool with = a->deployed && a->image;
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
-        const char *from = lines[i]; /* "?": of a library with its weights, "!": of one without */
-        if (*from == (with ? '!' : '?')) continue;
-        if (*from == (with ? '?' : '!')) from++;
+        const char *from = lines[i]; /* "?": of a library with its weights, "!": without, "%": of several shapes */
+        if (*from == (with ? '!' : '?') || (*from == '%' && !a->bounds.n)) continue;
+        if (*from == (with ? '?' : '!') || *from == '%') from++;
         rules(a, b, from);
         fv_buf_puts(b, "\n");
     }
@@ -127,7 +135,7 @@ static void example(fv_buf *b, const cli_artefact *a) {
 static void stand_in(void *const *args, int64_t begin, int64_t end, void *scratch) {
     (void)args, (void)begin, (void)end, (void)scratch;
 }
-static bool workspace(fv_ctx *ctx, const fovea_program *given, int32_t threads, fovea_workspace *w) {
+static fovea_program with_stand_ins(fv_ctx *ctx, const fovea_program *given) {
     fovea_program p = *given;
     fovea_launch *list[2] = {FV_NEWN(ctx, fovea_launch, p.n_prepare + 1), FV_NEWN(ctx, fovea_launch, p.n_run + 1)};
     for (int i = 0; i < p.n_prepare; i++) {
@@ -140,8 +148,24 @@ static bool workspace(fv_ctx *ctx, const fovea_program *given, int32_t threads, 
     }
     p.prepare = list[0];
     p.run = list[1];
+    return p;
+}
+static bool workspace(fv_ctx *ctx, const fovea_program *given, int32_t threads, fovea_workspace *w) {
+    fovea_program p = with_stand_ins(ctx, given);
     fovea_options o = {.threads = threads};
+    fovea_shapes shapes;
     fovea_error e;
+    if (p.shapes) {
+        shapes = *p.shapes;
+        fovea_program *programs = FV_NEWN(ctx, fovea_program, shapes.n_programs + 1);
+        for (int32_t i = 0; i < shapes.n_programs; i++) {
+            programs[i] = with_stand_ins(ctx, &p.shapes->programs[i]);
+            programs[i].prepare = p.prepare;
+            programs[i].shapes = &shapes;
+        }
+        shapes.programs = programs;
+        p = programs[0];
+    }
     return fovea_workspace_measure(&p, &o, w, &e) ? cli_runtime_error(ctx, FV_E_INTERNAL, &e) : true;
 }
 static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
@@ -164,10 +188,13 @@ bool cli_artefact_measure(fv_ctx *ctx, const cli_artefact *a, cli_artefact_memor
     return true;
 }
 static void manual(fv_ctx *ctx, const cli_artefact *a, fv_buf *b) {
-    const fovea_program *p = &a->level[0].compiled.program;
+    const fovea_program *p = a->shown;
     int64_t bytes, n;
     fv_buf_printf(b, "/* %s: %s, compiled by fovea %s for %s. This header is the manual of its library.\n *\n", a->name,
                   cli_comment(ctx, a->model), FOVEA_VERSION, cli_comment(ctx, a->target));
+    if (a->bounds.n)
+        fv_buf_printf(b, " * Built for %s: see Extents below; shapes and bytes are those of the largest.\n",
+                      a->bounds.text);
     n = count(p, FOVEA_INPUT, &bytes);
     fv_buf_printf(b, " * Inputs, in the order of run: %" PRId64 "\n", n);
     tensors(ctx, b, p, FOVEA_INPUT, true);
@@ -221,7 +248,7 @@ static const char *type_constant(fovea_dtype t) {
     return names[t];
 }
 static void constants(const cli_artefact *a, const cli_artefact_memory *m, fv_buf *b) {
-    const fovea_program *p = &a->level[0].compiled.program;
+    const fovea_program *p = a->shown;
     const char *u = a->upper;
     int64_t inputs, outputs, params, n_in = count(p, FOVEA_INPUT, &inputs), n_out = count(p, FOVEA_OUTPUT, &outputs),
                                      n = count(p, FOVEA_PARAM, &params);
@@ -272,7 +299,7 @@ static void constants(const cli_artefact *a, const cli_artefact_memory *m, fv_bu
             a->name, u, m->opened, m->per_thread, u, a->image ? a->image_bytes : 0, u, a->embedded);
 }
 bool cli_artefact_header(fv_ctx *ctx, const cli_artefact *a, fv_buf *b) {
-    const fovea_program *p = &a->level[0].compiled.program;
+    const fovea_program *p = a->shown;
     const char *u = a->upper;
     cli_artefact_memory m;
     int64_t bytes;
@@ -281,6 +308,7 @@ bool cli_artefact_header(fv_ctx *ctx, const cli_artefact *a, fv_buf *b) {
     fv_buf_printf(b, "#ifndef %s_H\n#define %s_H\n#include <stdint.h>\n\n", u, u);
     constants(a, &m, b);
     if (!cli_artefact_facts(ctx, a, b)) return false;
+    if (a->bounds.n) cli_artefact_extents_header(ctx, a, b);
     example(b, a);
     fv_buf_printf(b, "\n/* -- Types, the same for every library ---- */\n%s", a->types);
     rules(a, b,

@@ -10,11 +10,28 @@
 const char *cli_artefact_file(fv_ctx *ctx, const char *folder, const cli_level *l, const char *what) {
     return fv_printf(ctx, "%s/level_%016llx_%s", folder, (unsigned long long)l->number, what);
 }
+const char *cli_artefact_tried(fv_ctx *ctx, const char *folder, const cli_level *l, int shape, const char *what) {
+    return cli_artefact_file(ctx, folder, l, fv_printf(ctx, "%d_%s", shape, what));
+}
 static bool write_tensors(fv_ctx *ctx, const char *path, const fovea_array *const *of, const DLTensor *t, int n) {
     fovea_stored *list = FV_NEWN(ctx, fovea_stored, n + 1);
     fovea_error e;
     for (int i = 0; i < n; i++) list[i] = cli_stored(of[i], t[i].data);
     return fovea_safetensors_write(path, list, n, NULL, &e) ? cli_runtime_error(ctx, FV_E_FILE, &e) : true;
+}
+/* What the shapes that are tried answer; inputs and answers as files. */
+static bool answers(fv_ctx *ctx, cli_session *s, cli_artefact *a, cli_level *l, const char *folder, cli_live *live) {
+    bool fine = true;
+    for (int i = 0; i < a->n_tried && fine; i++) {
+        const int64_t *extents = a->bounds.n ? a->bounds.tried + (ptrdiff_t)i * a->bounds.n : NULL;
+        fine = !extents || (cli_artefact_retrace(ctx, s, a, i) && cli_live_resize(ctx, s, extents, a->bounds.n, live));
+        fine =
+            fine && cli_live_run(ctx, live) &&
+            write_tensors(ctx, cli_artefact_tried(ctx, folder, l, i, "inputs"), live->input, live->in, live->n_in) &&
+            write_tensors(ctx, cli_artefact_tried(ctx, folder, l, i, "answers"), live->output, live->out, live->n_out);
+        if (fine && !a->known[i]) fine = (a->known[i] = cli_known_take(ctx, live)) != NULL;
+    }
+    return fine && (!a->bounds.n || cli_artefact_retrace(ctx, s, a, 0));
 }
 /* One level: its image, and what a run answers if it can run here. */
 static bool one(fv_ctx *ctx, cli_session *s, cli_artefact *a, cli_level *l, const char *folder, void **data) {
@@ -31,12 +48,8 @@ static bool one(fv_ctx *ctx, cli_session *s, cli_artefact *a, cli_level *l, cons
     live.compiled = runs ? l->compiled : here;
     l->image = cli_artefact_file(ctx, folder, l, "weights");
     bool fine = cli_live_load(ctx, s, &run, false, &live);
-    if (runs)
-        fine = fine && cli_live_run(ctx, &live) &&
-               write_tensors(ctx, cli_artefact_file(ctx, folder, l, "inputs"), live.input, live.in, live.n_in) &&
-               write_tensors(ctx, cli_artefact_file(ctx, folder, l, "answers"), live.output, live.out, live.n_out);
+    if (runs) fine = fine && answers(ctx, s, a, l, folder, &live);
     l->answered = runs;
-    if (runs && !a->known) fine = fine && (a->known = cli_known_take(ctx, &live)) != NULL;
     if (fine && fovea_image_make(live.model, l->number, data, &l->image_bytes, &e))
         fine = cli_runtime_error(ctx, FV_E_RUN, &e);
     fine = fine && (!a->embedded || fv_file_write(ctx, l->image, *data, (size_t)l->image_bytes));
@@ -46,12 +59,16 @@ static bool one(fv_ctx *ctx, cli_session *s, cli_artefact *a, cli_level *l, cons
 }
 /* Where no level runs here: what this processor answers, near to which every level has to come. */
 static bool known_here(fv_ctx *ctx, cli_session *s, cli_artefact *a) {
-    cli_live live = {0};
     fovea_options run = {0};
     fv_driver_options o = {.cache_dir = cli_cache_dir(ctx), .storage = s->storage};
-    bool fine = cli_live_open(ctx, s, &o, &run, false, &live) && (a->known = cli_known_take(ctx, &live)) != NULL;
-    cli_live_close(&live);
-    return fine;
+    bool fine = true;
+    for (int i = 0; i < a->n_tried && fine; i++) {
+        cli_live live = {0};
+        fine = (!a->bounds.n || cli_artefact_retrace(ctx, s, a, i)) && cli_live_open(ctx, s, &o, &run, false, &live) &&
+               (a->known[i] = cli_known_take(ctx, &live)) != NULL;
+        cli_live_close(&live);
+    }
+    return fine && (!a->bounds.n || cli_artefact_retrace(ctx, s, a, 0));
 }
 bool cli_artefact_images(fv_ctx *ctx, cli_session *s, cli_artefact *a, const char *folder) {
     void *data[CLI_LEVELS] = {0}, *set = NULL;
@@ -62,7 +79,7 @@ bool cli_artefact_images(fv_ctx *ctx, cli_session *s, cli_artefact *a, const cha
         fine = one(ctx, s, a, &a->level[i], folder, &data[i]);
         a->image_bytes += a->level[i].image_bytes;
     }
-    fine = fine && (a->known || known_here(ctx, s, a));
+    fine = fine && (a->known[0] || known_here(ctx, s, a));
     a->image = fv_printf(ctx, "%s/%s.weights", folder, a->name);
     const void *whole = data[0];
     if (fine && !a->embedded && a->n_levels > 1) {

@@ -43,7 +43,8 @@ const fovea_known *cli_known_take(fv_ctx *ctx, cli_live *l) {
     fine = fine && cli_live_run(ctx, &own);
     for (int i = 0; fine && i < l->n_out; i++) take(ctx, l->output[i], l->out[i].data, &answers[i]);
     for (int i = 0; i < l->n_in; i++) free(own.in[i].data);
-    *k = (fovea_known){SEED, tolerance(&l->compiled.program), answers, l->n_out};
+    *k = (fovea_known){
+        .seed = SEED, .tolerance = tolerance(&l->compiled.program), .answers = answers, .n_answers = l->n_out};
     return fine ? k : NULL;
 }
 
@@ -53,21 +54,36 @@ static void number(fv_buf *b, double v) {
     else if (isinf(v)) fv_buf_puts(b, v > 0 ? "__builtin_inf()" : "-__builtin_inf()");
     else fv_buf_printf(b, "%.17g", v);
 }
-void cli_known_write(const fovea_known *k, fv_buf *b) {
+static void one(const fovea_known *k, int which, fv_buf *b) {
     for (int32_t i = 0; i < k->n_answers; i++) {
         const fovea_answer *a = &k->answers[i];
-        fv_buf_printf(b, "static const double answer_%d[%d] = {", i, a->n > 0 ? a->n : 1);
+        fv_buf_printf(b, "static const double answer_%d_%d[%d] = {", which, i, a->n > 0 ? a->n : 1);
         for (int32_t j = 0; j < a->n; j++) {
             fv_buf_puts(b, j % 8 ? ", " : j ? ",\n    " : "");
             number(b, a->values[j]);
         }
         fv_buf_puts(b, a->n ? "};\n" : "0};\n");
     }
-    fv_buf_printf(b, "static const fovea_answer answers[%d] = {\n", k->n_answers > 0 ? k->n_answers : 1);
+    fv_buf_printf(b, "static const fovea_answer answers_%d[%d] = {\n", which, k->n_answers > 0 ? k->n_answers : 1);
     for (int32_t i = 0; i < k->n_answers; i++)
-        fv_buf_printf(b, "    {UINT64_C(0x%016" PRIX64 "), %.17g, answer_%d, %d},\n", k->answers[i].bits,
-                      k->answers[i].largest, i, k->answers[i].n);
+        fv_buf_printf(b, "    {UINT64_C(0x%016" PRIX64 "), %.17g, answer_%d_%d, %d},\n", k->answers[i].bits,
+                      k->answers[i].largest, which, i, k->answers[i].n);
     fv_buf_puts(b, k->n_answers ? "};\n" : "    {0}};\n");
-    fv_buf_printf(b, "static const fovea_known known = {UINT64_C(%" PRIu64 "), %.17g, answers, %d};\n", k->seed,
-                  k->tolerance, k->n_answers);
+}
+void cli_known_write(const cli_artefact *a, fv_buf *b) {
+    const cli_bounds *bounds = &a->bounds;
+    for (int i = 0; i < a->n_tried; i++) one(a->known[i], i, b);
+    for (int i = 0; bounds->n && i < a->n_tried; i++) {
+        fv_buf_printf(b, "static const int64_t tried_%d[%d] = {", i, bounds->n);
+        for (int k = 0; k < bounds->n; k++) fv_buf_printf(b, "%" PRId64 ", ", bounds->tried[i * bounds->n + k]);
+        fv_buf_puts(b, "};\n");
+    }
+    fv_buf_printf(b, "static const fovea_known known[%d] = {\n", a->n_tried);
+    for (int i = 0; i < a->n_tried; i++) {
+        const fovea_known *k = a->known[i];
+        fv_buf_printf(b, "    {UINT64_C(%" PRIu64 "), %.17g, answers_%d, %d", k->seed, k->tolerance, i, k->n_answers);
+        if (bounds->n) fv_buf_printf(b, ", %d, tried_%d", bounds->n, i);
+        fv_buf_puts(b, "},\n");
+    }
+    fv_buf_puts(b, "};\n");
 }

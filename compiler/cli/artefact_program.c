@@ -17,9 +17,8 @@ void cli_quote(fv_buf *b, const char *s) {
     }
     fv_buf_puts(b, "\"");
 }
-/* Constants of all levels; the same numbers stand there once. */
+/* Constants of all programs; the same numbers stand there once. */
 typedef struct {
-    int level, array;
     const void *data;
     int64_t bytes;
 } constant;
@@ -30,18 +29,27 @@ typedef struct {
     int n, cap;
 } writer;
 
-static const constant *find(const writer *w, const fovea_array *a) {
-    for (int i = 0; i < w->n; i++)
-        if (w->known[i].bytes == a->bytes && !memcmp(w->known[i].data, a->data, (size_t)a->bytes)) return &w->known[i];
-    return NULL;
+/* Programs of a level: one, or one for each shape. */
+static int programs_of(const cli_artefact *a) { return a->bounds.n ? a->bounds.n_programs : 1; }
+static const fovea_program *program_at(const cli_artefact *a, int level, int i) {
+    const fv_compiled *c = &a->level[level].compiled;
+    return c->family ? &c->family->shapes.programs[i] : &c->program;
 }
-static void constants(writer *w, int level) {
-    const fovea_program *p = &w->a->level[level].compiled.program;
+static const char *id_of(const cli_artefact *a, int level, int i) {
+    fv_ctx *ctx = a->level[level].compiled.plan->ctx;
+    return a->bounds.n ? fv_printf(ctx, "%d_%d", level, i) : fv_printf(ctx, "%d", level);
+}
+static int find(const writer *w, const fovea_array *a) {
+    for (int i = 0; i < w->n; i++)
+        if (w->known[i].bytes == a->bytes && !memcmp(w->known[i].data, a->data, (size_t)a->bytes)) return i;
+    return -1;
+}
+static void constants(writer *w, const fovea_program *p) {
     for (int32_t i = 0; i < p->n_arrays; i++) {
         const fovea_array *a = &p->arrays[i];
-        if (a->place != FOVEA_CONST || find(w, a)) continue;
+        if (a->place != FOVEA_CONST || find(w, a) >= 0) continue;
         const unsigned char *data = a->data;
-        fv_buf_printf(w->b, "static const _Alignas(64) unsigned char constant_%d_%d[%" PRId64 "] = {", level, i,
+        fv_buf_printf(w->b, "static const _Alignas(64) unsigned char constant_%d[%" PRId64 "] = {", w->n,
                       a->bytes + FOVEA_GUARD_BYTES);
         for (int64_t j = 0; j < a->bytes; j++) fv_buf_printf(w->b, "%s%u,", j % 32 ? "" : "\n    ", data[j]);
         fv_buf_puts(w->b, a->bytes ? "};\n" : "0};\n");
@@ -50,7 +58,7 @@ static void constants(writer *w, int level) {
             w->known = realloc(w->known, sizeof *w->known * (size_t)w->cap);
             FV_ASSERT(w->known, "out of memory");
         }
-        w->known[w->n++] = (constant){level, i, a->data, a->bytes};
+        w->known[w->n++] = (constant){a->data, a->bytes};
     }
 }
 /* Tables take much of a library where they stand in it as the runtime reads them: they stand in it packed
@@ -80,65 +88,109 @@ static void kernels(const writer *w, int level) {
         else fv_buf_puts(w->b, "    \".long 0\\n\"\n");
     fv_buf_puts(w->b, "    \".popsection\");\n");
 }
-/* The memory of a level's tables, and how they come there. */
-static void tables(const writer *w, int level, fv_buf *packed) {
+/* The memory of a program's tables, and how they come there. What prepares stands once for all programs of a level. */
+static void tables(const writer *w, int level, int which, fv_buf *packed) {
     const fv_compiled *c = &w->a->level[level].compiled;
-    const fovea_program *p = &c->program;
+    const fovea_program *p = program_at(w->a, level, which);
+    const char *id = id_of(w->a, level, which);
     fv_buf *b = w->b;
     int32_t *kernel[2], n[2] = {p->n_prepare, p->n_run}, args = 0;
     for (int k = 0; k < 2; k++) {
+        int first = k && c->family ? c->family->part[which].first_launch : 0;
         kernel[k] = FV_NEWN(c->plan->ctx, int32_t, n[k] + 1);
         for (int32_t i = 0; i < n[k]; i++) {
-            kernel[k][i] = c->plan->launch[k][i]->code;
+            kernel[k][i] = c->plan->launch[k][first + i]->code;
             args += k ? p->run[i].n_args : p->prepare[i].n_args;
         }
     }
     size_t texts = fv_tables_write(p, (const int32_t *const *)kernel, packed);
+    if (!which) fv_buf_printf(b, "static fovea_launch prepare_%d[%d];\n", level, n[0] + 1);
     fv_buf_printf(b,
-                  "static fovea_array arrays_%d[%d];\nstatic fovea_launch prepare_%d[%d], run_%d[%d];\nstatic int32_t "
-                  "args_%d[%d];\nstatic char texts_%d[%zu];\nstatic const unsigned char *unpack_%d(const unsigned char "
+                  "static fovea_array arrays_%s[%d];\nstatic fovea_launch run_%s[%d];\nstatic int32_t "
+                  "args_%s[%d];\nstatic char texts_%s[%zu];\nstatic const unsigned char *unpack_%s(const unsigned char "
                   "*from, const fovea_program "
-                  "*p) {\n    fovea_tables to = {arrays_%d, prepare_%d, run_%d, args_%d, texts_%d, %s_kernels_%d};\n"
+                  "*p) {\n    fovea_tables to = {arrays_%s, prepare_%d, run_%s, args_%s, texts_%s, %s_kernels_%d};\n"
                   "    from = fovea_tables_read(from, p, &to);\n",
-                  level, p->n_arrays + 1, level, n[0] + 1, level, n[1] + 1, level, args + 1, level, texts + 1, level,
-                  level, level, level, level, level, w->a->name, level);
+                  id, p->n_arrays + 1, id, n[1] + 1, id, args + 1, id, texts + 1, id, id, level, id, id, id, w->a->name,
+                  level);
     for (int32_t i = 0; i < p->n_arrays; i++) {
         const fovea_array *a = &p->arrays[i];
-        const constant *known = a->place == FOVEA_CONST ? find(w, a) : NULL;
-        if (known) fv_buf_printf(b, "    arrays_%d[%d].data = constant_%d_%d;\n", level, i, known->level, known->array);
+        if (a->place == FOVEA_CONST) fv_buf_printf(b, "    arrays_%s[%d].data = constant_%d;\n", id, i, find(w, a));
     }
     fv_buf_puts(b, "    return from;\n}\n");
 }
 static void unpacking(const writer *w, const fv_buf *packed) {
     fv_buf *b = w->b, brief = {0};
+    int n = programs_of(w->a);
     fv_tables_shorten(packed->text, packed->len, &brief);
     fv_buf_printf(b, "static unsigned char tables[%zu];\nstatic const unsigned char packed[] = {", packed->len + 1);
     for (size_t i = 0; i < brief.len; i++)
         fv_buf_printf(b, "%s%u,", i % 32 ? "" : "\n    ", (unsigned)(unsigned char)brief.text[i]);
     fv_buf_puts(b, "};\nstatic void unpack(void) {\n    const unsigned char *from = tables;\n    "
                    "fovea_tables_lengthen(packed, tables);\n");
-    for (int i = 0; i < w->a->n_levels; i++) fv_buf_printf(b, "    from = unpack_%d(from, &programs[%d]);\n", i, i);
+    for (int i = 0; i < w->a->n_levels * n; i++)
+        fv_buf_printf(b, "    from = unpack_%s(from, &programs[%d]);\n", id_of(w->a, i / n, i % n), i);
     fv_buf_puts(b, "}\n");
     fv_buf_dispose(&brief);
 }
-/* The program of each level, and the levels as lists: names, and the numbers in the headers of their weights. */
+/* Of several shapes: what the extents may be, and the programs of each level. */
+static void bounds(const writer *w) {
+    const cli_bounds *x = &w->a->bounds;
+    fv_buf *b = w->b;
+    for (int i = 0; i < x->n; i++) {
+        if (!x->extent[i].sizes) continue;
+        fv_buf_printf(b, "static const int64_t sizes_%d[] = {", i);
+        for (int k = 0; k < x->extent[i].n_sizes; k++) fv_buf_printf(b, "%" PRId64 ", ", x->extent[i].sizes[k]);
+        fv_buf_puts(b, "};\n");
+    }
+    fv_buf_printf(b, "static const fovea_bounds bounds[%d] = {\n", x->n);
+    for (int i = 0; i < x->n; i++) {
+        const fovea_bounds *e = &x->extent[i];
+        fv_buf_puts(b, "    {");
+        cli_quote(b, e->name);
+        fv_buf_printf(b, ", %" PRId64 ", %" PRId64 ", ", e->least, e->most);
+        if (e->sizes) fv_buf_printf(b, "sizes_%d, %d},\n", i, e->n_sizes);
+        else fv_buf_puts(b, "0, 0},\n");
+    }
+    fv_buf_puts(b, "};\nstatic const int64_t at[] = {");
+    for (int i = 0; i < x->n_programs * x->n; i++) fv_buf_printf(b, "%" PRId64 ", ", x->program[i]);
+    fv_buf_puts(b, "};\n");
+    fv_buf_printf(b,
+                  "static const fovea_program programs[LEVELS * %d];\nstatic const fovea_shapes shapes[LEVELS] = {\n",
+                  x->n_programs);
+    for (int i = 0; i < w->a->n_levels; i++) {
+        fv_buf_puts(b, "    {");
+        cli_quote(b, x->text);
+        fv_buf_printf(b, ", bounds, PROGRAM(%d), at, %d, %d},\n", i, x->n, x->n_programs);
+    }
+    fv_buf_puts(b, "};\n");
+}
+/* The programs of each level, and the levels as lists: names, and the numbers in the headers of their weights. */
 static void programs(writer *w) {
     const cli_artefact *a = w->a;
     fv_buf packed = {0};
+    int n = programs_of(a);
     for (int i = 0; i < a->n_levels; i++) {
         kernels(w, i);
-        constants(w, i);
-        tables(w, i, &packed);
+        for (int k = 0; k < n; k++) {
+            constants(w, program_at(a, i, k));
+            tables(w, i, k, &packed);
+        }
     }
-    fv_buf_printf(w->b, "enum { LEVELS = %d };\nstatic const fovea_program programs[LEVELS] = {\n", a->n_levels);
-    for (int i = 0; i < a->n_levels; i++) {
-        const fovea_program *p = &a->level[i].compiled.program;
+    fv_buf_printf(w->b, "enum { LEVELS = %d };\n#define PROGRAM(level) (&programs[(level) * %d])\n", a->n_levels, n);
+    if (a->bounds.n) bounds(w);
+    fv_buf_printf(w->b, "static const fovea_program programs[LEVELS * %d] = {\n", n);
+    for (int i = 0; i < a->n_levels * n; i++) {
+        const fovea_program *p = program_at(a, i / n, i % n);
+        const char *id = id_of(a, i / n, i % n);
         fv_buf_puts(w->b, "    {.name = ");
         cli_quote(w->b, p->name);
         fv_buf_printf(w->b,
-                      ", .arrays = arrays_%d, .n_arrays = %d, .prepare = prepare_%d, .run = run_%d, .n_prepare = %d, "
-                      ".n_run = %d, .arena_bytes = %" PRId64 ", .prepared_bytes = %" PRId64 "},\n",
-                      i, p->n_arrays, i, i, p->n_prepare, p->n_run, p->arena_bytes, p->prepared_bytes);
+                      ", .arrays = arrays_%s, .n_arrays = %d, .prepare = prepare_%d, .run = run_%s, .n_prepare = %d, "
+                      ".n_run = %d, .arena_bytes = %" PRId64 ", .prepared_bytes = %" PRId64,
+                      id, p->n_arrays, i / n, id, p->n_prepare, p->n_run, p->arena_bytes, p->prepared_bytes);
+        if (a->bounds.n) fv_buf_printf(w->b, ", .shapes = &shapes[%d]", i / n);
+        fv_buf_puts(w->b, "},\n");
     }
     fv_buf_puts(w->b, "};\n");
     unpacking(w, &packed);
@@ -204,23 +256,21 @@ static void choose(fv_buf *b, const cli_artefact *a) {
 }
 static void functions(fv_buf *b, const cli_artefact *a) {
     const char *n = a->name;
-    fv_buf_printf(
-        b,
-        "const char *%s_level(void) {\n    int i = choose(0);\n    return i < 0 ? 0 : names[i];\n}\n"
-        "const fovea_program *%s_program(void) {\n    int i = choose(0);\n    return &programs[i < 0 ? LEVELS "
-        "- 1 : i];\n}\n",
-        n, n);
-    fv_buf_printf(
-        b,
-        "fovea_status %s_load(const fovea_options *options, fovea_model **out, fovea_error *err) {\n"
-        "    int i = choose(err);\n    if (i >= 0) return fovea_model_load(&programs[i], options, out, err);\n"
-        "    if (out) *out = 0;\n    return FOVEA_E_PROCESSOR;\n}\n",
-        n);
+    fv_buf_printf(b,
+                  "const char *%s_level(void) {\n    int i = choose(0);\n    return i < 0 ? 0 : names[i];\n}\n"
+                  "const fovea_program *%s_program(void) {\n    int i = choose(0);\n    return PROGRAM(i < 0 ? LEVELS "
+                  "- 1 : i);\n}\n",
+                  n, n);
+    fv_buf_printf(b,
+                  "fovea_status %s_load(const fovea_options *options, fovea_model **out, fovea_error *err) {\n"
+                  "    int i = choose(err);\n    if (i >= 0) return fovea_model_load(PROGRAM(i), options, out, err);\n"
+                  "    if (out) *out = 0;\n    return FOVEA_E_PROCESSOR;\n}\n",
+                  n);
     fv_buf_printf(b,
                   "fovea_status %s_run(fovea_model *model, const void *const *inputs, void *const *outputs, "
                   "fovea_error *err) {\n",
                   n);
-    const fovea_program *p = &a->level[0].compiled.program;
+    const fovea_program *p = a->shown;
     int count[2] = {0, 0};
     for (int32_t i = 0; i < p->n_arrays; i++)
         if (p->arrays[i].place <= FOVEA_OUTPUT) count[p->arrays[i].place]++;
@@ -249,12 +299,13 @@ static void description(fv_buf *b, const cli_artefact *a) {
         "%s_load, fovea_model_bind_file, %s%s, %s_run, %s%s, %s%s, %s%s, fovea_model_share, fovea_model_dispose, "
         "fovea_model_input, fovea_model_output, fovea_model_param, fovea_model_threads, fovea_model_run, "
         "fovea_model_bind, fovea_workspace_measure, fovea_model_check_guards, fovea_safetensors_open, "
-        "fovea_safetensors_close}\nconst fovea_description %s_library = DESCRIPTION;\n"
+        "fovea_safetensors_close, fovea_model_resize, fovea_model_fit, fovea_model_extents}\nconst fovea_description "
+        "%s_library = DESCRIPTION;\n"
         "extern const fovea_description fovea_library;\nconst fovea_description fovea_library = "
         "DESCRIPTION;\n",
         n, n, n, a->deployed ? n : "0", a->deployed ? "_open" : "", n, a->deployed ? n : "0",
-        a->deployed ? "_workspace_bytes" : "", a->known ? n : "0", a->known ? "_selftest" : "", a->deployed ? n : "0",
-        a->deployed ? "_open_memory" : "", n);
+        a->deployed ? "_workspace_bytes" : "", a->known[0] ? n : "0", a->known[0] ? "_selftest" : "",
+        a->deployed ? n : "0", a->deployed ? "_open_memory" : "", n);
 }
 void cli_artefact_program(const cli_artefact *a, fv_buf *b) {
     writer w = {.b = b, .a = a};

@@ -68,11 +68,20 @@ fovea_stored cli_stored(const fovea_array *a, const void *data) {
     }
     return t;
 }
+static void drop_tensors(cli_live *l) {
+    for (int i = 0; i < l->n_out; i++) free(l->out[i].data);
+    l->n_in = l->n_out = 0;
+}
+bool cli_live_resize(fv_ctx *ctx, cli_session *s, const int64_t *extents, int32_t n, cli_live *l) {
+    fovea_error e;
+    drop_tensors(l);
+    if (fovea_model_resize(l->model, extents, n, &e)) return cli_runtime_error(ctx, FV_E_RUN, &e);
+    return add_inputs(ctx, s, l) && add_outputs(ctx, l);
+}
 void cli_live_unload(cli_live *l) {
     fovea_model_dispose(l->model);
-    for (int i = 0; i < l->n_out; i++) free(l->out[i].data);
     l->model = NULL;
-    l->n_in = l->n_out = 0;
+    drop_tensors(l);
 }
 void cli_live_close(cli_live *l) {
     cli_live_unload(l);

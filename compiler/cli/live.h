@@ -22,6 +22,8 @@ bool cli_live_open(fv_ctx *ctx, cli_session *s, const fv_driver_options *o, cons
 /* A model over a program that is compiled already. */
 bool cli_live_load(fv_ctx *ctx, cli_session *s, const fovea_options *run, bool pictures, cli_live *io);
 bool cli_live_run(fv_ctx *ctx, cli_live *l);
+/* Another shape of a model of several: inputs and outputs anew, of the session's spec, which has these extents. */
+bool cli_live_resize(fv_ctx *ctx, cli_session *s, const int64_t *extents, int32_t n, cli_live *io);
 fovea_stored cli_stored(const fovea_array *a, const void *data); /* as a tensor to write; data by reference */
 void cli_live_unload(cli_live *l); /* the model and its tensors; the program stays */
 void cli_live_close(cli_live *l);

@@ -1,6 +1,7 @@
 /* What fovea verify shares between its files. */
 #ifndef FV_CLI_VERIFY_H
 #define FV_CLI_VERIFY_H
+#include "cli/bounds.h"
 #include "cli/cli.h"
 #include "runtime/library.h"
 #include "runtime/selftest.h"
@@ -31,11 +32,24 @@ typedef struct {
     const fovea_description *library;
     fovea_safetensors *file;
     fovea_error err;
+    /* Of several shapes: those that the manifest lists, and the one that is looked at. */
+    int n_tried, shape;
+    bool all; /* models are opened for all of them */
+    int32_t n_extents;
+    const int64_t *tried;
 } verify_library;
 #define say(library, ...) verify_say((library)->job, __VA_ARGS__)
 
 /* These say what is wrong and return false. */
-bool verify_open(verify_library *library);                                                   /* library->job is set */
+bool verify_open(verify_library *library);   /* library->job is set */
+bool verify_shapes(verify_library *library); /* reads what shapes it has */
+/* The extents that are looked at; NULL: it has one shape. */
+static inline const int64_t *verify_extents(const verify_library *c) {
+    return c->n_extents ? c->tried + (ptrdiff_t)c->shape * c->n_extents : NULL;
+}
+/* For which extents models are opened. */
+static inline const int64_t *verify_opened(const verify_library *c) { return c->all ? NULL : verify_extents(c); }
+const char *verify_shape_name(const verify_library *library);                                /* "for b=3,h=224 "; "" */
 bool verify_model(verify_library *library, const fovea_options *options, fovea_model **out); /* ready to run */
 bool verify_bad(const verify_library *library, const char *what);                            /* with err's text */
 #endif

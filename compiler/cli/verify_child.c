@@ -65,12 +65,13 @@ static bool add_tensors(verify_library *c, setting *s) {
 /* Bytes of the caller's block, as declared; -1 after saying what contradicts. */
 static int64_t declared(verify_library *c, int threads) {
     fovea_workspace w;
-    fovea_options o = {.threads = threads};
+    fovea_options o = {.threads = threads, .extents = verify_opened(c), .n_extents = c->n_extents};
     const fovea_program *p = c->library->program();
     if (c->library->measure(p, &o, &w, &c->err)) {
         verify_bad(c, "workspace");
         return -1;
     }
+    if (o.extents) return w.total - (c->job->prepared ? w.prepared : 0); /* the most of all is declared */
     int64_t want = c->library->workspace_bytes(threads), bytes = w.total - (c->job->prepared ? w.prepared : 0);
     /* of several levels the most is declared */
     if (w.total - w.prepared == want || (c->job->level && w.total - w.prepared < want)) return bytes;
@@ -86,7 +87,12 @@ static bool set_up(verify_library *c, setting *s, int threads, bool check) {
         say(c, "bad no memory for a workspace of %lld bytes", (long long)bytes);
         return false;
     }
-    fovea_options o = {.threads = threads, .check = check, .memory = s->memory.data, .memory_bytes = bytes};
+    fovea_options o = {.threads = threads,
+                       .check = check,
+                       .memory = s->memory.data,
+                       .memory_bytes = bytes,
+                       .extents = verify_opened(c),
+                       .n_extents = c->n_extents};
     return verify_model(c, &o, &s->model) && add_tensors(c, s);
 }
 static void tear_down(verify_library *c, setting *s) {
@@ -94,8 +100,8 @@ static void tear_down(verify_library *c, setting *s) {
     for (int i = 0; i < s->n_in + s->n_out; i++) munmap(s->tensor[i].map, s->tensor[i].map_bytes);
     if (s->memory.map) munmap(s->memory.map, s->memory.map_bytes);
 }
-static uint64_t first[MOST]; /* bits of the outputs of the first run */
-static bool known;
+static uint64_t first[CLI_MAX_TRIED][MOST]; /* bits of the outputs of the first run, by shape */
+static bool known[CLI_MAX_TRIED];
 
 /* Runs once; the bits have to be those of the first run of all, and nothing outside the outputs written. */
 static bool answer(verify_library *c, setting *s, const char *how) {
@@ -104,12 +110,12 @@ static bool answer(verify_library *c, setting *s, const char *how) {
     if (c->library->run_tensors(s->model, s->in, s->n_in, s->out, s->n_out, &c->err)) return verify_bad(c, how);
     for (int i = 0; (a = c->library->output(s->model, i)); i++) {
         uint64_t bits = fovea_bits(s->out[i].data, a->bytes);
-        if (!known) first[i] = bits;
-        if (bits == first[i]) continue;
+        if (!known[c->shape]) first[c->shape][i] = bits;
+        if (bits == first[c->shape][i]) continue;
         say(c, "bad %s: output \"%s\" has other bits than in the first run", how, a->name);
         return false;
     }
-    if (!known) known = true;
+    if (!known[c->shape]) known[c->shape] = true;
     if (!intact(&s->memory)) {
         say(c, "bad %s: something wrote before the workspace", how);
         return false;
@@ -145,7 +151,7 @@ static bool with_guards(verify_library *c) {
     bool fine = set_up(c, &s, 1, true) && answer(c, &s, "a run with poisoned memory");
     if (fine && c->library->check_guards(s.model, &c->err)) fine = verify_bad(c, "guards");
     tear_down(c, &s);
-    fovea_options o = {.threads = 1, .memory = s.memory.data};
+    fovea_options o = {.threads = 1, .memory = s.memory.data, .extents = verify_opened(c), .n_extents = c->n_extents};
     fovea_model *m = NULL;
     o.memory_bytes = declared(c, 1) - 1;
     if (!fine) return false;
@@ -173,12 +179,13 @@ static bool at_the_same_time(verify_library *c) {
     static sharer x[SHARED];
     pthread_t id[SHARED];
     fovea_workspace w;
-    fovea_options o = {.threads = 1};
+    fovea_options o = {.threads = 1, .extents = verify_opened(c), .n_extents = c->n_extents};
     int made = 0, started = 0;
     say(c, "step models that share weights, at the same time");
     bool fine = c->library->measure(c->library->program(), &o, &w, &c->err) ? verify_bad(c, "workspace") : true;
     for (; fine && made < SHARED; made++) {
         setting *s = &x[made].s;
+        *s = (setting){0};
         fine = made ? wall(&s->memory, (size_t)(w.total - w.prepared), 64) : set_up(c, s, 1, false);
         if (!made) continue;
         o.memory = s->memory.data;
@@ -210,21 +217,57 @@ static bool self_test(verify_library *c) {
     say(c, "ok answers: %s", c->err.text);
     return true;
 }
+static bool one_shape(verify_library *c) {
+    const char *name = verify_shape_name(c);
+    bool counted = false;
+    for (int t = 1; t <= c->job->threads; t++)
+        if (!with_threads(c, t, &counted)) return false;
+    say(c, "ok bits: %sthe same twice with 1 to %d threads", name, c->job->threads);
+    if (counted) say(c, "ok allocations: %snone in a run", name);
+    else say(c, "ok allocations: (they cannot be counted in this build of fovea)");
+    if (!at_the_same_time(c)) return false;
+    say(c, "ok sharing: %s%d models over the same weights at the same time, the same bits", name, SHARED);
+    if (!with_guards(c)) return false;
+    say(c, "ok memory: %s%lld bytes of workspace for 1 thread, exact; nothing outside it is touched", name,
+        (long long)declared(c, 1));
+    return true;
+}
+/* One model of the largest extents takes all shapes, up and down, with the bits of models made for them; and nothing
+ * outside the bounds. */
+static bool resized(verify_library *c) {
+    static setting s;
+    const fovea_bounds *bounds = c->library->program()->shapes->extents;
+    int64_t outside[FOVEA_MAX_EXTENTS];
+    c->all = true;
+    say(c, "step one model of all shapes");
+    bool fine = set_up(c, &s, 1, true);
+    for (int i = 0; fine && i < 2 * c->n_tried; i++) {
+        for (int k = 0; k < s.n_in + s.n_out; k++) munmap(s.tensor[k].map, s.tensor[k].map_bytes);
+        s.n_in = s.n_out = 0;
+        c->shape = i < c->n_tried ? i : 2 * c->n_tried - 1 - i;
+        if (c->library->resize(s.model, verify_extents(c), c->n_extents, &c->err)) fine = verify_bad(c, "resizing");
+        fine = fine && add_tensors(c, &s) && answer(c, &s, verify_shape_name(c));
+        if (fine && c->library->check_guards(s.model, &c->err)) fine = verify_bad(c, "guards");
+    }
+    for (int32_t i = 0; fine && i < 2 * c->n_extents; i++) {
+        memcpy(outside, c->tried, (size_t)c->n_extents * sizeof *outside);
+        outside[i / 2] = i % 2 ? bounds[i / 2].least - 1 : bounds[i / 2].most + 1;
+        if (c->library->resize(s.model, outside, c->n_extents, &c->err) == FOVEA_E_SHAPE) continue;
+        say(c, "bad %s=%lld is outside the bounds and is not refused", bounds[i / 2].name, (long long)outside[i / 2]);
+        fine = false;
+    }
+    tear_down(c, &s);
+    if (fine)
+        say(c, "ok shapes: one model takes %s, with the same bits, and nothing else",
+            c->library->program()->shapes->bounds);
+    return fine;
+}
 int verify_child(const verify_job *job) {
     static verify_library c;
-    bool counted = false;
     c.job = job;
     say(&c, "step opening %s", job->library);
     if (!verify_open(&c) || !self_test(&c)) return 1;
-    for (int t = 1; t <= job->threads; t++)
-        if (!with_threads(&c, t, &counted)) return 1;
-    say(&c, "ok bits: the same twice with 1 to %d threads", job->threads);
-    if (counted) say(&c, "ok allocations: none in a run");
-    else say(&c, "ok allocations: (they cannot be counted in this build of fovea)");
-    if (!at_the_same_time(&c)) return 1;
-    say(&c, "ok sharing: %d models over the same weights at the same time, the same bits", SHARED);
-    if (!with_guards(&c)) return 1;
-    say(&c, "ok memory: %lld bytes of workspace for 1 thread, exact; nothing outside it is touched",
-        (long long)declared(&c, 1));
-    return 0;
+    for (c.shape = 0; c.shape < c.n_tried; c.shape++)
+        if (!one_shape(&c)) return 1;
+    return c.n_extents && !resized(&c) ? 1 : 0;
 }

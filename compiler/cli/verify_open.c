@@ -60,6 +60,39 @@ static bool same_manifest(verify_library *c) {
     else say(c, "ok manifest: the library says the same of itself");
     return own && file;
 }
+/* The manifest lists what its build has tried. */
+bool verify_shapes(verify_library *c) {
+    fv_ctx *ctx = c->job->ctx;
+    const fv_json *tried =
+        fv_json_get(fv_json_parse(ctx, "manifest", c->job->manifest, strlen(c->job->manifest)), "tried");
+    const fovea_shapes *s = c->library->program()->shapes;
+    c->n_tried = 1;
+    if (!tried && !s) return true;
+    bool fine = tried && s && tried->kind == FV_JSON_ARRAY && tried->n >= 1 && tried->n <= CLI_MAX_TRIED;
+    int64_t *list = FV_NEWN(ctx, int64_t, CLI_MAX_TRIED *FOVEA_MAX_EXTENTS);
+    for (int i = 0; fine && i < tried->n; i++) {
+        const fv_json *one = fv_json_at(tried, i);
+        fine = one->kind == FV_JSON_ARRAY && one->n == s->n_extents;
+        for (int k = 0; fine && k < one->n; k++) {
+            fine = fv_json_at(one, k)->kind == FV_JSON_INT;
+            list[i * s->n_extents + k] = fv_json_at(one, k)->integer;
+        }
+    }
+    if (!fine) say(c, "bad the manifest and the library say different things of shapes");
+    if (!fine) return false;
+    c->n_tried = tried->n;
+    c->tried = list;
+    c->n_extents = s->n_extents;
+    return true;
+}
+const char *verify_shape_name(const verify_library *c) {
+    const int64_t *extents = verify_extents(c);
+    const char *text = "";
+    for (int32_t i = 0; extents && i < c->n_extents; i++)
+        text = fv_printf(c->job->ctx, "%s%s%s=%lld", text, i ? "," : "for ",
+                         c->library->program()->shapes->extents[i].name, (long long)extents[i]);
+    return extents ? fv_printf(c->job->ctx, "%s: ", text) : "";
+}
 bool verify_open(verify_library *c) {
     if (c->job->level) setenv("FOVEA_LEVEL", c->job->level, 1);
     c->so = dlopen(c->job->library, RTLD_NOW | RTLD_LOCAL);
@@ -83,7 +116,7 @@ bool verify_open(verify_library *c) {
     }
     fovea_model *m = NULL;
     fovea_options o = {.threads = 1};
-    if (!same_manifest(c)) return false;
+    if (!same_manifest(c) || !verify_shapes(c)) return false;
     if (c->library->load(&o, &m, &c->err) == FOVEA_E_PROCESSOR) {
         say(c, "none %s", c->err.text);
         return false;

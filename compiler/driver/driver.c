@@ -61,24 +61,28 @@ static void fill_arrays(fv_ctx *ctx, const fv_plan *p, fovea_array *a) {
         if (t->kind == FV_MEM_CONST) a[i].data = constant(ctx, t);
     }
 }
-static fovea_launch *fill_launches(fv_ctx *ctx, fv_compiled *c, int which) {
+/* Launches first .. first+n-1; arguments from `from` on stand `skip` places before. */
+typedef struct {
+    int first, n, from, skip;
+} slice;
+static fovea_launch *fill_launches(fv_ctx *ctx, fv_compiled *c, int which, slice s) {
     const fv_plan *p = c->plan;
-    fovea_launch *list = FV_NEWN(ctx, fovea_launch, p->n_launches[which] + 1);
-    for (int i = 0; i < p->n_launches[which]; i++) {
+    fovea_launch *list = FV_NEWN(ctx, fovea_launch, s.n + 1);
+    for (int i = s.first; i < s.first + s.n; i++) {
         const fv_launch *l = p->launch[which][i];
         int32_t *args = FV_NEWN(ctx, int32_t, l->n_args + 1);
-        for (int j = 0; j < l->n_args; j++) args[j] = l->arg[j];
+        for (int j = 0; j < l->n_args; j++) args[j] = l->arg[j] < s.from ? l->arg[j] : l->arg[j] - s.skip;
         const char *where = l->loc.line ? fv_printf(ctx, "%s:%d", fv_cstr(ctx, l->loc.file), l->loc.line) : "";
-        list[i] = (fovea_launch){.kernel = c->backend->entry(c->module, which, i),
-                                 .programs = c->backend->programs(c->module, which, i),
-                                 .args = args,
-                                 .n_args = l->n_args,
-                                 .scratch_bytes = c->backend->scratch_bytes(c->module, which, i),
-                                 .label = fv_cstr(ctx, l->kernel->name),
-                                 .where = where,
-                                 .code = c->backend->code ? c->backend->code(c->module, which, i) : NULL,
-                                 .flops = l->flops,
-                                 .bytes = l->bytes};
+        list[i - s.first] = (fovea_launch){.kernel = c->backend->entry(c->module, which, i),
+                                           .programs = c->backend->programs(c->module, which, i),
+                                           .args = args,
+                                           .n_args = l->n_args,
+                                           .scratch_bytes = c->backend->scratch_bytes(c->module, which, i),
+                                           .label = fv_cstr(ctx, l->kernel->name),
+                                           .where = where,
+                                           .code = c->backend->code ? c->backend->code(c->module, which, i) : NULL,
+                                           .flops = l->flops,
+                                           .bytes = l->bytes};
     }
     return list;
 }
@@ -124,27 +128,66 @@ bool fv_compile_plan(fv_ctx *ctx, fv_graph *g, fv_str entry, const fv_driver_opt
 bool fv_compile(fv_ctx *ctx, fv_graph *g, fv_str entry, const fv_driver_options *o, fv_compiled *out) {
     return fv_compile_plan(ctx, g, entry, o, out) && fv_compile_code(ctx, fv_cstr(ctx, g->name), o, out);
 }
-bool fv_compile_code(fv_ctx *ctx, const char *name, const fv_driver_options *o, fv_compiled *out) {
+static bool compile(fv_ctx *ctx, const fv_driver_options *o, fv_compiled *out) {
     fv_compile_options co = {
         .target = o->target, .cache_dir = o->cache_dir, .device = o->device, .keep_text = o->keep_text};
     double begin = fv_now();
     out->module = out->backend->compile(ctx, out->plan, &co);
-    out->compile_seconds = fv_now() - begin;
-    if (!out->module) return false;
-    if (out->backend->stats) out->stats = out->backend->stats(out->module);
-    fovea_array *arrays = FV_NEWN(ctx, fovea_array, out->plan->n_tensors + 1);
-    fill_arrays(ctx, out->plan, arrays);
-    out->program = (fovea_program){.name = name,
-                                   .arrays = arrays,
-                                   .n_arrays = out->plan->n_tensors,
-                                   .prepare = fill_launches(ctx, out, 0),
-                                   .run = fill_launches(ctx, out, 1),
-                                   .n_prepare = out->plan->n_launches[0],
-                                   .n_run = out->plan->n_launches[1],
-                                   .arena_bytes = out->plan->arena_bytes,
-                                   .prepared_bytes = out->plan->prepared_bytes,
-                                   .executor = out->backend->executor};
-    if (out->backend->executor_user) out->program.executor_user = out->backend->executor_user(out->module);
+    out->compile_seconds += fv_now() - begin;
+    if (out->module && out->backend->stats) out->stats = out->backend->stats(out->module);
+    return out->module != NULL;
+}
+static fovea_program program_of(fv_ctx *ctx, const char *name, fv_compiled *c, fovea_array *arrays, int n_arrays,
+                                slice run) {
+    slice prepare = {0, c->plan->n_launches[0], n_arrays, 0};
+    fovea_program p = {.name = name,
+                       .arrays = arrays,
+                       .n_arrays = n_arrays,
+                       .prepare = fill_launches(ctx, c, 0, prepare),
+                       .run = fill_launches(ctx, c, 1, run),
+                       .n_prepare = prepare.n,
+                       .n_run = run.n,
+                       .arena_bytes = c->plan->arena_bytes,
+                       .prepared_bytes = c->plan->prepared_bytes,
+                       .executor = c->backend->executor};
+    if (c->backend->executor_user) p.executor_user = c->backend->executor_user(c->module);
+    return p;
+}
+bool fv_compile_code(fv_ctx *ctx, const char *name, const fv_driver_options *o, fv_compiled *out) {
+    if (!compile(ctx, o, out)) return false;
+    const fv_plan *p = out->plan;
+    fovea_array *arrays = FV_NEWN(ctx, fovea_array, p->n_tensors + 1);
+    fill_arrays(ctx, p, arrays);
+    out->program = program_of(ctx, name, out, arrays, p->n_tensors, (slice){0, p->n_launches[1], p->n_tensors, 0});
+    return true;
+}
+bool fv_compile_family(fv_ctx *ctx, const char *name, const fv_driver_options *o, const fv_compiled *planned,
+                       const char *const *label, const fovea_shapes *shapes, fv_compiled *out) {
+    int n = shapes->n_programs, common = 0;
+    fv_plan **plans = FV_NEWN(ctx, fv_plan *, n + 1);
+    fv_plan_part *part = FV_NEWN(ctx, fv_plan_part, n + 1);
+    fovea_program *programs = FV_NEWN(ctx, fovea_program, n + 1);
+    *out = planned[0];
+    for (int i = 0; i < n; i++) plans[i] = planned[i].plan;
+    out->plan = fv_plan_join(ctx, plans, label, n, &common, part);
+    if (!out->plan || !compile(ctx, o, out)) return false;
+    out->family = FV_NEW(ctx, fv_family);
+    *out->family = (fv_family){.shapes = *shapes, .part = part};
+    out->family->shapes.programs = programs;
+    fovea_array *all = FV_NEWN(ctx, fovea_array, out->plan->n_tensors + 1);
+    fill_arrays(ctx, out->plan, all);
+    for (int i = 0; i < n; i++) {
+        const fv_plan_part *x = &part[i];
+        fovea_array *arrays = FV_NEWN(ctx, fovea_array, common + x->n_tensors + 1);
+        memcpy(arrays, all, sizeof *all * (size_t)common);
+        memcpy(arrays + common, all + x->first_tensor, sizeof *all * (size_t)x->n_tensors);
+        programs[i] = program_of(ctx, name, out, arrays, common + x->n_tensors,
+                                 (slice){x->first_launch, x->n_launches, common, x->first_tensor - common});
+        programs[i].prepare = programs[0].prepare;
+        programs[i].arena_bytes = x->arena_bytes;
+        programs[i].shapes = &out->family->shapes;
+    }
+    out->program = programs[0];
     return true;
 }
 void fv_compiled_dispose(fv_compiled *c) {

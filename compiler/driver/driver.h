@@ -29,6 +29,12 @@ typedef struct {
     bool verify;    /* verify every kernel between the levels */
 } fv_driver_options;
 
+/* Programs for several extents in one module. */
+typedef struct {
+    fovea_shapes shapes;
+    const fv_plan_part *part; /* by program: its launches among those of the whole plan */
+} fv_family;
+
 typedef struct {
     const fv_backend *backend;
     const fv_target *target;
@@ -36,6 +42,7 @@ typedef struct {
     fv_plan *plan;
     fv_module *module;
     fovea_program program; /* valid while this lives */
+    fv_family *family;     /* NULL: one program; else `plan` is that of all, and `program` the first of them */
     double lower_seconds, compile_seconds;
     fv_compile_stats stats;
     void *memory; /* of the program's tables */
@@ -46,6 +53,11 @@ bool fv_compile(fv_ctx *ctx, fv_graph *g, fv_str entry, const fv_driver_options 
 /* The second half of fv_compile: code and program of the plan that *io has (fv_compile_plan, or another plan in its
  * place). false after recording errors. */
 bool fv_compile_code(fv_ctx *ctx, const char *name, const fv_driver_options *o, fv_compiled *io);
+/* Code and programs of several plans of one model (fv_compile_plan), as one: their parameters and what prepare makes
+ * are shared. shapes: what they are for; its programs are left in *out, which is otherwise like `planned[0]`. label[i]
+ * names plan i in messages. false after recording errors. */
+bool fv_compile_family(fv_ctx *ctx, const char *name, const fv_driver_options *o, const fv_compiled *planned,
+                       const char *const *label, const fovea_shapes *shapes, fv_compiled *out);
 void fv_compiled_dispose(fv_compiled *c);
 
 /* The prepare stage of `of`, compiled for this process whatever processor `of` is for: the same plan, so that what it

@@ -17,6 +17,18 @@ static fv_schedule *copy(fv_ctx *ctx, const fv_schedule *s) {
 static void never_run(void *const *args, int64_t begin, int64_t end, void *scratch) {
     (void)args, (void)begin, (void)end, (void)scratch;
 }
+/* The program with this prepare, and with runs that are not for here. */
+static fovea_program only_prepares(fv_ctx *ctx, const fovea_program *of, const fovea_launch *prepare) {
+    fovea_program p = *of;
+    fovea_launch *run = FV_NEWN(ctx, fovea_launch, p.n_run + 1);
+    for (int i = 0; i < p.n_run; i++) {
+        run[i] = of->run[i];
+        run[i].kernel = never_run;
+    }
+    p.prepare = prepare;
+    p.run = run;
+    return p;
+}
 bool fv_compile_prepare(fv_ctx *ctx, const fv_compiled *of, const char *cache_dir, fv_compiled *out) {
     fv_plan *plan = FV_NEW(ctx, fv_plan);
     int n = of->plan->n_launches[0];
@@ -32,23 +44,29 @@ bool fv_compile_prepare(fv_ctx *ctx, const fv_compiled *of, const char *cache_di
     out->target = of->backend->target(NULL);
     out->module = of->backend->compile(ctx, plan, &(fv_compile_options){.cache_dir = cache_dir});
     if (!out->module) return false;
-    fovea_launch *list[2] = {FV_NEWN(ctx, fovea_launch, n + 1), FV_NEWN(ctx, fovea_launch, of->program.n_run + 1)};
+    fovea_launch *prepare = FV_NEWN(ctx, fovea_launch, n + 1);
     for (int i = 0; i < n; i++) {
-        list[0][i] = of->program.prepare[i];
-        list[0][i].kernel = of->backend->entry(out->module, 0, i);
-        list[0][i].programs = of->backend->programs(out->module, 0, i);
-        list[0][i].scratch_bytes = of->backend->scratch_bytes(out->module, 0, i);
-        if (!list[0][i].kernel) {
+        prepare[i] = of->program.prepare[i];
+        prepare[i].kernel = of->backend->entry(out->module, 0, i);
+        prepare[i].programs = of->backend->programs(out->module, 0, i);
+        prepare[i].scratch_bytes = of->backend->scratch_bytes(out->module, 0, i);
+        if (!prepare[i].kernel) {
             fv_error(ctx, FV_E_BACKEND, (fv_loc){0}, "backend '%s' has no code that prepares in this process",
                      of->backend->name);
             return false;
         }
     }
-    for (int i = 0; i < of->program.n_run; i++) {
-        list[1][i] = of->program.run[i];
-        list[1][i].kernel = never_run;
+    out->program = only_prepares(ctx, &of->program, prepare);
+    if (!of->family) return true;
+    const fovea_shapes *shapes = &of->family->shapes;
+    fovea_program *programs = FV_NEWN(ctx, fovea_program, shapes->n_programs + 1);
+    out->family = FV_NEW(ctx, fv_family);
+    *out->family = *of->family;
+    out->family->shapes.programs = programs;
+    for (int i = 0; i < shapes->n_programs; i++) {
+        programs[i] = only_prepares(ctx, &shapes->programs[i], prepare);
+        programs[i].shapes = &out->family->shapes;
     }
-    out->program.prepare = list[0];
-    out->program.run = list[1];
+    out->program = programs[0];
     return true;
 }

@@ -253,6 +253,14 @@ fv_node *fv_graph_topk(fv_graph *g, fv_loc loc, fv_value *src, const fv_str *ove
 fv_node *fv_graph_scan(fv_graph *g, fv_loc loc, const fv_scan_node *spec); /* spec is copied */
 bool fv_graph_output(fv_graph *g, fv_loc loc, fv_str entry, fv_str name, fv_value *v, const fv_stored *stored);
 
+/* The first node that does not treat the elements of `axis` of the inputs apart and alike, *why says in what way ("it
+ * ..."); NULL: a graph for n of them gives of each what a graph for any other number gives. Every input and output has
+ * the batch as its outermost stored dimension, by itself; no node sums over it, takes a part of it, or uses the number
+ * of an element. An extent that the author has put into a formula as a number is not seen: fv_graph_differs finds it. */
+const fv_node *fv_graph_mixes(const fv_graph *g, fv_str axis, const char **why);
+/* The first node of b that is not that of a but for extents, which are `of_b` where they are `of_a` in a; NULL: none. */
+const fv_node *fv_graph_differs(const fv_graph *a, const fv_graph *b, int64_t of_a, int64_t of_b);
+
 /* The value read at its own coordinates: READ(v, axis_0, axis_1, ...). */
 const fv_expr *fv_value_at_self(fv_ctx *ctx, const fv_value *v);
 static inline const fv_value *fv_value_of(const fv_obj *o) { return (const fv_value *)(const void *)o; }

@@ -86,6 +86,16 @@ int fv_plan_share(fv_plan *p);
 /* Lays PREPARED tensors out one after another and SCRATCH tensors by lifetime (first to last launch that touches them),
  * 64-byte aligned, guard after each. */
 void fv_plan_arena(fv_plan *p);
+/* Plans of one model for several extents as one. Its first n_common tensors are the parameters, and what prepare makes
+ * and reads: each made once. Behind them stand those of each part. Its runs are those of the parts, one after another,
+ * each with its own arena, whose offsets are as they were. Kernels of equal code are shared. `label` says in messages
+ * what a plan is for. NULL after recording an error: parameters of different shapes. */
+typedef struct {
+    int first_tensor, n_tensors, first_launch, n_launches; /* of run */
+    int64_t arena_bytes;
+} fv_plan_part;
+fv_plan *fv_plan_join(fv_ctx *ctx, fv_plan *const *plan, const char *const *label, int n, int *n_common,
+                      fv_plan_part *out);
 /* Lays the elements of a tensor, which `value` gives by their numbers in row-major order, out by its strides. */
 typedef double fv_plan_element(const void *user, int64_t number);
 void fv_plan_lay(const fv_plan_tensor *t, fv_plan_element *value, const void *user, double *memory);

@@ -23,6 +23,7 @@ class Status(enum.IntEnum):
     DEVICE = 11
     ANSWER = 12
     PROCESSOR = 13
+    SHAPE = 14
 
 
 class Error(Exception):

@@ -19,13 +19,15 @@ _opened: Dict[str, Tuple[int, int, int]] = {}
 _lock = threading.Lock()
 
 
-def load(path: Path, weights: "Optional[Path | Mapping[str, Any]]" = None, threads: int = 0) -> Model:
+def load(path: Path, weights: "Optional[Path | Mapping[str, Any]]" = None, threads: int = 0,
+         extents: Optional[Mapping[str, int]] = None) -> Model:
     """A model from its library NAME.so.
 
     weights: the file NAME.weights that was built with the library; or a safetensors checkpoint by the published names;
              or a mapping of tensors by these names (a state_dict), read in place. None: those inside the library, else
              NAME.weights beside it.
     threads: how many share the work of a call; 0: as many as this process may use.
+    extents: of a library of several shapes: the largest that memory is made ready for, by name ({"b": 4}); None: all.
     """
     path = os.fspath(path)
     shared = _open(path)
@@ -42,7 +44,8 @@ def load(path: Path, weights: "Optional[Path | Mapping[str, Any]]" = None, threa
     if weights is None and description.open and not manifest["weights"]["inside"]:
         beside = os.path.join(os.path.dirname(path), manifest["name"] + ".weights")
         weights = beside if os.path.exists(beside) else None
-    return Model(runtime, _ready(description, runtime, manifest, weights, options(threads), path), manifest)
+    return Model(runtime, _ready(description, runtime, manifest, weights, options(threads, extents, manifest),
+                                 path), manifest)
 
 
 def _ready(d: _abi.Description, runtime: _abi.Runtime, manifest: Dict[str, Any], weights: Any,

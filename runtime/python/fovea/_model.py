@@ -37,10 +37,19 @@ class Handle:
             self._dispose(self.pointer)
 
 
-def options(threads: int) -> _abi.Options:
+def options(threads: int, extents: Optional[Mapping[str, int]] = None,
+            manifest: Optional[Dict[str, Any]] = None) -> _abi.Options:
+    """extents: by name, of a library of several shapes: the largest that memory is made ready for."""
     if not isinstance(threads, int) or not 0 <= threads <= 0x7FFFFFFF:
         raise Error(f"threads must be a whole number, 0 for as many as there are, not {threads!r}", Status.ARGUMENT)
-    return _abi.Options(threads=threads, bytes=c.sizeof(_abi.Options))
+    chosen = _abi.Options(threads=threads, bytes=c.sizeof(_abi.Options))
+    if extents is not None:
+        known = [e["name"] for e in (manifest or {}).get("extents", [])]
+        if sorted(extents) != sorted(known):
+            raise Error(f"extents must name {', '.join(known) or 'nothing: the library has one shape'}",
+                        Status.ARGUMENT)
+        chosen.extents, chosen.n_extents = (c.c_int64 * max(len(known), 1))(*(extents[k] for k in known)), len(known)
+    return chosen
 
 
 def bind(runtime: _abi.Runtime, model: int, weights: Mapping[str, Any], params: Sequence[TensorInfo]) -> Any:
@@ -75,7 +84,8 @@ class Model:
     weights, which runs at the same time as this one.
 
     name:       of the library or spec
-    inputs, outputs, parameters: what it takes and gives
+    inputs, outputs, parameters: what it takes and gives; of a library of several shapes, at the largest
+    bounds:     of a library of several shapes, what its extents may be, as text ("b=1..8"); else None
     preprocess: how pictures become its input, or None
     classes:    what its classes are called: a list, the name of a known list, or None
     version:    of the Fovea that compiled it
@@ -88,13 +98,14 @@ class Model:
     parameters: Tuple[TensorInfo, ...]
     preprocess: Optional[Dict[str, Any]]
     classes: Optional[Union[List[str], str]]
+    bounds: Optional[str]
     version: str
     manifest: Dict[str, Any]
 
     def __init__(self, runtime: _abi.Runtime, handle: Handle, manifest: Dict[str, Any]) -> None:
         """Not for users: `fovea.load` and `fovea.compile` make models."""
         self._runtime, self._handle, self._lock = runtime, handle, threading.Lock()
-        self.manifest = manifest
+        self.manifest, self.bounds = manifest, manifest.get("bounds")
         self.name, self.version = manifest["name"], manifest["fovea"]
         self.preprocess, self.classes = manifest.get("preprocess"), manifest.get("classes")
         self.inputs, self.outputs, self.parameters = (tensors_of(runtime, handle.pointer, i) for i in range(3))
@@ -117,20 +128,21 @@ class Model:
         """One answer: the output, or a dict of them by name if there are several.
 
         Inputs are NumPy arrays, torch tensors, other tensors with `__dlpack__`, or objects with a buffer, of exactly
-        the type and shape of `inputs`, dense and in CPU memory; they are read in place. (An array.array, which has no
+        the type and shape of `inputs` (of a library of several shapes: of any within its bounds), dense and in CPU memory; they are read in place. (An array.array, which has no
         shape, needs the right number of elements.) Outputs are new and of the kind of the first input: NumPy arrays,
         torch tensors, otherwise memoryviews, in which 16-bit floats are their bits.
         out: tensors to write into instead, one or a dict of all; the result is `out`.
         """
         given = self._given(tensors, named)
         views = [_tensors.View(x, f'input "{i.name}"', i.shape) for x, i in zip(given, self.inputs)]
-        results = self._results(out, _tensors.kind_of(given[0]) if given else "memoryview")
-        targets = [_tensors.View(results[o.name], f'output "{o.name}"', o.shape, True) for o in self.outputs]
         ins = (_abi.DLTensor * max(len(views), 1))(*(v.tensor for v in views))
-        outs = (_abi.DLTensor * max(len(targets), 1))(*(v.tensor for v in targets))
         error = _abi.ErrorText()
         self._here()
         with self._lock:
+            outputs = self._outputs_for(ins, len(views))
+            results = self._results(out, _tensors.kind_of(given[0]) if given else "memoryview", outputs)
+            targets = [_tensors.View(results[o.name], f'output "{o.name}"', o.shape, True) for o in outputs]
+            outs = (_abi.DLTensor * max(len(targets), 1))(*(v.tensor for v in targets))
             status = self._runtime.run(self._handle.pointer, ins, len(views), outs, len(targets), c.byref(error))
         if status:
             raise failure(error)
@@ -147,6 +159,15 @@ class Model:
     def _here(self) -> None:
         if os.getpid() != self._handle.pid:
             raise Error("a model does not survive fork: load it in the child", Status.STATE)
+
+    def _outputs_for(self, inputs: Any, n: int) -> Tuple[TensorInfo, ...]:
+        """Outputs at the shapes of these inputs, which the model takes from now on."""
+        if self.bounds is None:
+            return self.outputs
+        error = _abi.ErrorText()
+        if self._runtime.fit(self._handle.pointer, inputs, n, c.byref(error)):
+            raise failure(error)
+        return tensors_of(self._runtime, self._handle.pointer, 1)
 
     def _given(self, tensors: Tuple[Any, ...], named: Dict[str, Any]) -> List[Any]:
         """One tensor per input, in their order."""
@@ -166,9 +187,9 @@ class Model:
             raise Error(f"{self.name} was not given: {', '.join(missing)}", Status.TENSOR)
         return [by_name[name] for name in names]
 
-    def _results(self, out: Any, kind: str) -> Dict[str, Any]:
+    def _results(self, out: Any, kind: str, outputs: Tuple[TensorInfo, ...]) -> Dict[str, Any]:
         if out is None:
-            return {o.name: _tensors.empty(kind, o.dtype, o.shape, f'output "{o.name}"') for o in self.outputs}
+            return {o.name: _tensors.empty(kind, o.dtype, o.shape, f'output "{o.name}"') for o in outputs}
         if isinstance(out, Mapping):
             if set(out) != {o.name for o in self.outputs}:
                 raise Error(f"out must have exactly the outputs {', '.join(o.name for o in self.outputs)}",
