@@ -23,11 +23,23 @@ typedef struct {
     int64_t code_bytes;
 } fv_compile_stats;
 
+/* Functions that are no single instruction, by what they cost. */
+typedef enum {
+    FV_FUNCTION_EXP,
+    FV_FUNCTION_LOG,
+    FV_FUNCTION_ERF,
+    FV_FUNCTION_TANH,
+    FV_FUNCTION_SIN,
+    FV_FUNCTION_POW,
+    FV_FUNCTION_COUNT
+} fv_function;
+
 /* What one thread does at best with a backend's own code: 1e9 f32 operations of multiply-adds a second, of products of
- * bf16 pairs in vectors and in a matrix unit (0: no instruction), exponentials, bytes read from data that fit each level
+ * bf16 pairs in vectors and in a matrix unit (0: no instruction), functions of each kind, bytes read from data that fit each level
  * (1 to 3: caches, 4: memory; [0] unused), and bytes written to them. 0: unknown. */
 typedef struct {
-    double fma, pairs, tiles, functions, read[5], write[5];
+    double fma, pairs, tiles, functions[FV_FUNCTION_COUNT], read[5], write[5];
+    double latency; /* seconds from a multiply-add to one that uses its result */
 } fv_rates;
 
 /* What the compiler has to know of a device of a backend. */
@@ -59,6 +71,9 @@ typedef struct fv_backend {
     /* Text of one stage: "flat", "llvm", "asm", "opencl"; "declined": what the lowering left to other ways, and why.
      * false: no such stage. */
     bool (*text)(fv_module *m, int which, int i, const char *stage, fv_buf *out);
+    /* A launch's kernel as its code is made from it, functions not expanded, for counting; NULL after recording errors.
+     * Schedules are changed where they do not fit, as `compile` does. */
+    fv_flat_kernel *(*flatten)(const fv_kernel *k, fv_schedule *io_schedule, const fv_target *t);
     /* Relocatable object with all kernels, symbols PREFIX<code>; false: this backend makes none. */
     bool (*object)(fv_module *m, const char *prefix, fv_buf *out);
     void (*dispose)(fv_module *m);

@@ -14,7 +14,7 @@ enum { CHAINS = 12, ROUNDS = 20000, TRIES = 12, READ_FLOATS = 24 << 20, READ_TRI
 
 static const double PAYS = 1.2; /* times the multiply-add peak: below, conversions that are left eat the gain */
 
-typedef struct { fv_ctx *ctx; int lanes; fv_tensor *tensor; fv_memory *acc; fv_flats body; } build;
+typedef struct { fv_ctx *ctx; const char *target; int lanes; fv_tensor *tensor; fv_memory *acc; fv_flats body; } build;
 
 static double now(void) {
     struct timespec t;
@@ -39,8 +39,8 @@ static const fv_expr *splat(build *b, double v) {
     return fv_make(b->ctx, FV_X_SPLAT, FV_F32, b->lanes, 0, NULL, &c, 1);
 }
 
-static build start(fv_ctx *ctx, int lanes, int64_t floats, fv_role role) {
-    build b = { .ctx = ctx, .lanes = lanes };
+static build start(fv_ctx *ctx, const char *target, int lanes, int64_t floats, fv_role role) {
+    build b = { .ctx = ctx, .target = target, .lanes = lanes };
     b.tensor = FV_NEW(ctx, fv_tensor);
     b.tensor->obj = (fv_obj){ .kind = FV_OBJ_TENSOR, .name = fv_intern(ctx, "x"), .type = FV_F32, .rank = 1 };
     b.tensor->role = role;
@@ -84,14 +84,14 @@ static fv_llvm_kernel *finish(build *b, fv_tensor *result) {
     k->tensor[1] = result;
     k->body = b->body.first;
     k->programs = 1;
-    return fv_llvm_kernel_new(b->ctx, k, NULL, true);
+    return fv_llvm_kernel_new(b->ctx, k, b->target, true);
 }
 
-/* NULL: no code can be made here. */
-static const fv_target *host_target(void) {
+/* The facts of a target by name (NULL: the host's); NULL: its code does not run here. */
+static const fv_target *facts_of(const char *name) {
     fv_machine m;
     char why[128];
-    return fv_machine_find(NULL, &m, why, sizeof why) && m.native ? m.facts : NULL;
+    return fv_machine_find(name, &m, why, sizeof why) && m.native ? m.facts : NULL;
 }
 
 static double best_time(const fv_llvm_kernel *k, void *const *args, int tries) {
@@ -115,35 +115,36 @@ static const fv_expr *product_of_pairs(build *b, int i) {
     c = fv_make(b->ctx, FV_X_SPLAT, FV_BF16, 2 * b->lanes, 0, NULL, &c, 1);
     return fv_make(b->ctx, FV_X_DOT2, FV_F32, b->lanes, 0, NULL, (const fv_expr *[]){c, c, acc(b, i)}, 3);
 }
-/* Steps a second of CHAINS chains side by side, in each lane; 0: no code can be made here. */
+/* Steps a second of so many chains (up to CHAINS) side by side, in each lane; 0: no code can be made here. */
 typedef const fv_expr *chain_step(build *b, int i);
-static double chain_rate(chain_step *step, int rounds) {
+static double chain_rate(const char *name, chain_step *step, int chains, int rounds) {
     fv_ctx *ctx = fv_ctx_new();
-    const fv_target *target = host_target();
+    const fv_target *target = facts_of(name);
     double rate = 0;
     if (target) {
-        build b = start(ctx, target->lanes, 64, FV_ROLE_OUT);
+        build b = start(ctx, name, target->lanes, 64, FV_ROLE_OUT);
         fv_flats body = {0};
-        for (int i = 0; i < CHAINS; i++) set_acc(&b, &body, i, step(&b, i));
+        for (int i = 0; i < chains; i++) set_acc(&b, &body, i, step(&b, i));
         add_loop(&b, &body, rounds, 1);
         fv_llvm_kernel *k = finish(&b, b.tensor);
         _Alignas(64) float out[64];
         void *args[1] = {out};
-        if (k) rate = 1.0 * CHAINS * rounds * target->lanes / best_time(k, args, TRIES);
+        if (k) rate = 1.0 * chains * rounds * target->lanes / best_time(k, args, TRIES);
         fv_llvm_kernel_dispose(k);
     }
     fv_ctx_dispose(ctx);
     return rate;
 }
-static double product_peak(bool pairs) {
-    return pairs ? 4e-9 * chain_rate(product_of_pairs, ROUNDS) : 2e-9 * chain_rate(product, ROUNDS);
+static double product_peak(const char *name, bool pairs) {
+    return pairs ? 4e-9 * chain_rate(name, product_of_pairs, CHAINS, ROUNDS) : 2e-9 * chain_rate(name, product, CHAINS, ROUNDS);
 }
-double fv_llvm_fma_peak(void) { return product_peak(false); }
-double fv_llvm_pair_peak(void) {
-    const fv_target *target = host_target();
-    return target && target->dot2 ? product_peak(true) : 0;
+double fv_llvm_fma_peak(void) { return product_peak(NULL, false); }
+static double pair_peak(const char *name) {
+    const fv_target *target = facts_of(name);
+    return target && target->dot2 ? product_peak(name, true) : 0;
 }
-double fv_llvm_tile_peak(void) {
+double fv_llvm_pair_peak(void) { return pair_peak(NULL); }
+static double tile_peak(const char *name) {
     static const char text[] =
         "flat peak { programs 1 tensor x out f32 [i 256*1] frag config 16, 4, 6 "
         "for k = 0 to 20000 { frag dot 0, 4, 6 frag dot 1, 4, 7 frag dot 2, 5, 6 frag dot 3, 5, 7 } "
@@ -151,10 +152,10 @@ double fv_llvm_tile_peak(void) {
     const double flops = 20000.0 * 4 * 2 * FV_FRAG_ROWS * FV_FRAG_COLS * 2 * FV_FRAG_PAIRS;
     fv_machine m;
     char why[128];
-    if (!fv_machine_find(NULL, &m, why, sizeof why) || !m.native || !m.tiles || m.simulated) return 0;
+    if (!fv_machine_find(name, &m, why, sizeof why) || !m.native || !m.tiles || m.simulated) return 0;
     fv_ctx *ctx = fv_ctx_new();
     fv_flat_kernel *flat = fv_flat_parse(ctx, "peak", text);
-    fv_llvm_kernel *k = flat ? fv_llvm_kernel_new(ctx, flat, NULL, false) : NULL;
+    fv_llvm_kernel *k = flat ? fv_llvm_kernel_new(ctx, flat, name, false) : NULL;
     _Alignas(64) float out[256];
     void *args[1] = {out};
     double peak = k ? 1e-9 * flops / best_time(k, args, TRIES) : 0;
@@ -162,6 +163,7 @@ double fv_llvm_tile_peak(void) {
     fv_ctx_dispose(ctx);
     return peak;
 }
+double fv_llvm_tile_peak(void) { return tile_peak(NULL); }
 bool fv_llvm_pairs_pay(const char *name, const char *cache_dir) {
     fv_machine m;
     char why[128], key[3 * sizeof m.features];
@@ -174,8 +176,8 @@ bool fv_llvm_pairs_pay(const char *name, const char *cache_dir) {
     if (cache_dir && fv_cache_load(cache_dir, key, (size_t)n, &stored, &facts) && stored.len == sizeof peak)
         memcpy(peak, stored.text, sizeof peak);
     else {
-        peak[0] = product_peak(false);
-        peak[1] = product_peak(true);
+        peak[0] = product_peak(NULL, false);
+        peak[1] = product_peak(NULL, true);
         fv_buf_dispose(&stored);
         fv_buf_putn(&stored, (const char *)peak, sizeof peak);
         if (cache_dir) fv_cache_save(cache_dir, key, (size_t)n, &stored, &facts);
@@ -196,15 +198,15 @@ static float *memory_of(size_t bytes) {
     return p;
 }
 /* GB/s of reading, or of writing, `floats` elements again and again. */
-static double move_rate(int64_t floats, bool write) {
+static double move_rate(const char *name, int64_t floats, bool write) {
     fv_ctx *ctx = fv_ctx_new();
-    const fv_target *target = host_target();
+    const fv_target *target = facts_of(name);
     float *data = memory_of((size_t)floats * sizeof *data);
     double rate = 0;
     if (target && data) {
         for (int64_t i = 0; i < floats; i++) data[i] = 1; /* zeros may be one page, mapped many times */
-        build b = start(ctx, target->lanes, floats, write ? FV_ROLE_OUT : FV_ROLE_IN);
-        build r = start(ctx, target->lanes, 64, FV_ROLE_OUT);
+        build b = start(ctx, name, target->lanes, floats, write ? FV_ROLE_OUT : FV_ROLE_IN);
+        build r = start(ctx, name, target->lanes, 64, FV_ROLE_OUT);
         r.tensor->obj.name = fv_intern(ctx, "y");
         fv_flats body = { 0 };
         const fv_expr *k0 = fv_var(ctx, fv_intern(ctx, "k"), FV_I32);
@@ -238,36 +240,49 @@ static double move_rate(int64_t floats, bool write) {
     fv_ctx_dispose(ctx);
     return rate;
 }
-double fv_llvm_read_bandwidth(void) { return move_rate(READ_FLOATS, false); }
+double fv_llvm_read_bandwidth(void) { return move_rate(NULL, READ_FLOATS, false); }
 
 static const fv_expr *exponential(build *b, int i) {
     return fv_op1(b->ctx, FV_X_EXP2, fv_op1(b->ctx, FV_X_NEG, acc(b, i)));
+}
+static const fv_expr *logarithm(build *b, int i) {
+    return fv_op1(b->ctx, FV_X_LOG, fv_op2(b->ctx, FV_X_ADD, acc(b, i), splat(b, 12)));
+}
+static const fv_expr *error(build *b, int i) { return fv_op1(b->ctx, FV_X_ERF, acc(b, i)); }
+static const fv_expr *hyperbolic(build *b, int i) { return fv_op1(b->ctx, FV_X_TANH, acc(b, i)); }
+static const fv_expr *sine(build *b, int i) { return fv_op1(b->ctx, FV_X_SIN, acc(b, i)); }
+static const fv_expr *power(build *b, int i) {
+    return fv_op2(b->ctx, FV_X_POW, fv_op2(b->ctx, FV_X_ADD, acc(b, i), splat(b, 2)), splat(b, 0.3));
 }
 bool fv_llvm_rates(const char *name, const char *cache_dir, const int64_t cache[4], fv_rates *out) {
     fv_machine m;
     char why[128], key[3 * sizeof m.features];
     *out = (fv_rates){ 0 };
     if (!fv_machine_find(name, &m, why, sizeof why)) return false;
-    if (!m.native || m.simulated || m.facts != host_target()) return false;
+    if (!m.native || m.simulated) return false;
     int n = snprintf(key, sizeof key, "rates of a thread\n%s\n%s\n", m.cpu, m.features);
     fv_buf stored = { 0 };
     fv_cache_facts facts = { 0 };
     if (cache_dir && fv_cache_load(cache_dir, key, (size_t)n, &stored, &facts) && stored.len == sizeof *out)
         memcpy(out, stored.text, sizeof *out);
     else {
-        out->fma = fv_llvm_fma_peak();
-        out->pairs = fv_llvm_pair_peak();
-        out->tiles = fv_llvm_tile_peak();
-        out->functions = 1e-9 * chain_rate(exponential, FUNCTION_ROUNDS);
+        out->fma = product_peak(name, false);
+        out->pairs = pair_peak(name);
+        out->tiles = tile_peak(name);
+        static chain_step *const function[FV_FUNCTION_COUNT] = {exponential, logarithm, error, hyperbolic, sine, power};
+        for (int i = 0; i < FV_FUNCTION_COUNT; i++)
+            out->functions[i] = 1e-9 * chain_rate(name, function[i], CHAINS, FUNCTION_ROUNDS);
+        double chain = chain_rate(name, product, 1, ROUNDS);
+        out->latency = chain > 0 ? m.facts->lanes / chain : 0;
         for (int i = 1; i < 4; i++) { /* a level is read with data that fill half of it */
             int64_t floats = cache[i] / 8;
             if (floats > READ_FLOATS) floats = READ_FLOATS;
             if (floats < CHAINS * m.facts->lanes) continue;
-            out->read[i] = move_rate(floats, false);
-            out->write[i] = move_rate(floats, true);
+            out->read[i] = move_rate(name, floats, false);
+            out->write[i] = move_rate(name, floats, true);
         }
-        out->write[4] = move_rate(READ_FLOATS, true);
-        out->read[4] = fv_llvm_read_bandwidth();
+        out->write[4] = move_rate(name, READ_FLOATS, true);
+        out->read[4] = move_rate(name, READ_FLOATS, false);
         fv_buf_dispose(&stored);
         fv_buf_putn(&stored, (const char *)out, sizeof *out);
         if (cache_dir) fv_cache_save(cache_dir, key, (size_t)n, &stored, &facts);

@@ -141,6 +141,7 @@ const fv_backend fv_backend_opencl = {
     .summary = "OpenCL C 1.2 for GPUs and other devices",
     .available = fv_opencl_available,
     .target = target,
+    .flatten = fv_opencl_flatten_unplaced,
     .device_target = fv_opencl_shape,
     .compile = compile,
     .entry = entry,

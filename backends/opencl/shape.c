@@ -55,10 +55,12 @@ fv_target fv_opencl_fit(const fv_target *t, const char *device) {
     if (fv_opencl_facts_of(device, &f)) fitted.l1_bytes = fv_opencl_room(t, f.local_memory);
     return fitted;
 }
+fv_flat_kernel *fv_opencl_flatten_unplaced(const fv_kernel *k, fv_schedule *io_schedule, const fv_target *t) {
+    return t->items ? fv_flatten_opencl(k, io_schedule, t) : fv_flatten_chosen(k, io_schedule, t);
+}
 fv_flat_kernel *fv_opencl_flatten(const fv_kernel *k, fv_schedule *io_schedule, const fv_target *t) {
-    if (t->items) return fv_flatten_opencl(k, io_schedule, t);
-    fv_flat_kernel *f = fv_flatten_chosen(k, io_schedule, t);
-    if (!f) return NULL;
+    fv_flat_kernel *f = fv_opencl_flatten_unplaced(k, io_schedule, t);
+    if (!f || t->items) return f;
     fv_flat_expand_math(f, t);
     fv_opencl_cpu_place(f, t->l1_bytes);
     return f;

@@ -34,6 +34,8 @@ fv_target fv_opencl_fit(const fv_target *t, const char *device);
 int64_t fv_opencl_room(const fv_target *t, int64_t device_bytes); /* the same of a device with so much */
 /* A tile kernel for the target of a shape, fitted or not; NULL after recording errors. */
 fv_flat_kernel *fv_opencl_flatten(const fv_kernel *k, fv_schedule *io_schedule, const fv_target *t);
+/* The same before functions are expanded and, for vectors, before memory is placed. */
+fv_flat_kernel *fv_opencl_flatten_unplaced(const fv_kernel *k, fv_schedule *io_schedule, const fv_target *t);
 /* Groups, items and memory of a flat kernel; entry and source are left alone. */
 void fv_opencl_facts(const fv_flat_kernel *k, fovea_device_code *out);
 #endif

@@ -90,7 +90,7 @@ int cli_bench_cost(fv_ctx *ctx, const cli_args *a) {
     }
     printf(
         "%s, one thread: %.1f GFLOP/s, %.2f G exponentials/s; reads of L1 %.0f, L2 %.0f, L3 %.0f, memory %.0f GB/s\n",
-        *h.processor ? h.processor : "this processor", r.fma, r.functions, r.read[1], r.read[2], r.read[3], r.read[4]);
+        *h.processor ? h.processor : "this processor", r.fma, r.functions[FV_FUNCTION_EXP], r.read[1], r.read[2], r.read[3], r.read[4]);
     points all = {0};
     bool fine = true;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) fine = row(&cases[i], seconds, &all) && fine;

@@ -6,15 +6,16 @@
 enum { SLOWEST = 3 }; /* kernels that a run names */
 
 cli_cost *cli_costs(fv_ctx *ctx, const fv_compiled *c, const char *target, int threads, const bool *wanted) {
-    if (strcmp(c->backend->name, "cpu")) return NULL;
+    if (!c->backend->flatten) return NULL;
     const fv_plan *p = c->plan;
     int n = p->n_launches[1];
     cli_cost *list = FV_NEWN(ctx, cli_cost, n + 1);
     cli_host h;
     fv_rates r;
+    bool device = c->backend->executor != NULL;
     cli_host_read(&h);
-    cli_progress("measuring this machine");
-    bool known = c->backend->rates && c->backend->rates(target, cli_cache_dir(ctx), h.cache, &r);
+    if (!device) cli_progress("measuring this machine");
+    bool known = !device && c->backend->rates && c->backend->rates(target, cli_cache_dir(ctx), h.cache, &r);
     fv_start start = known ? fv_cost_start(threads) : (fv_start){0};
     cli_progress_done();
     for (int i = 0; i < n; i++) {
@@ -29,10 +30,12 @@ cli_cost *cli_costs(fv_ctx *ctx, const fv_compiled *c, const char *target, int t
             list[i].counted = list[same].counted;
             list[i].counts = list[same].counts;
         } else {
-            const fv_flat_kernel *k = fv_flatten_chosen(l->kernel, l->schedule, c->target);
-            list[i].counted = k && fv_cost_count(k, h.cache, &list[i].counts);
+            const fv_flat_kernel *k = c->backend->flatten(l->kernel, l->schedule, c->target);
+            list[i].counted = k && fv_cost_count(k, device ? NULL : h.cache, &list[i].counts);
         }
-        if (!list[i].counted) continue;
+        list[i].device = device;
+        list[i].traced = list[i].counted && !device;
+        if (!list[i].traced) continue;
         fv_cost_traffic(&list[i].counts, fv_cost_held(ctx, p, 1, i, h.cache), &list[i].traffic);
         list[i].predicted =
             known && fv_cost_predict(&list[i].counts, &list[i].traffic, &r, threads, start, &list[i].time);
@@ -53,7 +56,10 @@ static void row(FILE *out, const cli_cost *k, const char *number, bool measured)
         return;
     }
     fprintf(out, " %10.4g %10.4g %10.4g %9.3f", n->products, n->functions, n->other, 1e-6 * n->moved);
-    for (int level = 1; level < 4; level++) fprintf(out, " %9.3f", 1e-6 * fv_traffic_bytes(&k->traffic, level));
+    for (int level = 1; level < 4; level++)
+        if (k->traced || level == 3)
+            fprintf(out, " %9.3f", 1e-6 * (k->traced ? fv_traffic_bytes(&k->traffic, level) : k->bytes));
+        else fprintf(out, " %9s", "");
     if (k->predicted) fprintf(out, " %10.2f", 1e6 * k->time.seconds);
     else fprintf(out, " %10s", "");
     if (measured) fprintf(out, " %10.2f", 1e6 * k->measured);
@@ -63,7 +69,7 @@ static void row(FILE *out, const cli_cost *k, const char *number, bool measured)
 static void total(FILE *out, const cli_cost *list, int n, bool measured) {
     fv_counts sum = {0};
     double seconds = 0, real = 0, level[4] = {0};
-    bool all = true, timed = true;
+    bool all = true, timed = true, traced = false;
     for (int i = 0; i < n; i++) {
         sum.products += list[i].counts.products;
         sum.functions += list[i].counts.functions;
@@ -72,22 +78,28 @@ static void total(FILE *out, const cli_cost *list, int n, bool measured) {
         seconds += list[i].time.seconds;
         real += list[i].measured;
         for (int j = 1; j < 4; j++) level[j] += fv_traffic_bytes(&list[i].traffic, j);
+        if (!list[i].traced) level[3] += list[i].bytes;
+        traced = traced || list[i].traced;
         all = all && list[i].counted;
         timed = timed && list[i].predicted;
     }
     fprintf(out, "%-6s %-18s %10.4g %10.4g %10.4g %9.3f", "total", all ? "" : "(of those counted)", sum.products,
             sum.functions, sum.other, 1e-6 * sum.moved);
-    for (int i = 1; i < 4; i++) fprintf(out, " %9.3f", 1e-6 * level[i]);
+    for (int i = 1; i < 4; i++)
+        if (traced || i == 3) fprintf(out, " %9.3f", 1e-6 * level[i]);
+        else fprintf(out, " %9s", "");
     if (timed) fprintf(out, " %10.2f", 1e6 * seconds);
     else fprintf(out, " %10s", "");
     if (measured) fprintf(out, " %10.2f", 1e6 * real);
     fputc('\n', out);
 }
 void cli_costs_print(FILE *out, const cli_cost *list, int n, int threads) {
-    bool measured = false, timed = false;
+    bool measured = false, timed = false, device = false;
     for (int i = 0; i < n; i++) measured = measured || list[i].measured > 0;
     for (int i = 0; i < n; i++) timed = timed || list[i].predicted;
-    fprintf(out, "\nas compiled, a run on %d thread%s:\n", threads, threads == 1 ? "" : "s");
+    for (int i = 0; i < n; i++) device = device || list[i].device;
+    if (device) fprintf(out, "\nas compiled, a run:\n");
+    else fprintf(out, "\nas compiled, a run on %d thread%s:\n", threads, threads == 1 ? "" : "s");
     fprintf(out, "%-6s %-18s %10s %10s %10s %9s %9s %9s %9s %10s", "launch", "kernel", "products", "exp", "other",
             "L1 MB", "L2 MB", "L3 MB", "DRAM MB", "model us");
     if (measured) fprintf(out, " %10s", "real us");
@@ -98,7 +110,9 @@ void cli_costs_print(FILE *out, const cli_cost *list, int n, int threads) {
         row(out, &list[i], number, measured);
     }
     total(out, list, n, measured);
-    if (!timed && n) fprintf(out, "no times: the rates of the target cannot be measured here\n");
+    if (timed || !n) return;
+    if (device) fprintf(out, "no times: the rates of this device are not known; DRAM MB: every tensor once\n");
+    else fprintf(out, "no times: the rates of the target cannot be measured here\n");
 }
 
 /* -- After a run ---- */
@@ -112,7 +126,9 @@ static void describe(const cli_cost *k) {
         fv_buf_printf(&b, "; %.3g products, %.3g exp, %.3g other; MB by level: L1 %.3g", k->counts.products,
                       k->counts.functions, k->counts.other, 1e-6 * k->counts.moved);
         static const char *const name[] = {"", "L2", "L3", "DRAM"};
-        for (int i = 1; i < 4; i++) fv_buf_printf(&b, ", %s %.3g", name[i], 1e-6 * fv_traffic_bytes(&k->traffic, i));
+        for (int i = 1; i < 4 && k->traced; i++)
+            fv_buf_printf(&b, ", %s %.3g", name[i], 1e-6 * fv_traffic_bytes(&k->traffic, i));
+        if (!k->traced) fv_buf_printf(&b, ", all tensors %.3g", 1e-6 * k->bytes);
     }
     cli_say("  %s", b.text);
     fv_buf_dispose(&b);
@@ -134,7 +150,7 @@ void cli_costs_of_run(fv_ctx *ctx, const fv_compiled *c, const char *target, int
     for (int i = 0; i < k; i++) wanted[slowest[i]] = true;
     cli_cost *list = cli_costs(ctx, c, target, threads, all ? NULL : wanted);
     if (!list) {
-        if (all) cli_say("--cost: only kernels of the cpu backend are counted, not those of '%s'", c->backend->name);
+        if (all) cli_say("--cost: kernels of the backend '%s' are not counted", c->backend->name);
         return;
     }
     for (int i = 0; i < n; i++) list[i].measured = 1e-9 * (double)ns[i];

@@ -2,7 +2,7 @@
  * how often it ran; the walk evaluates loop bounds and conditions alone. */
 #include "tune/cost_inside.h"
 
-#include <string.h>
+#include <math.h>
 
 enum { MOST_STEPS = 4000000 };
 
@@ -12,11 +12,15 @@ typedef struct {
     double *value; /* of names, by number */
     bool unknown;  /* the expression evaluated last depends on data */
     int64_t steps, programs, walked;
+    bool sampled; /* of the groups of a device */
 } walk;
 
 /* -- One statement ---- */
+/* Registers, and what an item has for itself. */
 static bool in_register(const fv_obj *ref) {
-    return ref && ref->kind == FV_OBJ_BUFFER && ((const fv_memory *)(const void *)ref)->space == FV_SPACE_REG;
+    if (!ref || ref->kind != FV_OBJ_BUFFER) return false;
+    fv_space space = ((const fv_memory *)(const void *)ref)->space;
+    return space == FV_SPACE_REG || space == FV_SPACE_PRIVATE || space == FV_SPACE_FRAG;
 }
 static double width(fv_type t) {
     switch (t) {
@@ -31,22 +35,57 @@ static double width(fv_type t) {
     }
     return 4;
 }
-static bool is_function(fv_op op) {
-    return (op >= FV_X_EXP && op <= FV_X_TANH && op != FV_X_SQRT && op != FV_X_RSQRT) || op == FV_X_POW;
+/* -1: it is no function. */
+static int function_of(fv_op op) {
+    switch (op) {
+    case FV_X_EXP:
+    case FV_X_EXP2: return FV_FUNCTION_EXP;
+    case FV_X_LOG:
+    case FV_X_LOG2: return FV_FUNCTION_LOG;
+    case FV_X_ERF: return FV_FUNCTION_ERF;
+    case FV_X_TANH: return FV_FUNCTION_TANH;
+    case FV_X_SIN:
+    case FV_X_COS: return FV_FUNCTION_SIN;
+    case FV_X_POW: return FV_FUNCTION_POW;
+    default: return -1;
+    }
 }
+typedef struct {
+    fv_counts *each;
+    double *issued;
+    int lanes; /* of a full vector */
+} counter;
+static bool is_horizontal(fv_op op) { return op == FV_X_HSUM || op == FV_X_HMAX || op == FV_X_HMIN || op == FV_X_HANY; }
 static bool count_op(const fv_expr *e, void *user) {
-    fv_counts *c = user;
-    double lanes = e->lanes;
+    const counter *n = user;
+    fv_counts *c = n->each;
+    double lanes = e->lanes, full = ceil(lanes / n->lanes) * n->lanes;
+    int function = function_of(e->op);
     bool integer = e->lanes == 1 && (e->type == FV_I32 || e->type == FV_BOOL);
     if (e->op == FV_X_LOAD || e->op == FV_X_PERMLOAD || e->op == FV_X_GATHER) {
-        if (!in_register(e->ref)) c->moved += lanes * width(e->type);
-        if (e->op != FV_X_LOAD) c->other += lanes;
-    } else if (e->op == FV_X_FMA) c->products += lanes;
-    else if (e->op == FV_X_DOT2) {
+        if (in_register(e->ref)) return false;
+        c->moved += lanes * width(e->type);
+        if (e->op != FV_X_LOAD) {
+            c->other += lanes;
+            c->filled_other += full;
+        }
+    } else if (e->op == FV_X_FMA) {
+        c->products += lanes;
+        c->filled_products += full;
+    } else if (e->op == FV_X_DOT2) {
         c->products += 2 * lanes;
         c->pairs += 2 * lanes;
-    } else if (is_function(e->op)) c->functions += lanes;
-    else if (e->n && !integer && e->op != FV_X_SPLAT) c->other += lanes > e->arg[0]->lanes ? lanes : e->arg[0]->lanes;
+    } else if (function >= 0) {
+        c->functions += lanes;
+        c->function[function] += full;
+    } else if (e->n && !integer && e->op != FV_X_SPLAT) {
+        double of = lanes > e->arg[0]->lanes ? lanes : e->arg[0]->lanes;
+        double steps = is_horizontal(e->op) ? 2 * log2(of) : 1; /* halves are shuffled and joined */
+        c->other += of;
+        c->filled_other += steps * ceil(of / n->lanes) * n->lanes;
+        *n->issued += steps - 1;
+    } else return false;
+    *n->issued += ceil(lanes / n->lanes);
     return false;
 }
 /* One instruction of a matrix unit, all its rows in use. */
@@ -59,18 +98,35 @@ static bool is_vector(const fv_expr *e, void *user) {
     (void)user;
     return e->lanes > 1;
 }
-static node *plant(fv_ctx *ctx, const fv_flat *s) {
+static bool widest(const fv_expr *e, void *user) {
+    int *lanes = user;
+    if (fv_type_is_float(e->type) && e->lanes > *lanes) *lanes = e->lanes;
+    return false;
+}
+static void find_lanes(const fv_flat *s, int *lanes) {
+    for (; s; s = s->next) {
+        if (s->expr) fv_visit(s->expr, widest, lanes);
+        find_lanes(s->body, lanes);
+        find_lanes(s->orelse, lanes);
+    }
+}
+static node *plant(fv_ctx *ctx, const fv_flat *s, int lanes, double share) {
     node *first = NULL, **at = &first;
     for (; s; s = s->next) {
         node *n = *at = FV_NEW(ctx, node);
         n->s = s;
-        n->body = plant(ctx, s->body);
-        n->orelse = plant(ctx, s->orelse);
-        if (s->expr) fv_visit(s->expr, count_op, &n->each);
-        if (s->mask) fv_visit(s->mask, count_op, &n->each);
-        if (s->kind == FV_L_STORE && !in_register(s->memory ? &s->memory->obj : NULL))
-            n->each.moved += (double)s->expr->lanes * width(s->memory ? s->memory->obj.type : s->tensor->obj.type);
+        n->body = plant(ctx, s->body, lanes, share);
+        n->orelse = plant(ctx, s->orelse, lanes, share);
+        counter c = {&n->each, &n->issued, lanes};
+        if (s->expr) fv_visit(s->expr, count_op, &c);
+        if (s->mask) fv_visit(s->mask, count_op, &c);
+        if (s->kind == FV_L_STORE && !in_register(s->memory ? &s->memory->obj : NULL)) {
+            n->each.stored = (double)s->expr->lanes * width(s->memory ? s->memory->obj.type : s->tensor->obj.type);
+            n->each.moved += n->each.stored;
+            n->issued += ceil((double)s->expr->lanes / lanes);
+        }
         if (s->kind == FV_L_FRAG) count_fragment(s, &n->each);
+        if (s->kind == FV_L_MMA) n->each.products = n->each.tiles = share; /* of all items of a sub-group */
         n->scalar = s->expr && !fv_visit(s->expr, is_vector, NULL);
         at = &n->next;
     }
@@ -131,6 +187,14 @@ static bool run_loop(walk *w, node *n, double times) {
     double trips = (double)(int64_t)((hi - lo + step - 1) / step);
     w->value[n->s->name.i] = lo;
     if (n->steady) return run(w, n->body, times * trips);
+    if (n->s->loop == FV_LOOP_GROUP && trips > FV_COST_PROGRAMS) {
+        w->sampled = true;
+        for (int i = 0; i < FV_COST_PROGRAMS; i++) {
+            w->value[n->s->name.i] = lo + step * floor(i * (trips - 1) / (FV_COST_PROGRAMS - 1));
+            if (!run(w, n->body, times * trips / FV_COST_PROGRAMS)) return false;
+        }
+        return true;
+    }
     for (double at = lo; at < hi; at += step) {
         w->value[n->s->name.i] = at;
         if (!run(w, n->body, times)) return false;
@@ -156,6 +220,10 @@ static void collect(const node *n, fv_counts *out) {
         out->pairs += n->runs * n->each.pairs;
         out->tiles += n->runs * n->each.tiles;
         out->functions += n->runs * n->each.functions;
+        for (int i = 0; i < FV_FUNCTION_COUNT; i++) out->function[i] += n->runs * n->each.function[i];
+        out->filled_products += n->runs * n->each.filled_products;
+        out->filled_other += n->runs * n->each.filled_other;
+        out->stored += n->runs * n->each.stored;
         out->other += n->runs * n->each.other;
         out->moved += n->runs * n->each.moved;
         collect(n->body, out);
@@ -165,12 +233,17 @@ static void collect(const node *n, fv_counts *out) {
 bool fv_cost_count(const fv_flat_kernel *k, const int64_t cache[4], fv_counts *out) {
     walk w = {.ctx = k->ctx, .programs = k->programs, .walked = k->programs};
     w.value = FV_NEWN(k->ctx, double, fv_str_count(k->ctx) + 1);
-    node *root = plant(k->ctx, k->body);
+    int lanes = 1;
+    find_lanes(k->body, &lanes);
+    const double tile = FV_UNIT_TILE;
+    node *root = plant(k->ctx, k->body, lanes, k->unit ? tile * tile * tile / k->unit->sub : 0);
     find_steady(k->ctx, root);
     *out = (fv_counts){.programs = k->programs};
     if (!run(&w, root, 1)) return false;
-    out->exact = w.walked == w.programs;
+    out->exact = w.walked == w.programs && !w.sampled;
     collect(root, out);
+    if (!cache) return true;
+    cost_stalls(k, root, out);
     cost_traffic(k, root, cache, out);
     return true;
 }

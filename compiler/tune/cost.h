@@ -14,11 +14,14 @@ typedef struct {
 /* Of all programs of one launch. Elements, not instructions: a vector of 16 lanes counts 16; a loaded scalar that is
  * spread over a vector is one load. Integer scalars (addresses) and registers count nothing. */
 typedef struct {
-    double products;         /* multiply-adds; a pair of bf16 counts two */
-    double pairs, tiles;     /* those of them that are pairs of bf16 in vectors, and in a matrix unit */
-    double functions;        /* exp, log, erf, tanh, sin, cos, power: points */
-    double other;            /* arithmetic, comparisons, selections, shuffles, conversions */
-    double moved;            /* bytes between registers and the nearest cache */
+    double products;                    /* multiply-adds; a pair of bf16 counts two */
+    double pairs, tiles;                /* those of them that are pairs of bf16 in vectors, and in a matrix unit */
+    double functions;                   /* exp, log, erf, tanh, sin, cos, power: points */
+    double function[FV_FUNCTION_COUNT]; /* the same by kind */
+    double other;                       /* arithmetic, comparisons, selections, shuffles, conversions */
+    double moved, stored; /* bytes between registers and the nearest cache; those of them that are written */
+    double filled_products, filled_other; /* as many, were every vector of them full: scalars take as long as those */
+    double stalls;           /* steps of a dependent chain that nothing else fills, weighted (stalls.c): latencies */
     int64_t programs;        /* that can run at once */
     bool exact;              /* every program was walked; false: evenly spaced ones, scaled */
     int n_arrays;            /* tensors of the kernel, in its order */
@@ -26,7 +29,8 @@ typedef struct {
 } fv_counts;
 
 /* Walks the loops of at most FV_COST_PROGRAMS programs of an unexpanded flat kernel. What only data decide (an index
- * read from a tensor) counts as 0; a condition on it as true. cache: bytes of the levels 1 to 3 (0: there is none).
+ * read from a tensor) counts as 0; a condition on it as true. cache: bytes of the levels 1 to 3 (0: there is
+ * none); NULL: kernels of a device, of which operations alone are counted.
  * false: more than some millions of steps. */
 enum { FV_COST_PROGRAMS = 9 };
 bool fv_cost_count(const fv_flat_kernel *k, const int64_t cache[4], fv_counts *out);
@@ -52,14 +56,16 @@ typedef enum {
     FV_BOUND_L2,
     FV_BOUND_L3,
     FV_BOUND_MEMORY,
+    FV_BOUND_LATENCY,
     FV_BOUND_LAUNCH,
     FV_BOUND_COUNT
 } fv_bound;
 extern const char *const fv_bound_names[FV_BOUND_COUNT];
 
-/* Seconds that each unit would need alone. Arithmetic (products to other) shares its units and adds up;
- * the levels of memory run beside it: seconds is the longer of the sum and of the slowest level, and starting the
- * kernel. `without`: what would be left if the bound cost nothing. */
+/* Seconds of each unit. Arithmetic (products to other) shares its units and adds up. The levels of memory are where
+ * loads come from and stores go to, one after another: L1 is charged for all of them, each next level for what its
+ * bytes take longer. seconds is the longer of both sums, stalls, and starting the kernel. `without`: what would be left
+ * if the bound cost nothing. */
 typedef struct {
     double part[FV_BOUND_COUNT], seconds, without;
     fv_bound bound;

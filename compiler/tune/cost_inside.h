@@ -10,6 +10,7 @@ struct cost_node {
     bool steady;    /* FOR: no bound and no condition below depends on its variable: one walk stands for all */
     bool scalar;    /* LET and IF: of scalars alone, hence evaluated */
     double runs;    /* over all programs */
+    double issued;  /* instructions of one execution */
     fv_counts each; /* of one execution */
 };
 
@@ -42,6 +43,8 @@ int cost_scope_for(cost_scope *s, const fv_flat *loop, const int64_t *block, int
 /* Block sizes (steps) by which the body takes a loop's variable apart, falling, each dividing those before it. */
 int cost_scope_blocks(cost_scope *s, const cost_node *loop, int64_t *block, int most);
 
+/* Fills in out->stalls. */
+void cost_stalls(const fv_flat_kernel *k, const cost_node *root, fv_counts *out);
 /* Fills in out->array; the nodes' runs are those of the walk. */
 void cost_traffic(const fv_flat_kernel *k, const cost_node *root, const int64_t cache[4], fv_counts *out);
 #endif

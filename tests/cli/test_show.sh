@@ -14,6 +14,11 @@ says out ".text"
 if "$fovea" devices | grep -q '^opencl  *here'; then
     expect 0 "$fovea" show $spec --opencl --launch 0
     says out "__kernel"
+    # Operations of a device's kernels, each tensor once, and that its rates are not known.
+    expect 0 "$fovea" show dense --shape b=1,head=1,m=32,kv=1,n=32,d=32 --cost --backend opencl --opencl-shape scalar
+    says out "no times: the rates of this device are not known"
+    awk '/^as compiled/ { on = 1 } on && $2 == "attend0" { n++; if ($3 < 2 * 32 * 32 * 32 || $4 < 32 * 32 || $NF <= 0) exit 1 }
+        END { exit n != 1 }' out || { cat out >&2; fail "the counts of a device"; }
 fi
 expect 0 "$fovea" show $spec --cost
 says out "multiply-accumulates"

@@ -74,14 +74,58 @@ Test(cost, gives_up_on_endless_walks) {
     fv_ctx_dispose(ctx);
 }
 
-static const fv_rates rates = {
-    .fma = 100, .pairs = 200, .functions = 10, .read = {0, 200, 100, 50, 20}, .write = {0, 200, 80, 40, 10}};
+Test(cost, fills_vectors_and_knows_functions_apart) {
+    fv_counts c = count("store O[p] = load X[p] * 2.0\n"
+                        "store<16> O[p * 16] = erf(load<16> X[p * 16]) + tanh(load<16> X[p * 16])",
+                        2);
+    cr_assert_float_eq(c.other, 2 * 17, 1e-9, "%g", c.other);
+    cr_assert_float_eq(c.filled_other, 2 * 32, 1e-9, "a scalar takes a vector's time: %g", c.filled_other);
+    cr_assert_float_eq(c.function[FV_FUNCTION_ERF], 2 * 16, 1e-9);
+    cr_assert_float_eq(c.function[FV_FUNCTION_TANH], 2 * 16, 1e-9);
+    cr_assert_float_eq(c.functions, 2 * 32, 1e-9);
+    cr_assert_float_eq(c.stored, 2 * 17 * 4, 1e-9);
+}
+/* A sum in one register: 1000 dependent steps of a load and an addition each, 1/8 of the time that one takes. In four
+ * registers by turns the chain is as long and four times as much is done beside it. */
+Test(cost, waits_for_dependent_sums) {
+    fv_counts c = count("store<16> acc[0] = splat<16>(0.0)\n"
+                        "for k = 0 to 1000 { store<16> acc[0] = load<16> acc[0] + load<16> X[k] }\n"
+                        "store<16> O[0] = load<16> acc[0]",
+                        1);
+    cr_assert_float_eq(c.stalls, 1000 * (1 - 2.0 / 8), 1e-6, "%g", c.stalls);
+    c = count(
+        "for k = 0 to 1000 {\n"
+        "store<16> acc[0] = load<16> acc[0] + load<16> X[k] store<16> acc[1] = load<16> acc[1] + load<16> X[k + 1]\n"
+        "store<16> acc[2] = load<16> acc[2] + load<16> X[k + 2]\n"
+        "store<16> acc[3] = load<16> acc[3] + load<16> X[k + 3] }",
+        1);
+    cr_assert_float_eq(c.stalls, 0, 1e-6, "%g", c.stalls);
+    c = count("for k = 0 to 1000 { store<16> acc[0] = load<16> X[k] + splat<16>(1.0)\n"
+              "store<16> acc[0] = load<16> acc[0] * load<16> acc[0] store<16> O[k] = load<16> acc[0] }",
+              1);
+    cr_assert_float_eq(c.stalls, 0, 1e-6, "nothing is carried: %g", c.stalls);
+}
+/* What follows a sum over lanes is waited for: 4 shuffles and additions, a division, and the way through memory. */
+Test(cost, waits_for_what_follows_a_sum_over_lanes) {
+    fv_counts c = count("for k = 0 to 1000 { store<16> acc[0] = load<16> X[k] store<16> acc[1] = load<16> X[k + 16] }\n"
+                        "let h : f32 = hsum(load<16> acc[0])\nstore O[0] = h / 3.0",
+                        1);
+    cr_assert_float_eq(c.stalls, 8 + 3 + 1, 1e-6, "%g", c.stalls);
+}
+
+static const fv_rates rates = {.fma = 100,
+                               .pairs = 200,
+                               .functions = {10, 5, 2, 2, 4, 1},
+                               .latency = 1e-9,
+                               .read = {0, 200, 100, 50, 20},
+                               .write = {0, 200, 80, 40, 10}};
 static const fv_start start = {1e-6, 3e-6};
 static const fv_traffic none;
 
 Test(cost, names_what_bounds_and_what_would_be_gained) {
     fv_prediction p;
-    fv_counts c = {.products = 1e9, .functions = 2e7, .moved = 1e8, .programs = 8};
+    fv_counts c = {
+        .products = 1e9, .filled_products = 1e9, .functions = 2e7, .function = {2e7}, .moved = 1e8, .programs = 8};
     cr_assert(fv_cost_predict(&c, &none, &rates, 1, start, &p));
     cr_assert_eq(p.bound, FV_BOUND_PRODUCTS);
     cr_assert_float_eq(p.seconds, 0.02 + 0.002 + 1e-6, 1e-9);
@@ -90,7 +134,7 @@ Test(cost, names_what_bounds_and_what_would_be_gained) {
     cr_assert_float_eq(p.seconds, 0.022 / 4 + 3e-6, 1e-9);
     cr_assert(fv_cost_predict(&c, &none, &rates, 64, start, &p));
     cr_assert_float_eq(p.seconds, 0.022 / 8 + 3e-6, 1e-9, "no more threads than programs");
-    c.functions = 1e9;
+    c.functions = c.function[FV_FUNCTION_EXP] = 1e9;
     cr_assert(fv_cost_predict(&c, &none, &rates, 1, start, &p));
     cr_assert_eq(p.bound, FV_BOUND_FUNCTIONS);
     cr_assert_float_eq(p.without, 0.02 + 1e-6, 1e-9);
@@ -102,27 +146,39 @@ Test(cost, names_what_bounds_and_what_would_be_gained) {
     cr_assert_float_eq(p.seconds, 0.002 + 1e-6, 1e-9);
 }
 Test(cost, charges_each_level_for_what_passes_it) {
-    fv_counts c = {.products = 1, .moved = 1, .programs = 8};
+    fv_counts c = {.moved = 2e6, .programs = 8};
     fv_prediction p;
     fv_traffic t = {.read = {0, 1e6, 0, 0}};
+    /* 2 MB of loads, one of which comes from L2: at the rates of L1 and of L2. */
     cr_assert(fv_cost_predict(&c, &t, &rates, 1, start, &p));
-    cr_assert_eq(p.bound, FV_BOUND_L2);
-    cr_assert_float_eq(p.seconds, 1e6 / 100e9 + 1e-6, 1e-12);
+    cr_assert_eq(p.bound, FV_BOUND_L1);
+    cr_assert_float_eq(p.seconds, 1e6 / 200e9 + 1e6 / 100e9 + 1e-6, 1e-12);
     t = (fv_traffic){.read = {0, 1e6, 1e6, 0}, .written = {0, 0, 2e6, 0}};
     cr_assert(fv_cost_predict(&c, &t, &rates, 1, start, &p));
     cr_assert_eq(p.bound, FV_BOUND_L3);
-    cr_assert_float_eq(p.seconds, 1e6 / 50e9 + 2e6 / 40e9 + 1e-6, 1e-12, "reads and writes have rates of their own");
+    cr_assert_float_eq(p.seconds, 1e6 / 200e9 + 1e6 / 50e9 + 2e6 / 40e9 - 2e6 / 80e9 + 1e-6, 1e-12,
+                       "reads and writes have rates of their own: %g", p.seconds);
+    c.moved = 64e6;
     t = (fv_traffic){.read = {0, 64e6, 64e6, 64e6}};
-    cr_assert(fv_cost_predict(&c, &t, &rates, 4, start, &p));
+    cr_assert(fv_cost_predict(&c, &t, &rates, 1, start, &p));
     cr_assert_eq(p.bound, FV_BOUND_MEMORY);
-    cr_assert_float_eq(p.seconds, 64e6 / 20e9 + 1e-6, 1e-12, "memory is shared by all threads");
+    cr_assert_float_eq(p.seconds, 64e6 / 20e9 + 1e-6, 1e-12);
+    cr_assert(fv_cost_predict(&c, &t, &rates, 4, start, &p));
+    cr_assert_float_eq(p.seconds, 64e6 / 20e9 - 64e6 / 100e9 + 64e6 / 100e9 / 4 + 3e-6, 1e-12,
+                       "L3 and memory are shared by all threads");
     c.moved = 1e9;
+    c.stored = 8e8;
     cr_assert(fv_cost_predict(&c, &none, &rates, 1, start, &p));
     cr_assert_eq(p.bound, FV_BOUND_L1);
+    cr_assert_float_eq(p.seconds, 8e8 / 200e9 + 1e-6, 1e-12, "loads and stores run side by side");
+    c.stalls = 1e8;
+    cr_assert(fv_cost_predict(&c, &none, &rates, 1, start, &p));
+    cr_assert_eq(p.bound, FV_BOUND_LATENCY);
+    cr_assert_float_eq(p.seconds, 8e8 / 200e9 + 0.1 + 1e-6, 1e-9);
 }
 Test(cost, tiny_kernels_are_bound_by_their_start) {
     fv_prediction p;
-    fv_counts c = {.products = 1e3, .programs = 8};
+    fv_counts c = {.products = 1e3, .filled_products = 1e3, .programs = 8};
     cr_assert(fv_cost_predict(&c, &none, &rates, 8, start, &p));
     cr_assert_eq(p.bound, FV_BOUND_LAUNCH);
     cr_assert_float_eq(p.seconds, 2e3 / 100e9 + 1e-6, 1e-12, "no slower than on one thread");
