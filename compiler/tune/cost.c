@@ -53,9 +53,14 @@ static int function_of(fv_op op) {
 typedef struct {
     fv_counts *each;
     double *issued;
-    int lanes; /* of a full vector */
+    int lanes;   /* of a full vector */
+    bool device; /* whose compilers make a multiply-add of a product in a sum */
 } counter;
 static bool is_horizontal(fv_op op) { return op == FV_X_HSUM || op == FV_X_HMAX || op == FV_X_HMIN || op == FV_X_HANY; }
+static bool is_multiply_add(const fv_expr *e) {
+    if ((e->op != FV_X_ADD && e->op != FV_X_SUB) || !fv_type_is_float(e->type)) return false;
+    return e->arg[0]->op == FV_X_MUL || e->arg[1]->op == FV_X_MUL;
+}
 static bool count_op(const fv_expr *e, void *user) {
     const counter *n = user;
     fv_counts *c = n->each;
@@ -72,6 +77,9 @@ static bool count_op(const fv_expr *e, void *user) {
     } else if (e->op == FV_X_FMA) {
         c->products += lanes;
         c->filled_products += full;
+    } else if (n->device && is_multiply_add(e)) { /* the product was counted before its sum */
+        c->products += lanes;
+        c->other -= lanes;
     } else if (e->op == FV_X_DOT2) {
         c->products += 2 * lanes;
         c->pairs += 2 * lanes;
@@ -110,14 +118,15 @@ static void find_lanes(const fv_flat *s, int *lanes) {
         find_lanes(s->orelse, lanes);
     }
 }
-static node *plant(fv_ctx *ctx, const fv_flat *s, int lanes, double share) {
+/* share: products of an item's part in those of a matrix unit of sub-groups. */
+static node *plant(fv_ctx *ctx, const fv_flat *s, int lanes, bool device, double share) {
     node *first = NULL, **at = &first;
     for (; s; s = s->next) {
         node *n = *at = FV_NEW(ctx, node);
         n->s = s;
-        n->body = plant(ctx, s->body, lanes, share);
-        n->orelse = plant(ctx, s->orelse, lanes, share);
-        counter c = {&n->each, &n->issued, lanes};
+        n->body = plant(ctx, s->body, lanes, device, share);
+        n->orelse = plant(ctx, s->orelse, lanes, device, share);
+        counter c = {&n->each, &n->issued, lanes, device};
         if (s->expr) fv_visit(s->expr, count_op, &c);
         if (s->mask) fv_visit(s->mask, count_op, &c);
         if (s->kind == FV_L_STORE && !in_register(s->memory ? &s->memory->obj : NULL)) {
@@ -236,7 +245,7 @@ bool fv_cost_count(const fv_flat_kernel *k, const int64_t cache[4], fv_counts *o
     int lanes = 1;
     find_lanes(k->body, &lanes);
     const double tile = FV_UNIT_TILE;
-    node *root = plant(k->ctx, k->body, lanes, k->unit ? tile * tile * tile / k->unit->sub : 0);
+    node *root = plant(k->ctx, k->body, lanes, !cache, k->unit ? tile * tile * tile / k->unit->sub : 0);
     find_steady(k->ctx, root);
     *out = (fv_counts){.programs = k->programs};
     if (!run(&w, root, 1)) return false;
