@@ -39,6 +39,7 @@ typedef enum {
  * (1 to 3: caches, 4: memory; [0] unused), and bytes written to them. 0: unknown. */
 typedef struct {
     double fma, pairs, tiles, functions[FV_FUNCTION_COUNT], read[5], write[5];
+    double scalars; /* read from L1 and spread over vectors: 1e9 a second */
     double latency; /* seconds from a multiply-add to one that uses its result */
 } fv_rates;
 
@@ -73,7 +74,7 @@ typedef struct fv_backend {
     bool (*text)(fv_module *m, int which, int i, const char *stage, fv_buf *out);
     /* A launch's kernel as its code is made from it, functions not expanded, for counting; NULL after recording errors.
      * Schedules are changed where they do not fit, as `compile` does. */
-    fv_flat_kernel *(*flatten)(const fv_kernel *k, fv_schedule *io_schedule, const fv_target *t);
+    fv_flat_kernel *(*unexpanded)(const fv_kernel *k, fv_schedule *io_schedule, const fv_target *t);
     /* Relocatable object with all kernels, symbols PREFIX<code>; false: this backend makes none. */
     bool (*object)(fv_module *m, const char *prefix, fv_buf *out);
     void (*dispose)(fv_module *m);

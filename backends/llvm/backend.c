@@ -181,7 +181,7 @@ const fv_backend fv_backend_cpu = {
     .reason = cpu_reason,
     .pairs_pay = fv_llvm_pairs_pay,
     .rates = fv_llvm_rates,
-    .flatten = fv_flatten_chosen,
+    .unexpanded = fv_flatten_chosen,
     .place = cpu_place,
 };
 

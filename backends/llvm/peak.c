@@ -197,32 +197,36 @@ static float *memory_of(size_t bytes) {
 #endif
     return p;
 }
-/* GB/s of reading, or of writing, `floats` elements again and again. */
-static double move_rate(const char *name, int64_t floats, bool write) {
+/* GB/s of reading, or of writing, `floats` elements again and again; or, 1e9 a second, of reading them one by one and
+ * spreading them over small vectors, of which a processor adds as many as it loads. */
+typedef enum { READ, WRITE, SPREAD } movement;
+static double move_rate(const char *name, int64_t floats, movement what) {
     fv_ctx *ctx = fv_ctx_new();
     const fv_target *target = facts_of(name);
     float *data = memory_of((size_t)floats * sizeof *data);
     double rate = 0;
     if (target && data) {
         for (int64_t i = 0; i < floats; i++) data[i] = 1; /* zeros may be one page, mapped many times */
-        build b = start(ctx, name, target->lanes, floats, write ? FV_ROLE_OUT : FV_ROLE_IN);
-        build r = start(ctx, name, target->lanes, 64, FV_ROLE_OUT);
+        int lanes = what == SPREAD ? 4 : target->lanes, each = what == SPREAD ? 1 : lanes;
+        build b = start(ctx, name, lanes, floats, what == WRITE ? FV_ROLE_OUT : FV_ROLE_IN);
+        build r = start(ctx, name, lanes, 64, FV_ROLE_OUT);
         r.tensor->obj.name = fv_intern(ctx, "y");
         fv_flats body = { 0 };
         const fv_expr *k0 = fv_var(ctx, fv_intern(ctx, "k"), FV_I32);
         for (int i = 0; i < CHAINS; i++) {
-            const fv_expr *at = fv_addi(ctx, k0, i * b.lanes);
-            if (write) {
+            const fv_expr *at = fv_addi(ctx, k0, i * each);
+            if (what == WRITE) {
                 fv_flat *s = fv_flats_add(&body, fv_flat_new(ctx, FV_L_STORE));
                 s->tensor = b.tensor;
                 s->offset = at;
                 s->expr = acc(&b, i);
                 continue;
             }
-            const fv_expr *x = fv_make(ctx, FV_X_LOAD, FV_F32, b.lanes, 0, &b.tensor->obj, &at, 1);
+            const fv_expr *x = fv_make(ctx, FV_X_LOAD, FV_F32, each, 0, &b.tensor->obj, &at, 1);
+            if (what == SPREAD) x = fv_make(ctx, FV_X_SPLAT, FV_F32, lanes, 0, NULL, &x, 1);
             set_acc(&b, &body, i, fv_op2(ctx, FV_X_ADD, acc(&b, i), x));
         }
-        int64_t step = CHAINS * b.lanes, trips = floats / step * step, again = READ_FLOATS / floats;
+        int64_t step = CHAINS * each, trips = floats / step * step, again = READ_FLOATS / floats;
         fv_flat *inner = fv_flat_new(ctx, FV_L_FOR);
         inner->name = fv_intern(ctx, "k");
         inner->lo = fv_int(ctx, 0);
@@ -233,14 +237,14 @@ static double move_rate(const char *name, int64_t floats, bool write) {
         fv_llvm_kernel *k = finish(&b, r.tensor);
         _Alignas(64) float out[64];
         void *args[2] = { data, out };
-        if (k) rate = 1e-9 * 4.0 * (double)(trips * again) / best_time(k, args, READ_TRIES);
+        if (k) rate = 1e-9 * (what == SPREAD ? 1.0 : 4.0) * (double)(trips * again) / best_time(k, args, READ_TRIES);
         fv_llvm_kernel_dispose(k);
     }
     free(data);
     fv_ctx_dispose(ctx);
     return rate;
 }
-double fv_llvm_read_bandwidth(void) { return move_rate(NULL, READ_FLOATS, false); }
+double fv_llvm_read_bandwidth(void) { return move_rate(NULL, READ_FLOATS, READ); }
 
 static const fv_expr *exponential(build *b, int i) {
     return fv_op1(b->ctx, FV_X_EXP2, fv_op1(b->ctx, FV_X_NEG, acc(b, i)));
@@ -278,11 +282,12 @@ bool fv_llvm_rates(const char *name, const char *cache_dir, const int64_t cache[
             int64_t floats = cache[i] / 8;
             if (floats > READ_FLOATS) floats = READ_FLOATS;
             if (floats < CHAINS * m.facts->lanes) continue;
-            out->read[i] = move_rate(name, floats, false);
-            out->write[i] = move_rate(name, floats, true);
+            out->read[i] = move_rate(name, floats, READ);
+            out->write[i] = move_rate(name, floats, WRITE);
         }
-        out->write[4] = move_rate(name, READ_FLOATS, true);
-        out->read[4] = move_rate(name, READ_FLOATS, false);
+        if (cache[1] > 0) out->scalars = move_rate(name, cache[1] / 8, SPREAD);
+        out->write[4] = move_rate(name, READ_FLOATS, WRITE);
+        out->read[4] = move_rate(name, READ_FLOATS, READ);
         fv_buf_dispose(&stored);
         fv_buf_putn(&stored, (const char *)out, sizeof *out);
         if (cache_dir) fv_cache_save(cache_dir, key, (size_t)n, &stored, &facts);

@@ -6,7 +6,7 @@
 enum { SLOWEST = 3 }; /* kernels that a run names */
 
 cli_cost *cli_costs(fv_ctx *ctx, const fv_compiled *c, const char *target, int threads, const bool *wanted) {
-    if (!c->backend->flatten) return NULL;
+    if (!c->backend->unexpanded) return NULL;
     const fv_plan *p = c->plan;
     int n = p->n_launches[1];
     cli_cost *list = FV_NEWN(ctx, cli_cost, n + 1);
@@ -30,7 +30,7 @@ cli_cost *cli_costs(fv_ctx *ctx, const fv_compiled *c, const char *target, int t
             list[i].counted = list[same].counted;
             list[i].counts = list[same].counts;
         } else {
-            const fv_flat_kernel *k = c->backend->flatten(l->kernel, l->schedule, c->target);
+            const fv_flat_kernel *k = c->backend->unexpanded(l->kernel, l->schedule, c->target);
             list[i].counted = k && fv_cost_count(k, device ? NULL : h.cache, &list[i].counts);
         }
         list[i].device = device;

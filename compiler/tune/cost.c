@@ -70,6 +70,8 @@ static bool count_op(const fv_expr *e, void *user) {
     if (e->op == FV_X_LOAD || e->op == FV_X_PERMLOAD || e->op == FV_X_GATHER) {
         if (in_register(e->ref)) return false;
         c->moved += lanes * width(e->type);
+        if (e->lanes > 1) c->filled_loaded += full * width(e->type);
+        else c->scalars_loaded++;
         if (e->op != FV_X_LOAD) {
             c->other += lanes;
             c->filled_other += full;
@@ -233,6 +235,8 @@ static void collect(const node *n, fv_counts *out) {
         out->filled_products += n->runs * n->each.filled_products;
         out->filled_other += n->runs * n->each.filled_other;
         out->stored += n->runs * n->each.stored;
+        out->filled_loaded += n->runs * n->each.filled_loaded;
+        out->scalars_loaded += n->runs * n->each.scalars_loaded;
         out->other += n->runs * n->each.other;
         out->moved += n->runs * n->each.moved;
         collect(n->body, out);

@@ -20,7 +20,8 @@ typedef struct {
     double function[FV_FUNCTION_COUNT]; /* the same by kind */
     double other;                       /* arithmetic, comparisons, selections, shuffles, conversions */
     double moved, stored; /* bytes between registers and the nearest cache; those of them that are written */
-    double filled_products, filled_other; /* as many, were every vector of them full: scalars take as long as those */
+    double filled_products, filled_other, filled_loaded; /* were every vector full; the last: bytes of vectors */
+    double scalars_loaded;                               /* instructions */
     double stalls;           /* steps of a dependent chain that nothing else fills, weighted (stalls.c): latencies */
     int64_t programs;        /* that can run at once */
     bool exact;              /* every program was walked; false: evenly spaced ones, scaled */

@@ -49,9 +49,9 @@ static void predict(const fv_counts *c, const fv_traffic *t, const fv_rates *r, 
         p[FV_BOUND_FUNCTIONS] += over(c->function[i], r->functions[i]) / threads;
     p[FV_BOUND_OTHER] = over(2 * c->filled_other, r->fma) / threads;
     p[FV_BOUND_LATENCY] = c->stalls * r->latency / threads;
-    double loaded = c->moved - c->stored;
-    if (loaded < t->read[1]) loaded = t->read[1]; /* lines of which little is used */
-    double in = over(loaded, r->read[1]), out_of = over(c->stored, r->write[1]);
+    double in = over(c->filled_loaded, r->read[1]) + over(c->scalars_loaded, r->scalars);
+    double lines = over(t->read[1], r->read[1]), out_of = over(c->stored, r->write[1]);
+    if (in < lines) in = lines; /* of which little is used */
     p[FV_BOUND_L1] = (in > out_of ? in : out_of) / threads;
     for (int level = 2; level <= 4; level++) {
         double seconds = beyond(t->read[level - 1], r->read, level) + beyond(t->written[level - 1], r->write, level);

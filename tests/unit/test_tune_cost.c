@@ -84,6 +84,8 @@ Test(cost, fills_vectors_and_knows_functions_apart) {
     cr_assert_float_eq(c.function[FV_FUNCTION_TANH], 2 * 16, 1e-9);
     cr_assert_float_eq(c.functions, 2 * 32, 1e-9);
     cr_assert_float_eq(c.stored, 2 * 17 * 4, 1e-9);
+    cr_assert_float_eq(c.filled_loaded, 2 * 64, 1e-9, "%g", c.filled_loaded);
+    cr_assert_float_eq(c.scalars_loaded, 2, 1e-9);
 }
 /* A sum in one register: 1000 dependent steps of a load and an addition each, 1/8 of the time that one takes. In four
  * registers by turns the chain is as long and four times as much is done beside it. */
@@ -116,6 +118,7 @@ Test(cost, waits_for_what_follows_a_sum_over_lanes) {
 static const fv_rates rates = {.fma = 100,
                                .pairs = 200,
                                .functions = {10, 5, 2, 2, 4, 1},
+                               .scalars = 10,
                                .latency = 1e-9,
                                .read = {0, 200, 100, 50, 20},
                                .write = {0, 200, 80, 40, 10}};
@@ -146,7 +149,7 @@ Test(cost, names_what_bounds_and_what_would_be_gained) {
     cr_assert_float_eq(p.seconds, 0.002 + 1e-6, 1e-9);
 }
 Test(cost, charges_each_level_for_what_passes_it) {
-    fv_counts c = {.moved = 2e6, .programs = 8};
+    fv_counts c = {.filled_loaded = 2e6, .programs = 8};
     fv_prediction p;
     fv_traffic t = {.read = {0, 1e6, 0, 0}};
     /* 2 MB of loads, one of which comes from L2: at the rates of L1 and of L2. */
@@ -158,7 +161,7 @@ Test(cost, charges_each_level_for_what_passes_it) {
     cr_assert_eq(p.bound, FV_BOUND_L3);
     cr_assert_float_eq(p.seconds, 1e6 / 200e9 + 1e6 / 50e9 + 2e6 / 40e9 - 2e6 / 80e9 + 1e-6, 1e-12,
                        "reads and writes have rates of their own: %g", p.seconds);
-    c.moved = 64e6;
+    c.filled_loaded = 64e6;
     t = (fv_traffic){.read = {0, 64e6, 64e6, 64e6}};
     cr_assert(fv_cost_predict(&c, &t, &rates, 1, start, &p));
     cr_assert_eq(p.bound, FV_BOUND_MEMORY);
@@ -166,11 +169,16 @@ Test(cost, charges_each_level_for_what_passes_it) {
     cr_assert(fv_cost_predict(&c, &t, &rates, 4, start, &p));
     cr_assert_float_eq(p.seconds, 64e6 / 20e9 - 64e6 / 100e9 + 64e6 / 100e9 / 4 + 3e-6, 1e-12,
                        "L3 and memory are shared by all threads");
-    c.moved = 1e9;
+    c.filled_loaded = 4e8;
+    c.scalars_loaded = 1e6;
     c.stored = 8e8;
     cr_assert(fv_cost_predict(&c, &none, &rates, 1, start, &p));
     cr_assert_eq(p.bound, FV_BOUND_L1);
     cr_assert_float_eq(p.seconds, 8e8 / 200e9 + 1e-6, 1e-12, "loads and stores run side by side");
+    c.scalars_loaded = 1e8;
+    cr_assert(fv_cost_predict(&c, &none, &rates, 1, start, &p));
+    cr_assert_float_eq(p.seconds, 4e8 / 200e9 + 1e8 / 10e9 + 1e-6, 1e-12, "a scalar takes a load of its own");
+    c.scalars_loaded = 0;
     c.stalls = 1e8;
     cr_assert(fv_cost_predict(&c, &none, &rates, 1, start, &p));
     cr_assert_eq(p.bound, FV_BOUND_LATENCY);
