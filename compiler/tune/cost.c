@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-enum { MOST_STEPS = 4000000 };
+enum { MOST_STEPS = 4000000, GROUPS = 9 /* of a device that are walked */ };
 
 typedef cost_node node;
 typedef struct {
@@ -182,14 +182,44 @@ static double evaluate(walk *w, const fv_expr *e) {
     return fv_eval(e, leaf, w);
 }
 static bool run(walk *w, node *n, double times);
-static bool run_programs(walk *w, node *n) {
-    int64_t count = w->programs < FV_COST_PROGRAMS ? w->programs : FV_COST_PROGRAMS;
-    for (int64_t i = 0; i < count; i++) {
-        w->value[n->s->name.i] = (double)(count > 1 ? i * (w->programs - 1) / (count - 1) : 0);
-        if (!run(w, n->body, (double)w->programs / (double)count)) return false;
+/* A number of programs is several numbers in one where the kernel takes it apart (p // 5, p % 5: the last block of five
+ * may be a short one, and no even spacing of programs meets each block as often as it occurs). Of each of these digits
+ * both ends are walked, and some between them, which stand for the rest. */
+typedef struct {
+    int64_t unit, n;
+} digit;
+enum { DIGITS = 3 };
+static bool run_digits(walk *w, node *n, const digit *d, int left, int most, int64_t at, double times) {
+    if (!left) {
+        w->value[n->s->name.i] = (double)at;
+        w->walked++;
+        return run(w, n->body, times);
     }
-    w->walked = count;
+    int64_t count = d->n < most ? d->n : most;
+    for (int64_t i = 0; i < count; i++) {
+        bool end = count == d->n || i == 0 || i == count - 1;
+        double weight = end ? 1 : (double)(d->n - 2) / (double)(count - 2);
+        int64_t step = count > 1 ? i * (d->n - 1) / (count - 1) : 0;
+        if (!run_digits(w, n, d + 1, left - 1, most, at + step * d->unit, times * weight)) return false;
+    }
     return true;
+}
+static bool run_programs(walk *w, node *n) {
+    static const int most[] = {9, 5, 3}; /* by how many digits there are */
+    int64_t block[DIGITS - 1], p = w->programs;
+    cost_scope scope = {.ctx = w->ctx, .programs = p, .name = FV_NEWN(w->ctx, cost_name, fv_str_count(w->ctx) + 1)};
+    digit d[DIGITS];
+    int blocks = cost_scope_blocks(&scope, n, block, DIGITS - 1), k = 0;
+    if (p <= FV_COST_PROGRAMS) blocks = 0;
+    int64_t above = p;
+    for (int i = 0; i < blocks; i++) {
+        if (block[i] >= above || above % block[i]) continue;
+        d[k++] = (digit){block[i], above / block[i]};
+        above = block[i];
+    }
+    d[k++] = (digit){1, above};
+    w->walked = 0;
+    return run_digits(w, n, d, k, p <= FV_COST_PROGRAMS ? FV_COST_PROGRAMS : most[k - 1], 0, 1);
 }
 static bool run_loop(walk *w, node *n, double times) {
     if (n->s->loop == FV_LOOP_PROGRAMS) return run_programs(w, n);
@@ -198,11 +228,11 @@ static bool run_loop(walk *w, node *n, double times) {
     double trips = (double)(int64_t)((hi - lo + step - 1) / step);
     w->value[n->s->name.i] = lo;
     if (n->steady) return run(w, n->body, times * trips);
-    if (n->s->loop == FV_LOOP_GROUP && trips > FV_COST_PROGRAMS) {
+    if (n->s->loop == FV_LOOP_GROUP && trips > GROUPS) {
         w->sampled = true;
-        for (int i = 0; i < FV_COST_PROGRAMS; i++) {
-            w->value[n->s->name.i] = lo + step * floor(i * (trips - 1) / (FV_COST_PROGRAMS - 1));
-            if (!run(w, n->body, times * trips / FV_COST_PROGRAMS)) return false;
+        for (int i = 0; i < GROUPS; i++) {
+            w->value[n->s->name.i] = lo + step * floor(i * (trips - 1) / (GROUPS - 1));
+            if (!run(w, n->body, times * trips / GROUPS)) return false;
         }
         return true;
     }

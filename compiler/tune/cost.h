@@ -24,7 +24,7 @@ typedef struct {
     double scalars_loaded;                               /* instructions */
     double stalls;           /* steps of a dependent chain that nothing else fills, weighted (stalls.c): latencies */
     int64_t programs;        /* that can run at once */
-    bool exact;              /* every program was walked; false: evenly spaced ones, scaled */
+    bool exact;              /* every program was walked; false: some, scaled */
     int n_arrays;            /* tensors of the kernel, in its order */
     fv_array_traffic *array; /* n_arrays + 1, the last: a thread's scratch; the kernel's context owns it */
 } fv_counts;
@@ -33,7 +33,7 @@ typedef struct {
  * read from a tensor) counts as 0; a condition on it as true. cache: bytes of the levels 1 to 3 (0: there is
  * none); NULL: kernels of a device, of which operations alone are counted.
  * false: more than some millions of steps. */
-enum { FV_COST_PROGRAMS = 9 };
+enum { FV_COST_PROGRAMS = 27 };
 bool fv_cost_count(const fv_flat_kernel *k, const int64_t cache[4], fv_counts *out);
 
 /* held[a]: the level that holds argument a of the launch when it starts: 1 to 3, or 4: memory. A tensor is as far away

@@ -62,6 +62,24 @@ Test(cost, scales_few_programs_to_many) {
     cr_assert_not(c.exact);
     cr_assert_float_eq(c.other, 1001.0 * 1002 / 2, 1e-6 * c.other, "%g", c.other);
 }
+/* 72 columns of five blocks each, 197 rows in blocks of 48: the last has 5. */
+Test(cost, meets_ragged_blocks_as_often_as_they_occur) {
+    fv_counts c = count("let c : i32 = p // 5 let t : i32 = p % 5 let n : i32 = min(t * -48 + 197, 48)\n"
+                        "for k = 0 to n { store O[k + c] = load X[k] * 2.0 }",
+                        360);
+    cr_assert_not(c.exact);
+    cr_assert_float_eq(c.other, 72 * 197, 1e-6, "%g", c.other);
+    /* The same numbered the other way round, and with three digits. */
+    c = count("let t : i32 = p // 72 let n : i32 = min(t * -48 + 197, 48)\n"
+              "for k = 0 to n { store O[k + p % 72] = load X[k] * 2.0 }",
+              360);
+    cr_assert_float_eq(c.other, 72 * 197, 1e-6, "%g", c.other);
+    c = count("let t : i32 = p // 6 % 5 let u : i32 = p % 6 let n : i32 = min(t * -48 + 197, 48)\n"
+              "let m : i32 = min(u * -4 + 21, 4) for k = 0 to n { for j = 0 to m { store O[j + p // 30] = load X[k] * "
+              "2.0 } }",
+              360);
+    cr_assert_float_eq(c.other, 12 * 197 * 21, 1e-6, "%g", c.other);
+}
 Test(cost, gives_up_on_endless_walks) {
     fv_ctx *ctx = fv_ctx_new();
     fv_counts c;
