@@ -40,7 +40,7 @@ extern "C" {
 typedef enum {
     FOVEA_OK = 0,
     FOVEA_E_ARGUMENT,  /* a call was made with what no call may be made with: NULL, a negative count */
-    FOVEA_E_MEMORY,    /* memory ended, or the caller's block is too small or misaligned */
+    FOVEA_E_MEMORY,    /* there is not enough: the system has no more, or the caller's block is too small, or not aligned */
     FOVEA_E_PROGRAM,   /* the compiled program contradicts itself */
     FOVEA_E_TENSOR,    /* an input or output does not fit: dtype, shape, strides, alignment, aliasing, index bound */
     FOVEA_E_WEIGHTS,   /* parameters are missing or do not fit */

@@ -84,6 +84,9 @@ const char *cli_artefact_place(fv_ctx *ctx, const char *path);
  * also the session's inputs and the answers, as safetensors. Where a level does not run here, what prepares its weights
  * is compiled for this processor. Takes the known answers of the self-test. false after recording errors. */
 bool cli_artefact_images(fv_ctx *ctx, cli_session *s, cli_artefact *a, const char *folder);
+/* Without an image: of the levels that run here, one file of inputs and parameters and one of the
+ * answers to them; nothing of libraries for several shapes. */
+bool cli_artefact_answers(fv_ctx *ctx, cli_session *s, cli_artefact *a, const char *folder);
 const char *cli_artefact_file(fv_ctx *ctx, const char *folder, const cli_level *l, const char *what);
 /* The same of a shape that is tried. */
 const char *cli_artefact_tried(fv_ctx *ctx, const char *folder, const cli_level *l, int shape, const char *what);

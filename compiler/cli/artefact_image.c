@@ -57,6 +57,23 @@ static bool one(fv_ctx *ctx, cli_session *s, cli_artefact *a, cli_level *l, cons
     fv_compiled_dispose(&here);
     return fine;
 }
+/* What a run of the level answers to the numbers of the session, which are written too, all to one file. */
+static bool answers_to_used(fv_ctx *ctx, cli_session *s, cli_level *l, const char *folder) {
+    cli_live live = {.compiled = l->compiled};
+    fovea_options run = {0};
+    bool fine = cli_live_load(ctx, s, &run, false, &live) && cli_live_run(ctx, &live) &&
+                cli_leaves_write(ctx, s, cli_artefact_tried(ctx, folder, l, 0, "inputs")) &&
+                write_tensors(ctx, cli_artefact_tried(ctx, folder, l, 0, "answers"), live.output, live.out, live.n_out);
+    l->answered = fine;
+    cli_live_unload(&live);
+    return fine;
+}
+bool cli_artefact_answers(fv_ctx *ctx, cli_session *s, cli_artefact *a, const char *folder) {
+    bool fine = true;
+    for (int i = 0; i < a->n_levels && fine && !a->bounds.n; i++)
+        if (cli_level_runs_here(&a->level[i])) fine = answers_to_used(ctx, s, &a->level[i], folder);
+    return fine;
+}
 /* Where no level runs here: what this processor answers, near to which every level has to come. */
 static bool known_here(fv_ctx *ctx, cli_session *s, cli_artefact *a) {
     fovea_options run = {0};

@@ -226,8 +226,9 @@ static bool write_deployed(job *j) {
  * runs here, for every shape that is tried. */
 static bool same_answers(job *j, const cli_level *l, int shape, const char *binary) {
     const char *got = in_folder(j, "_got"), *log = in_folder(j, ".log");
-    const char *run[] = {binary, cli_artefact_tried(j->ctx, j->folder, l, shape, "inputs"), got,
-                         j->a.embedded ? NULL : j->a.image, NULL};
+    const char *inputs = cli_artefact_tried(j->ctx, j->folder, l, shape, "inputs");
+    const char *with[] = {binary, inputs, got, j->a.embedded ? NULL : j->a.image, NULL},
+               *without[] = {binary, inputs, inputs, got, NULL}, **run = j->a.image ? with : without;
     fv_bytes want = {0}, have = {0};
     setenv("FOVEA_LEVEL", l->name, 1);
     bool fine =
@@ -260,10 +261,10 @@ static bool try_example(job *j) {
     cli_progress("trying the example of %s.h", j->a.name);
     fine = fine && from && to && fv_file_write(j->ctx, program, from + 1, (size_t)(to - from) - 1) &&
            cli_run_tool(j->ctx, (char *const *)(uintptr_t)compile, log);
-    for (int i = 0; j->a.image && i < j->a.n_levels && fine; i++) { /* else there are no weights to run it with */
+    for (int i = 0; i < j->a.n_levels && fine; i++) {
         const cli_level *l = &j->a.level[i];
         for (int k = 0; l->answered && fine && k < j->a.n_tried; k++) fine = same_answers(j, l, k, binary);
-        if (!l->answered) cli_say("%s: made, and not tried: this processor does not run it", l->name);
+        if (!cli_level_runs_here(l)) cli_say("%s: made, and not tried: this processor does not run it", l->name);
     }
     fv_bytes_dispose(&header);
     return fine;
@@ -345,7 +346,8 @@ static bool make(job *j, cli_session *s) {
     }
     j->folder = folder;
     if (fine) {
-        if (j->build && (s->weights || j->a.embedded)) fine = cli_artefact_images(j->ctx, s, &j->a, folder);
+        bool image = j->build && (s->weights || j->a.embedded);
+        fine = image ? cli_artefact_images(j->ctx, s, &j->a, folder) : cli_artefact_answers(j->ctx, s, &j->a, folder);
         fine = fine && write_parts(j) && join(j) && (!j->build || write_deployed(j)) && try_example(j) && deliver(j);
         remove_folder(j);
     }

@@ -121,6 +121,8 @@ const char *cli_spec_dir(void);
 /* Elements of an input or param as the model wants them (f32, i32, bool), from the session's files or its seed; owned
  * by the session until it is closed or told to forget (another seed). NULL after recording errors. */
 const void *cli_leaf(fv_ctx *ctx, cli_session *s, const fv_node *leaf, fovea_dtype dtype, int64_t *count);
+/* All that cli_leaf gave so far, in one safetensors file: what --input and --weights read back. false after recording an error. */
+bool cli_leaves_write(fv_ctx *ctx, const cli_session *s, const char *path);
 /* The type that a leaf's numbers are given in: f32, i32, or the 16-bit type that the spec declares an input with. */
 fovea_dtype cli_leaf_dtype(const fv_node *leaf);
 void cli_session_forget(cli_session *s);

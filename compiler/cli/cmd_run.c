@@ -1,5 +1,4 @@
 /* fovea run: a spec or backbone on inputs or pictures, with weights or seeded numbers. */
-#include "api/given.h"
 #include "cli/cost.h"
 #include "cli/live.h"
 #include "cli/picture_answer.h"
@@ -111,21 +110,6 @@ static bool write_answers(fv_ctx *ctx, const char *path, const answers *out, con
     if (fovea_safetensors_write(path, out->tensor, out->n, NULL, &e)) return cli_runtime_error(ctx, FV_E_FILE, &e);
     return true;
 }
-/* Inputs and parameters as they were used, in one safetensors file: what --input and --weights read back. */
-static bool write_used(fv_ctx *ctx, const char *path, const cli_session *s) {
-    fovea_stored *list = FV_NEWN(ctx, fovea_stored, s->n_leaves + 1);
-    for (int i = 0; i < s->n_leaves; i++) {
-        const fv_node *n = s->leaf[i].node;
-        list[i] = (fovea_stored){.name = fv_cstr(ctx, n->u.leaf.name),
-                                 .storage = fovea_storage_of(s->leaf[i].dtype),
-                                 .rank = n->u.leaf.stored.rank,
-                                 .data = s->leaf[i].data};
-        fv_given_extents(n, list[i].shape);
-    }
-    fovea_error e;
-    if (fovea_safetensors_write(path, list, s->n_leaves, NULL, &e)) return cli_runtime_error(ctx, FV_E_FILE, &e);
-    return true;
-}
 static void say(const answers *out) {
     for (int i = 0; i < out->n; i++) {
         const fovea_stored *t = &out->tensor[i];
@@ -179,7 +163,7 @@ static int run(fv_ctx *ctx, const cli_args *a) {
         fine = reference ? run_reference(ctx, &s, &out)
                          : run_compiled(ctx, a, &s, &live, &tuned, &out, (int)top, &picture);
     cli_progress_done();
-    if (fine && used) fine = write_used(ctx, used, &s);
+    if (fine && used) fine = cli_leaves_write(ctx, &s, used);
     if (fine && output && out.n) fine = write_answers(ctx, output, &out, &picture);
     else if (fine) say(&out);
     free(out.owned);

@@ -118,3 +118,17 @@ bool cli_bind(fv_ctx *ctx, cli_session *s, const fv_compiled *c, fovea_model *m)
     }
     return fovea_model_bind(m, list, n, &e) ? cli_runtime_error(ctx, FV_E_WEIGHTS, &e) : true;
 }
+bool cli_leaves_write(fv_ctx *ctx, const cli_session *s, const char *path) {
+    fovea_stored *list = FV_NEWN(ctx, fovea_stored, s->n_leaves + 1);
+    for (int i = 0; i < s->n_leaves; i++) {
+        const fv_node *n = s->leaf[i].node;
+        list[i] = (fovea_stored){.name = fv_cstr(ctx, n->u.leaf.name),
+                                 .storage = fovea_storage_of(s->leaf[i].dtype),
+                                 .rank = n->u.leaf.stored.rank,
+                                 .data = s->leaf[i].data};
+        fv_given_extents(n, list[i].shape);
+    }
+    fovea_error e;
+    if (fovea_safetensors_write(path, list, s->n_leaves, NULL, &e)) return cli_runtime_error(ctx, FV_E_FILE, &e);
+    return true;
+}
