@@ -83,7 +83,7 @@ typedef struct fv_backend {
     const char *(*reason)(fv_ctx *ctx, const char *target);
     /* Are products of bf16 pairs (fv_target.dot2) faster than f32 there? NULL: never asked. */
     bool (*pairs_pay)(const char *target, const char *cache_dir);
-    /* Rates of this machine, measured once (some 0.3 s) and kept in cache_dir (NULL: nowhere). cache: bytes of the
+    /* Rates of this machine, measured once (some 0.8 s) and kept in cache_dir (NULL: nowhere). cache: bytes of the
      * levels 1 to 3. NULL: never asked; false: the target does not run here. */
     bool (*rates)(const char *target, const char *cache_dir, const int64_t cache[4], fv_rates *out);
     /* What times depend on beside the target's facts: the name of the device, the version of its driver (may stay

@@ -56,7 +56,7 @@ typedef struct {
     int lanes;   /* of a full vector */
     bool device; /* whose compilers make a multiply-add of a product in a sum */
 } counter;
-static bool is_horizontal(fv_op op) { return op == FV_X_HSUM || op == FV_X_HMAX || op == FV_X_HMIN || op == FV_X_HANY; }
+static bool is_horizontal(fv_op op) { return op == FV_X_HSUM || op == FV_X_HMAX || op == FV_X_HMIN; }
 static bool is_multiply_add(const fv_expr *e) {
     if ((e->op != FV_X_ADD && e->op != FV_X_SUB) || !fv_type_is_float(e->type)) return false;
     return e->arg[0]->op == FV_X_MUL || e->arg[1]->op == FV_X_MUL;

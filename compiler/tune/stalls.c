@@ -44,10 +44,11 @@ static double path(const fv_expr *e, const slot *s) {
     for (int j = 0; j < e->n; j++) most = fmax(most, path(e->arg[j], s));
     return most < 0 ? -1 : most + (e->op != FV_X_SPLAT);
 }
-static void carry(slots *list, const cost_node *n) {
+/* runs: of the loop's body; a step under a condition counts as often as it is taken. */
+static void carry(slots *list, const cost_node *n, double runs) {
     for (; n; n = n->next) {
-        carry(list, n->body);
-        carry(list, n->orelse);
+        carry(list, n->body, runs);
+        carry(list, n->orelse, runs);
         const fv_flat *s = n->s;
         slot x = {.memory = s->memory};
         if (s->kind != FV_L_STORE || !s->memory || s->memory->space != FV_SPACE_REG || !fv_is_int(s->offset, &x.index))
@@ -59,18 +60,18 @@ static void carry(slots *list, const cost_node *n) {
         if (!at) *(at = &list->of[list->n++]) = x;
         double steps = path(s->expr, at);
         if (steps < 0) at->own = at->own || at->steps <= 0;
-        if (steps >= 0) at->steps += steps;
+        if (steps >= 0) at->steps += steps * n->runs / runs;
     }
 }
 /* Steps that one execution of the loop waits beyond what its instructions take, BUSY of them in a step. */
 static double loop_stall(const cost_node *n) {
     slots list = {0};
-    carry(&list, n->body);
+    carry(&list, n->body, n->body->runs);
     double most = 0, trips = n->body->runs / n->runs, each = issued_of(n->body) / n->body->runs;
     for (int i = 0; i < list.n; i++)
         if (!list.of[i].own) most = fmax(most, list.of[i].steps);
-    double idle = most - each / BUSY;
-    return idle > 0 ? trips * idle * in_window(trips * each) : 0;
+    double idle = most * in_window(trips * each) - each / BUSY; /* a short loop has others beside it in the window */
+    return idle > 0 ? trips * idle : 0;
 }
 
 /* -- What follows horizontal reductions ---- */
@@ -83,17 +84,18 @@ static double steps_of(const fv_expr *e) {
     case FV_X_RSQRT: return 6;
     case FV_X_HSUM:
     case FV_X_HMAX:
-    case FV_X_HMIN:
-    case FV_X_HANY: return 2 * log2(e->arg[0]->lanes);
+    case FV_X_HMIN: return 2 * log2(e->arg[0]->lanes);
     default: return 1;
     }
 }
-/* Steps from the end of the vectors to this value; 0: no horizontal reduction is on the way. */
+/* Steps from the end of the vectors to this value; 0: no horizontal reduction is on the way (a condition is guessed,
+ * not waited for). */
 static double tail_of(const fv_expr *e, const double *tail) {
     double most = 0;
-    bool horizontal = e->op == FV_X_HSUM || e->op == FV_X_HMAX || e->op == FV_X_HMIN || e->op == FV_X_HANY;
+    bool horizontal = e->op == FV_X_HSUM || e->op == FV_X_HMAX || e->op == FV_X_HMIN;
     if (e->op == FV_X_VAR) return tail[e->name.i];
     for (int j = 0; j < e->n; j++) most = fmax(most, tail_of(e->arg[j], tail));
+    horizontal = horizontal && fv_type_is_float(e->type); /* addresses wait for nothing */
     return most > 0 || horizontal ? most + steps_of(e) : 0;
 }
 typedef struct {

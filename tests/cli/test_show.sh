@@ -30,6 +30,9 @@ awk '/^as compiled/ { on = 1 } on && $2 == "attend0" { n++; if ($3 < 2 * 32 * 32
 # A processor that is not this one has counts and no times.
 expect 0 "$fovea" show dense --shape b=1,head=1,m=32,kv=1,n=32,d=32 --cost --target neon
 says out "no times: the rates of the target cannot be measured here"
+# Its bytes are there, level by level: a number for L1, L2, L3 and DRAM after the three kinds of operations.
+awk '/^as compiled/ { on = 1 } on && $2 == "attend0" { n++; if (NF != 9 || $6 <= 0 || $7 < $8 || $8 < $9) exit 1 }
+    END { exit n != 1 }' out || { cat out >&2; fail "the bytes of each level"; }
 expect 0 "$fovea" show $spec --declined
 says out "chosen"
 

@@ -124,6 +124,9 @@ Test(cost, waits_for_dependent_sums) {
               "store<16> acc[0] = load<16> acc[0] * load<16> acc[0] store<16> O[k] = load<16> acc[0] }",
               1);
     cr_assert_float_eq(c.stalls, 0, 1e-6, "nothing is carried: %g", c.stalls);
+    /* Half of the steps: 500 of the chain, beside 1000 instructions. */
+    c = count("for k = 0 to 1000 { if k < 500 { store<16> acc[0] = load<16> acc[0] + load<16> X[k] } }", 1);
+    cr_assert_float_eq(c.stalls, 500 - 1000.0 / 8, 1e-6, "%g", c.stalls);
 }
 /* What follows a sum over lanes is waited for: 4 shuffles and additions, a division, and the way through memory. */
 Test(cost, waits_for_what_follows_a_sum_over_lanes) {
