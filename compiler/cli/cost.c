@@ -31,7 +31,7 @@ cli_cost *cli_costs(fv_ctx *ctx, const fv_compiled *c, const char *target, int t
             list[i].counts = list[same].counts;
         } else {
             const fv_flat_kernel *k = c->backend->unexpanded(l->kernel, l->schedule, c->target);
-            list[i].counted = k && fv_cost_count(k, device ? NULL : h.cache, &list[i].counts);
+            list[i].counted = k && fv_cost_count(k, c->target->lanes, device ? NULL : h.cache, &list[i].counts);
         }
         list[i].device = device;
         list[i].traced = list[i].counted && !device;

@@ -93,7 +93,7 @@ static void foresee(const fv_tune_job *job, const fv_schedule *wish, fv_tune_for
         fv_counts counts;
         fv_prediction p;
         fv_traffic t;
-        bool known = job->rates && seconds >= 0 && fv_cost_count(k, job->cache, &counts);
+        bool known = job->rates && seconds >= 0 && fv_cost_count(k, c.target->lanes, job->cache, &counts);
         if (known) fv_cost_traffic(&counts, fv_cost_held(job->ctx, a.plan, 1, i, job->cache), &t);
         if (known && fv_cost_predict(&counts, &t, job->rates, job->threads, job->start, &p)) seconds += p.seconds;
         else seconds = -1;

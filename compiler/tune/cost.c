@@ -66,7 +66,7 @@ static bool count_op(const fv_expr *e, void *user) {
     fv_counts *c = n->each;
     double lanes = e->lanes, full = ceil(lanes / n->lanes) * n->lanes;
     int function = function_of(e->op);
-    bool integer = e->lanes == 1 && (e->type == FV_I32 || e->type == FV_BOOL);
+    bool integer = e->lanes == 1 && !is_horizontal(e->op) && (e->type == FV_I32 || e->type == FV_BOOL);
     if (e->op == FV_X_LOAD || e->op == FV_X_PERMLOAD || e->op == FV_X_GATHER) {
         if (in_register(e->ref)) return false;
         c->moved += lanes * width(e->type);
@@ -273,11 +273,11 @@ static void collect(const node *n, fv_counts *out) {
         collect(n->orelse, out);
     }
 }
-bool fv_cost_count(const fv_flat_kernel *k, const int64_t cache[4], fv_counts *out) {
+bool fv_cost_count(const fv_flat_kernel *k, int lanes, const int64_t cache[4], fv_counts *out) {
     walk w = {.ctx = k->ctx, .programs = k->programs, .walked = k->programs};
     w.value = FV_NEWN(k->ctx, double, fv_str_count(k->ctx) + 1);
-    int lanes = 1;
-    find_lanes(k->body, &lanes);
+    if (lanes < 1) lanes = 1;
+    find_lanes(k->body, &lanes); /* a wished width may exceed the target's */
     const double tile = FV_UNIT_TILE;
     node *root = plant(k->ctx, k->body, lanes, !cache, k->unit ? tile * tile * tile / k->unit->sub : 0);
     find_steady(k->ctx, root);

@@ -29,12 +29,13 @@ typedef struct {
     fv_array_traffic *array; /* n_arrays + 1, the last: a thread's scratch; the kernel's context owns it */
 } fv_counts;
 
-/* Walks the loops of at most FV_COST_PROGRAMS programs of an unexpanded flat kernel. What only data decide (an index
+/* lanes: f32 of the target's full vectors: those of filled_* above; narrower ones take as long.
+ * Walks the loops of at most FV_COST_PROGRAMS programs of an unexpanded flat kernel. What only data decide (an index
  * read from a tensor) counts as 0; a condition on it as true. cache: bytes of the levels 1 to 3 (0: there is
  * none); NULL: kernels of a device, of which operations alone are counted.
  * false: more than some millions of steps. */
 enum { FV_COST_PROGRAMS = 27 };
-bool fv_cost_count(const fv_flat_kernel *k, const int64_t cache[4], fv_counts *out);
+bool fv_cost_count(const fv_flat_kernel *k, int lanes, const int64_t cache[4], fv_counts *out);
 
 /* held[a]: the level that holds argument a of the launch when it starts: 1 to 3, or 4: memory. A tensor is as far away
  * as the bytes of all tensors that the launches since its last use touch, in runs one after another. The context's. */

@@ -18,7 +18,7 @@ static fv_counts count(const char *body, int64_t programs) {
              (long long)programs, body);
     fv_flat_kernel *k = fv_flat_parse(ctx, "test", text);
     cr_assert(k, "%s", fv_diag_count(ctx) ? fv_diag_at(ctx, 0)->text : "");
-    cr_assert(fv_cost_count(k, cache, &c));
+    cr_assert(fv_cost_count(k, 16, cache, &c));
     fv_ctx_dispose(ctx);
     return c;
 }
@@ -88,7 +88,7 @@ Test(cost, gives_up_on_endless_walks) {
                       "flat k { programs 1 scratch 0 group 1 live 0 tensor O out f32 [n 9*1] "
                       "for programs p { for i = 0 to 100000 { for j = 0 to i { if j < i { store O[0] = 1.0 } } } } }");
     cr_assert(k, "%s", fv_diag_count(ctx) ? fv_diag_at(ctx, 0)->text : "");
-    cr_assert_not(fv_cost_count(k, cache, &c));
+    cr_assert_not(fv_cost_count(k, 16, cache, &c));
     fv_ctx_dispose(ctx);
 }
 

@@ -15,7 +15,7 @@ static fv_counts count(const char *text) {
     fv_counts c;
     fv_flat_kernel *k = fv_flat_parse(ctx, "test", text);
     cr_assert(k, "%s", fv_diag_count(ctx) ? fv_diag_at(ctx, 0)->text : "");
-    cr_assert(fv_cost_count(k, cache, &c));
+    cr_assert(fv_cost_count(k, 16, cache, &c));
     return c;
 }
 #define expect(c, tensor, first_, l1, l2, l3)                                                                          \
