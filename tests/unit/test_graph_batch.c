@@ -50,20 +50,30 @@ Test(graph_batch, differs) {
     const struct {
         const char *a, *b;
         int node; /* -1: alike */
+        int of_b;
     } pairs[] = {
         {"  _0 : f32[b=4 c=8] = input \"x\"\n  _1 : f32[b=4] = sum over [c=8] _0[b, c]\n  output \"y\" = _1\n}\n",
-         "  _0 : f32[b=3 c=8] = input \"x\"\n  _1 : f32[b=3] = sum over [c=8] _0[b, c]\n  output \"y\" = _1\n}\n", -1},
+         "  _0 : f32[b=3 c=8] = input \"x\"\n  _1 : f32[b=3] = sum over [c=8] _0[b, c]\n  output \"y\" = _1\n}\n", -1,
+         3},
         {"  _0 : f32[b=4 c=8] = input \"x\"\n  _1 : f32[b=4 c=8] = map _0[b, c]*0.25\n  output \"y\" = _1\n}\n",
-         "  _0 : f32[b=3 c=8] = input \"x\"\n  _1 : f32[b=3 c=8] = map _0[b, c]*0.5\n  output \"y\" = _1\n}\n", 1},
+         "  _0 : f32[b=3 c=8] = input \"x\"\n  _1 : f32[b=3 c=8] = map _0[b, c]*0.5\n  output \"y\" = _1\n}\n", 1, 3},
         {"  _0 : f32[b=4 c=8] = input \"x\"\n  _1 : f32[b=4] = sum over [c=8] _0[b, c]\n  output \"y\" = _1\n}\n",
-         "  _0 : f32[b=3 c=7] = input \"x\"\n  _1 : f32[b=3] = sum over [c=7] _0[b, c]\n  output \"y\" = _1\n}\n", 0},
+         "  _0 : f32[b=3 c=7] = input \"x\"\n  _1 : f32[b=3] = sum over [c=7] _0[b, c]\n  output \"y\" = _1\n}\n", 0,
+         3},
+        /* the coordinate of one element is 0; a number that the author wrote stays what it is */
+        {"  _0 : f32[b=4 c=8] = input \"x\"\n  _1 : f32[b=4 c=8] = map _0[b, c]\n  output \"y\" = _1\n}\n",
+         "  _0 : f32[b=1 c=8] = input \"x\"\n  _1 : f32[b=1 c=8] = map _0[0, c]\n  output \"y\" = _1\n}\n", -1, 1},
+        {"  _0 : f32[b=4 c=8] = input \"x\"\n  _1 : f32[b=4 c=8] = map _0[b, 3]\n  output \"y\" = _1\n}\n",
+         "  _0 : f32[b=1 c=8] = input \"x\"\n  _1 : f32[b=1 c=8] = map _0[0, 0]\n  output \"y\" = _1\n}\n", 1, 1},
+        {"  _0 : f32[b=4 c=8] = input \"x\"\n  _1 : f32[b=4 c=8] = map _0[b, c]\n  output \"y\" = _1\n}\n",
+         "  _0 : f32[b=1 c=8] = input \"x\"\n  _1 : f32[b=1 c=8] = map _0[0, 0]\n  output \"y\" = _1\n}\n", 1, 1},
     };
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
         fv_ctx *ctx = fv_ctx_new();
         fv_graph *a = fv_graph_parse(ctx, "a", fv_printf(ctx, "graph \"t\" {\n%s", pairs[i].a));
         fv_graph *b = fv_graph_parse(ctx, "b", fv_printf(ctx, "graph \"t\" {\n%s", pairs[i].b));
         cr_assert(a && b);
-        const fv_node *n = fv_graph_differs(a, b, 4, 3);
+        const fv_node *n = fv_graph_differs(a, b, 4, pairs[i].of_b);
         cr_expect_eq(n ? n->id : -1, pairs[i].node, "pair %zu: node %d", i, n ? n->id : -1);
         fv_ctx_dispose(ctx);
     }
