@@ -15,6 +15,7 @@ typedef struct {
     const char *device;    /* of backends with devices: a number or a part of a name; NULL: their choice */
     int threads;           /* compile threads; 0: as many as cores */
     bool keep_text;        /* keep IR and assembly text for `show` */
+    int64_t code_bytes;    /* that kernels may take before those that hardly matter are made smaller; 0: any number */
 } fv_compile_options;
 
 typedef struct {

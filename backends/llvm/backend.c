@@ -66,10 +66,7 @@ static bool cpu_place(const char *target, const char *device, fv_buf *name, fv_b
 static void cpu_dispose(fv_module *m) {
     if (!m) return;
     fv_jit_dispose(m->jit);
-    for (int i = 0; i < m->n; i++) {
-        free(m->code[i].key);
-        fv_buf_dispose(&m->code[i].object);
-    }
+    for (int i = 0; i < m->n; i++) fv_built_dispose(&m->code[i]);
     free(m->code);
     free(m);
 }
@@ -85,7 +82,8 @@ static fv_module *cpu_compile(fv_ctx *ctx, const fv_plan *plan, const fv_compile
     m->plan = plan;
     bool ok = fv_machine_find(o->target, &m->machine, why, sizeof why);
     if (!ok) fv_error(ctx, FV_E_BACKEND, (fv_loc){ { 0 }, 0 }, "%s", why);
-    ok = ok && fv_build_codes(m) && fv_build_objects(m, o) && (!m->machine.native || fv_build_load(m));
+    ok = ok && fv_build_codes(m) && fv_build_objects(m, o) &&
+         (!o->code_bytes || fv_build_shrink(m, o)) && (!m->machine.native || fv_build_load(m));
     if (!ok) {
         cpu_dispose(m);
         return NULL;

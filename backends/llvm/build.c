@@ -15,10 +15,10 @@
 
 /* -- Keys -------------------------------------------------------------------------------------- */
 /* What this compiler is: a build differs from another in the file that holds this function. */
-static void put_version(fv_buf *b) {
+void fv_build_version(fv_buf *b) {
     Dl_info info;
     struct stat st;
-    union { void (*f)(fv_buf *); void *p; } here = { put_version };
+    union { void (*f)(fv_buf *); void *p; } here = { fv_build_version };
     unsigned major, minor, patch;
     LLVMGetVersion(&major, &minor, &patch);
     fv_buf_printf(b, "llvm %u.%u.%u\n", major, minor, patch);
@@ -35,11 +35,11 @@ static void put_tensor(const fv_ctx *ctx, const fv_tensor *t, fv_buf *b) {
     fv_buf_puts(b, "\n");
 }
 
-static void make_key(fv_module *m, fv_built *c, const char *version) {
+void fv_build_key(fv_module *m, fv_built *c, const char *version) {
     const fv_kernel *k = c->launch->kernel;
     fv_buf b = { 0 };
-    fv_buf_printf(&b, "%starget %s %s %s %s\nnoalias %d\n", version, m->machine.facts->name, m->machine.triple,
-                  m->machine.cpu, m->machine.features, c->noalias);
+    fv_buf_printf(&b, "%starget %s %d %s %s %s\nnoalias %d\n", version, m->machine.facts->name, m->machine.facts->registers,
+                  m->machine.triple, m->machine.cpu, m->machine.features, c->noalias);
     for (int i = 0; i < k->n_tensors; i++) put_tensor(m->ctx, k->tensor[i], &b);
     if (c->launch->schedule) fv_schedule_print(m->ctx, c->launch->schedule, &b);
     fv_buf_puts(&b, "\n");
@@ -61,6 +61,11 @@ static bool writes_shared(const fv_launch *l) {
     return false;
 }
 
+void fv_built_dispose(fv_built *c) {
+    free(c->key);
+    fv_buf_dispose(&c->object);
+}
+
 bool fv_build_codes(fv_module *m) {
     const fv_plan *p = m->plan;
     for (int w = 0; w < 2; w++)
@@ -77,9 +82,9 @@ bool fv_build_codes(fv_module *m) {
             if (writes_shared(l)) c->noalias = false;
         }
     fv_buf version = { 0 };
-    put_version(&version);
+    fv_build_version(&version);
     for (int i = 0; i < m->n; i++)
-        if (m->code[i].launch) make_key(m, &m->code[i], version.text);
+        if (m->code[i].launch) fv_build_key(m, &m->code[i], version.text);
     fv_buf_dispose(&version);
     return true;
 }

@@ -31,8 +31,14 @@ struct fv_module {
 
 /* The kernel of a code, flattened and expanded (made at first use); NULL after recording errors. */
 fv_flat_kernel *fv_built_flat(fv_module *m, fv_built *c);
+void fv_built_dispose(fv_built *c);
+void fv_build_version(fv_buf *out);                     /* what this compiler is */
+void fv_build_key(fv_module *m, fv_built *c, const char *version); /* launch and noalias are set */
 /* Fills code[] of a module whose ctx, plan and machine are set. false after recording errors. */
 bool fv_build_codes(fv_module *m);
 bool fv_build_objects(fv_module *m, const fv_compile_options *o);
+/* After fv_build_objects: makes kernels smaller that hardly matter, until all take o->code_bytes or as near as that comes.
+ * false after recording errors. */
+bool fv_build_shrink(fv_module *m, const fv_compile_options *o);
 bool fv_build_load(fv_module *m);
 #endif

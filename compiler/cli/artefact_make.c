@@ -14,12 +14,15 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { CODE_KILOBYTES = 180 };
+
 typedef struct {
     fv_ctx *ctx;
     const cli_args *args;
     const char *folder, *out; /* folder: temporary; out: path without suffix */
     const char *cc, *objcopy, *ar;
     bool build;
+    int64_t code_bytes; /* of a level's kernels; 0: any number */
     cli_artefact a;
 } job;
 
@@ -318,7 +321,10 @@ static void shorten_places(fv_ctx *ctx, const fovea_launch *of, int32_t n) {
 static bool compile_levels(job *j, cli_session *s) {
     for (int i = 0; i < j->a.n_levels; i++) {
         cli_level *l = &j->a.level[i];
-        fv_driver_options o = {.target = l->target, .cache_dir = cli_cache_dir(j->ctx), .storage = s->storage};
+        fv_driver_options o = {.target = l->target,
+                               .cache_dir = cli_cache_dir(j->ctx),
+                               .storage = s->storage,
+                               .code_bytes = j->code_bytes};
         cli_tuned tuned;
         bool fine = cli_tuned_open(j->ctx, j->args, 0, &tuned, &o);
         cli_progress("compiling %s for %s", s->name, l->name);
@@ -387,6 +393,9 @@ int cli_artefact_make(fv_ctx *ctx, const cli_args *a, bool build) {
     j.a.embedded = build && cli_flag(a, "embed");
     if (build && !cli_choice(ctx, a, "threads", forms, &threads)) return CLI_USER;
     j.a.single = threads && !strcmp(threads, "none");
+    int64_t kilobytes = build ? CODE_KILOBYTES : 0;
+    if (build && !cli_int(ctx, a, "code-kb", 0, &kilobytes)) return CLI_USER;
+    j.code_bytes = 1000 * kilobytes;
     bool fine = cli_artefact_levels(ctx, a, &j.a) && (!build || read_bounds(&j)) && find_tools(&j) &&
                 cli_session_open(ctx, a, a->word[0], &s) && choose_name(&j, a, &s) &&
                 (!build || choose_storage(&j, a, &s)) && make(&j, &s);

@@ -128,9 +128,12 @@ bool fv_compile_plan(fv_ctx *ctx, fv_graph *g, fv_str entry, const fv_driver_opt
 bool fv_compile(fv_ctx *ctx, fv_graph *g, fv_str entry, const fv_driver_options *o, fv_compiled *out) {
     return fv_compile_plan(ctx, g, entry, o, out) && fv_compile_code(ctx, fv_cstr(ctx, g->name), o, out);
 }
-static bool compile(fv_ctx *ctx, const fv_driver_options *o, fv_compiled *out) {
-    fv_compile_options co = {
-        .target = o->target, .cache_dir = o->cache_dir, .device = o->device, .keep_text = o->keep_text};
+static bool compile(fv_ctx *ctx, const fv_driver_options *o, int programs, fv_compiled *out) {
+    fv_compile_options co = {.target = o->target,
+                             .cache_dir = o->cache_dir,
+                             .device = o->device,
+                             .keep_text = o->keep_text,
+                             .code_bytes = o->code_bytes * programs};
     double begin = fv_now();
     out->module = out->backend->compile(ctx, out->plan, &co);
     out->compile_seconds += fv_now() - begin;
@@ -154,7 +157,7 @@ static fovea_program program_of(fv_ctx *ctx, const char *name, fv_compiled *c, f
     return p;
 }
 bool fv_compile_code(fv_ctx *ctx, const char *name, const fv_driver_options *o, fv_compiled *out) {
-    if (!compile(ctx, o, out)) return false;
+    if (!compile(ctx, o, 1, out)) return false;
     const fv_plan *p = out->plan;
     fovea_array *arrays = FV_NEWN(ctx, fovea_array, p->n_tensors + 1);
     fill_arrays(ctx, p, arrays);
@@ -170,7 +173,7 @@ bool fv_compile_family(fv_ctx *ctx, const char *name, const fv_driver_options *o
     *out = planned[0];
     for (int i = 0; i < n; i++) plans[i] = planned[i].plan;
     out->plan = fv_plan_join(ctx, plans, label, n, &common, part);
-    if (!out->plan || !compile(ctx, o, out)) return false;
+    if (!out->plan || !compile(ctx, o, n, out)) return false;
     out->family = FV_NEW(ctx, fv_family);
     *out->family = (fv_family){.shapes = *shapes, .part = part};
     out->family->shapes.programs = programs;

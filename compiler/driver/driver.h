@@ -15,7 +15,7 @@ typedef struct {
     const char *backend;         /* "cpu" (NULL), or another name of fv_backends */
     const char *target;          /* NULL: the host */
     const char *cache_dir;       /* NULL: no cache */
-    const char *device;          /* see fv_compile_options */
+    const char *device;          /* see fv_compile_options; of a family, for each of its programs */
     const char *attend_strategy; /* see lower.h */
     fv_type storage;             /* FV_VOID: f32; see lower.h */
     int64_t storage_small;
@@ -26,6 +26,7 @@ typedef struct {
     fv_replan *replan; /* NULL: none */
     void *replan_user;
     bool keep_text; /* for `show` */
+    int64_t code_bytes; /* see fv_compile_options; of a family, for each of its programs */
     bool verify;    /* verify every kernel between the levels */
 } fv_driver_options;
 
