@@ -76,6 +76,17 @@ typedef struct fovea_safetensors fovea_safetensors;              /* a checkpoint
 typedef void fovea_body(void *arg, int32_t thread);
 typedef void fovea_parallel(void *user, int32_t threads, fovea_body *body, void *arg);
 
+/* Where a library that has OpenCL programs beside code for processors (fovea build --target …,opencl) runs a model:
+ * the environment's FOVEA_BACKEND (auto, cpu, opencl) says it where the options do not. */
+typedef enum {
+    FOVEA_BACKEND_AUTO,  /* on the device named; with none named on the first GPU that OpenCL has; if its kernels build
+                            and it answers the self-test, else on this processor: fovea_model_backend says why. On this
+                            processor too if `memory` or `parallel` are given */
+    FOVEA_BACKEND_CPU,   /* on this processor */
+    FOVEA_BACKEND_OPENCL /* on the device named; with none named on the first GPU, else the first device. Without it:
+                            FOVEA_E_DEVICE, also of a library that has no OpenCL programs */
+} fovea_backend;
+
 typedef struct {
     int32_t threads;           /* 0: fovea_threads_available() */
     bool check;                /* poison new arrays, verify guards after every launch; slow, for tests */
@@ -89,7 +100,10 @@ typedef struct {
                                   after a check of the file's SHA-256: what is damaged is not found */
     int32_t n_extents;         /* of a program of several shapes, in the order of its fovea_bounds: the shape at first, */
     const int64_t *extents;    /* and the largest that memory is made ready for. NULL: the largest of all */
-    int64_t reserved[7];       /* 0 */
+    fovea_backend backend;
+    const char *device;        /* of OpenCL: its number, or a part of its name in any case; NULL: what the environment's
+                                  FOVEA_OPENCL_DEVICE says, else none is named */
+    int64_t reserved[5];       /* 0 */
 } fovea_options;               /* all zero is the default */
 
 typedef struct {
@@ -143,6 +157,9 @@ const fovea_array *fovea_model_param(const fovea_model *model, int32_t i);
 int32_t fovea_model_input_index(const fovea_model *model, const char *name);
 int32_t fovea_model_output_index(const fovea_model *model, const char *name);
 int32_t fovea_model_threads(const fovea_model *model);
+/* Where it runs, and why there: "cpu", "cpu: OpenCL: no driver was found (…)", "opencl: NAME (PLATFORM, driver
+ * VERSION)". Lives as long as the model. */
+const char *fovea_model_backend(const fovea_model *model);
 
 /* -- Several shapes: a program with `shapes`. For others these say FOVEA_E_SHAPE if anything is to change ---- */
 /* From now on the model takes inputs of these extents. What fovea_model_input and _output gave before is changed, and

@@ -98,7 +98,7 @@ static bool run_reads(const fovea_model *m, int32_t array) { return fovea_faces_
 /* What an executor prepares is not in this process. */
 static fovea_status run_here(const fovea_program *p, fovea_error *err) {
     if (!p->executor) return FOVEA_OK;
-    return fovea_fail(err, FOVEA_E_PROGRAM, "images are of programs that run on this processor");
+    return fovea_fail(err, FOVEA_E_PROGRAM, "images are made of programs that run on this processor");
 }
 
 fovea_status fovea_image_make(const fovea_model *m, uint64_t level, void **out, int64_t *bytes, fovea_error *err) {
@@ -205,11 +205,12 @@ fovea_status fovea_image_use(const fovea_program *p, uint64_t level, const fovea
                              int64_t bytes, const char *label, fovea_model **out, fovea_error *err) {
     fovea_image_header h;
     fovea_status bad = fovea_program_check(p, err);
-    if (!bad) bad = run_here(p, err);
     if (!bad) bad = check(p, level, image, bytes, label, &h, err);
     char *data = (char *)(uintptr_t)image; /* never written: kernels take all their arrays as void * */
-    if (!bad) bad = fovea_model_make(p, options, data + h.prepared, out, err);
-    if (!bad && (bad = take(*out, data, &h, label, err))) {
+    if (!bad) bad = fovea_model_make(p, options, data + h.prepared, NULL, out, err);
+    if (!bad) bad = take(*out, data, &h, label, err);
+    if (!bad && p->executor) bad = fovea_stage_run(*out, FOVEA_STAGE_PREPARE, NULL, err); /* copied to the device */
+    if (bad && *out) {
         fovea_model_dispose(*out);
         *out = NULL;
     }

@@ -51,14 +51,15 @@ uint64_t fovea_content_hash(const void *data, int64_t bytes);
 
 /* The image of a bound model, allocated (aligned to 64, the caller frees it). level: any number that tells apart
  * programs that pack alike by names but not by kernels. Errors: FOVEA_E_STATE (not bound), FOVEA_E_MEMORY,
- * FOVEA_E_PROGRAM (run by an executor: what it prepares does not lie here; the same of load and open). */
+ * FOVEA_E_PROGRAM (run by an executor: what it prepares does not lie here). */
 fovea_status fovea_image_make(const fovea_model *bound, uint64_t level, void **out, int64_t *bytes, fovea_error *err);
 
 /* A model over an image (or the one in a set that is of this program and level): like load and bind, but its weights
  * are the image's, which must outlive it. `image` is aligned to 64. The whole image is checked: a byte that is not as it was made is found (unless
  * options.unchecked says otherwise). Errors: FOVEA_E_FORMAT (no
  * image, cut, damaged, or of a version that is not known), FOVEA_E_WEIGHTS (of another program or level), and those
- * of fovea_model_load. The workspace has no `prepared` part. bind is refused (FOVEA_E_STATE). */
+ * of fovea_model_load. The workspace has no `prepared` part. bind is refused (FOVEA_E_STATE). What an executor runs is
+ * copied to its device, its prepare is not run. */
 fovea_status fovea_image_load(const fovea_program *program, uint64_t level, const fovea_options *options,
                               const void *image, int64_t bytes, fovea_model **out, fovea_error *err);
 /* The same over a file, mapped for as long as the model lives: an image, or a set of which the image of this program

@@ -152,9 +152,9 @@ static void set_bases(const fovea_model *m, const fovea_face *f) {
     for (int32_t i = 0; i < f->program->n_arrays; i++) {
         const fovea_array *a = &f->program->arrays[i];
         if (a->place == FOVEA_CONST) f->base[i] = without_const(a->data);
-        if (f->program->executor) continue;
+        if (f->program->executor && !m->prepared) continue;
         if (a->place == FOVEA_PREPARED) f->base[i] = m->prepared + a->offset;
-        if (a->place == FOVEA_ARENA) f->base[i] = m->arena + a->offset;
+        if (a->place == FOVEA_ARENA && m->arena) f->base[i] = m->arena + a->offset;
     }
 }
 static fovea_status first_extents(fovea_model *m, fovea_error *err) {
@@ -167,13 +167,26 @@ static fovea_status first_extents(fovea_model *m, fovea_error *err) {
     return status;
 }
 
-fovea_status fovea_model_make(const fovea_program *p, const fovea_options *o, char *prepared, fovea_model **out,
-                              fovea_error *err) {
+/* Options of a library that has the model in several forms, come to a form that is not the one asked for. */
+static fovea_status check_backend(const fovea_program *p, const fovea_options *o, fovea_error *err) {
+    const char *name = p->name ? p->name : "?";
+    if (o->backend < FOVEA_BACKEND_AUTO || o->backend > FOVEA_BACKEND_OPENCL)
+        return fovea_fail(err, FOVEA_E_ARGUMENT, "options.backend is %d, which is no fovea_backend", (int)o->backend);
+    if (o->backend == FOVEA_BACKEND_OPENCL && !p->executor)
+        return fovea_fail(err, FOVEA_E_DEVICE, "\"%s\" is code for this processor: it does not run on OpenCL", name);
+    if (o->backend == FOVEA_BACKEND_CPU && p->executor)
+        return fovea_fail(err, FOVEA_E_DEVICE, "\"%s\" is made for a device: it does not run on this processor", name);
+    return FOVEA_OK;
+}
+
+fovea_status fovea_model_make(const fovea_program *p, const fovea_options *o, char *prepared, const fovea_model *beside,
+                              fovea_model **out, fovea_error *err) {
     fovea_model *m = calloc(1, sizeof *m);
     if (!m) return fovea_fail(err, FOVEA_E_MEMORY, "no memory for a model");
     m->program = p;
     m->shared = prepared != NULL;
     fovea_status status = fovea_options_take(o, &m->options, err);
+    if (status == FOVEA_OK) status = check_backend(p, &m->options, err);
     if (status == FOVEA_OK) status = measure(p, &m->options, !prepared, &m->space, err);
     if (status == FOVEA_OK) status = fovea_faces_make(m, err);
     if (status == FOVEA_OK) status = make_block(m, err);
@@ -185,7 +198,11 @@ fovea_status fovea_model_make(const fovea_program *p, const fovea_options *o, ch
     }
     if (prepared) m->prepared = prepared;
     for (int32_t i = 0; i < m->n_faces; i++) set_bases(m, &m->faces[i]);
-    if (p->executor) status = p->executor->open(p, &m->options, &m->device, err);
+    memcpy(m->backend, "cpu", sizeof "cpu");
+    if (p->executor)
+        status = p->executor->open(p, &m->options, prepared != NULL, beside ? beside->device : NULL, &m->device, err);
+    if (m->device) p->executor->describe(m->device, m->backend, sizeof m->backend);
+    m->options.device = NULL; /* the caller's, for this call */
     if (status == FOVEA_OK) *out = m;
     else fovea_model_dispose(m);
     return status;
@@ -196,7 +213,7 @@ fovea_status fovea_model_load(const fovea_program *program, const fovea_options 
     if (!out) return fovea_fail(err, FOVEA_E_ARGUMENT, "nowhere to write the model");
     *out = NULL;
     fovea_status status = fovea_program_check(program, err);
-    if (status == FOVEA_OK) status = fovea_model_make(program, options, NULL, out, err);
+    if (status == FOVEA_OK) status = fovea_model_make(program, options, NULL, NULL, out, err);
     if (status != FOVEA_OK || (*out)->n_params > 0) return status;
     status = fovea_model_bind(*out, NULL, 0, err);
     if (status != FOVEA_OK) {
@@ -212,13 +229,14 @@ fovea_status fovea_model_share(const fovea_model *bound, const fovea_options *op
     *out = NULL;
     if (!bound->bound) return fovea_fail(err, FOVEA_E_STATE, "the model to share has no weights bound");
     const fovea_face *of = &bound->faces[0]; /* the one in use may change meanwhile */
-    fovea_status status = fovea_model_make(of->program, options, bound->prepared, out, err);
+    fovea_status status = fovea_model_make(of->program, options, bound->prepared, bound, out, err);
     if (status != FOVEA_OK) return status;
     fovea_model *m = *out;
     m->shared = true;
+    memcpy(m->backend, bound->backend, sizeof m->backend);
     for (int32_t i = 0; i < m->n_params; i++) m->base[m->params[i]] = of->base[of->params[i]];
     fovea_faces_share(m);
-    if (m->program->executor) status = fovea_stage_run(m, FOVEA_STAGE_PREPARE, NULL, err); /* its own copy */
+    if (m->program->executor) status = fovea_stage_run(m, FOVEA_STAGE_PREPARE, NULL, err); /* its own copy there */
     m->bound = status == FOVEA_OK;
     if (!m->bound) {
         fovea_model_dispose(m);
@@ -261,4 +279,5 @@ int32_t fovea_model_output_index(const fovea_model *m, const char *name) {
     return index_of(m, m->outputs, m->n_outputs, name);
 }
 int32_t fovea_model_threads(const fovea_model *m) { return m->space.threads; }
+const char *fovea_model_backend(const fovea_model *m) { return m->backend; }
 void fovea_model_profile(fovea_model *m, int64_t *ns) { m->ns = ns; }

@@ -43,6 +43,7 @@ struct fovea_model {
     void *map;                         /* owned: the file of its image (image.h) */
     size_t map_bytes;
     void *device;                      /* of the program's executor; then there is no block and no pool */
+    char backend[FOVEA_ERROR_TEXT + 16]; /* what fovea_model_backend says */
     bool bound, shared, ran;
 };
 
@@ -53,9 +54,10 @@ fovea_status fovea_program_check(const fovea_program *program, fovea_error *err)
 fovea_status fovea_options_take(const fovea_options *given, fovea_options *out, fovea_error *err);
 
 /* A model that is not bound yet. prepared: a block that holds what prepare makes, in the program's layout, and outlives
- * the model; then its parameters are not its own (`shared`). NULL: a block of its own, which bind fills. */
-fovea_status fovea_model_make(const fovea_program *p, const fovea_options *o, char *prepared, fovea_model **out,
-                              fovea_error *err);
+ * the model; then its parameters are not its own (`shared`). NULL: a block of its own, which bind fills. beside: another
+ * model of the program, whose device it takes if it needs one; or NULL. */
+fovea_status fovea_model_make(const fovea_program *p, const fovea_options *o, char *prepared, const fovea_model *beside,
+                              fovea_model **out, fovea_error *err);
 
 /* -- Faces (faces.c) ---- */
 fovea_status fovea_faces_make(fovea_model *m, fovea_error *err);

@@ -80,7 +80,9 @@ static void learn(fovea_cl_device *d) {
 }
 int fovea_cl_devices(fovea_cl_device *out, int cap, char *why, size_t cap_why) {
     const fovea_cl_platform *platform;
-    int n_platforms = fovea_cl_platforms(&platform, why, cap_why), n = 0;
+    char tried[800];
+    int n_platforms = fovea_cl_platforms(&platform, tried, sizeof tried), n = 0;
+    if (!n_platforms && why) snprintf(why, cap_why, "no driver was found (%s)", tried);
     for (int i = 0; i < n_platforms; i++) {
         cl_device_id id[FOVEA_CL_MOST_DEVICES];
         cl_uint count = 0;
@@ -104,16 +106,21 @@ static bool contains(const char *text, const char *part) {
     }
     return n == 0;
 }
-static int fail_choice(const fovea_cl_device *list, int n, const char *want, fovea_error *err) {
-    char names[700] = "";
+static const char *names_of(const fovea_cl_device *list, int n, char *out, size_t cap) {
+    *out = 0;
     for (int i = 0; i < n; i++) {
-        size_t used = strlen(names);
-        snprintf(names + used, sizeof names - used, "%s%d: %s", i ? ", " : "", i, list[i].name);
+        size_t used = strlen(out);
+        snprintf(out + used, cap - used, "%s%d: %s", i ? ", " : "", i, list[i].name);
     }
-    fovea_fail(err, FOVEA_E_DEVICE, "OpenCL: there is no device '%s'; there are %s", want, names);
+    return out;
+}
+static int fail_choice(const fovea_cl_device *list, int n, const char *want, fovea_error *err) {
+    char names[700];
+    fovea_fail(err, FOVEA_E_DEVICE, "OpenCL: there is no device '%s'; there are %s", want,
+               names_of(list, n, names, sizeof names));
     return -1;
 }
-int fovea_cl_choose(const fovea_cl_device *list, int n, const char *want, fovea_error *err) {
+static int choose(const fovea_cl_device *list, int n, const char *want, bool gpu, fovea_error *err) {
     if (!want || !*want) want = getenv("FOVEA_OPENCL_DEVICE");
     if (want && *want) {
         char *end;
@@ -125,22 +132,29 @@ int fovea_cl_choose(const fovea_cl_device *list, int n, const char *want, fovea_
     }
     for (int j = 0; j < n; j++)
         if (list[j].compiler && (list[j].type & CL_DEVICE_TYPE_GPU)) return j;
-    for (int j = 0; j < n; j++)
+    for (int j = 0; j < n && !gpu; j++)
         if (list[j].compiler) return j;
-    fovea_fail(err, FOVEA_E_DEVICE, "OpenCL: no device has a compiler");
+    char names[700];
+    fovea_fail(err, FOVEA_E_DEVICE, "OpenCL: no %s has a compiler; there are %s", gpu ? "GPU" : "device",
+               names_of(list, n, names, sizeof names));
     return -1;
 }
-bool fovea_cl_find(const char *want, fovea_cl_device *out, fovea_error *err) {
-    char why[800];
+int fovea_cl_choose(const fovea_cl_device *list, int n, const char *want, fovea_error *err) {
+    return choose(list, n, want, false, err);
+}
+static bool find(const char *want, bool gpu, fovea_cl_device *out, fovea_error *err) {
+    char why[900];
     fovea_cl_device *list = calloc(FOVEA_CL_MOST_DEVICES, sizeof *list);
     int n = list ? fovea_cl_devices(list, FOVEA_CL_MOST_DEVICES, why, sizeof why) : 0, i = -1;
     if (!list) fovea_fail(err, FOVEA_E_MEMORY, "no memory for a list of devices");
     else if (!n) fovea_fail(err, FOVEA_E_DEVICE, "OpenCL: %s", why);
-    else i = fovea_cl_choose(list, n, want, err);
+    else i = choose(list, n, want, gpu, err);
     if (i >= 0) *out = list[i];
     free(list);
     return i >= 0;
 }
+bool fovea_cl_find(const char *want, fovea_cl_device *out, fovea_error *err) { return find(want, false, out, err); }
+bool fovea_cl_find_gpu(const char *want, fovea_cl_device *out, fovea_error *err) { return find(want, true, out, err); }
 int fovea_cl_width(const fovea_cl_device *d) {
     if (!(d->type & CL_DEVICE_TYPE_CPU)) return 0;
     return d->width > 0 && d->width < 1024 ? (int)d->width : 1;

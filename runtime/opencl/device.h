@@ -2,6 +2,7 @@
 #ifndef FOVEA_OPENCL_DEVICE_H
 #define FOVEA_OPENCL_DEVICE_H
 #include "api.h"
+#include "opencl.h"
 
 enum { FOVEA_CL_MOST_DEVICES = 64 };
 
@@ -25,6 +26,7 @@ int fovea_cl_devices(fovea_cl_device *out, int cap, char *why, size_t cap_why);
  * first GPU, else the first that has a compiler. -1: none; err lists what there is. */
 int fovea_cl_choose(const fovea_cl_device *list, int n, const char *want, fovea_error *err);
 bool fovea_cl_find(const char *want, fovea_cl_device *out, fovea_error *err); /* both of these */
+bool fovea_cl_find_gpu(const char *want, fovea_cl_device *out, fovea_error *err); /* unless one is named: GPUs alone */
 
 /* f32 lanes of a processor's vectors, at least 1; 0: it is no processor. */
 int fovea_cl_width(const fovea_cl_device *d);
@@ -44,8 +46,10 @@ typedef struct {
     bool profiling; /* the queue gives times */
     char options[256];
     char *cache_dir; /* NULL: none */
-    int n_built, cap_built, from_cache;
+    int n_built, cap_built, from_cache, from_binary;
     fovea_cl_built *built;
+    const fovea_opencl_binary *binaries; /* the caller's; looked at before the cache */
+    int32_t n_binaries;
 } fovea_cl_open;
 
 /* cache_dir: where built programs are kept; NULL: nowhere. extra: further build options or NULL. */
@@ -65,6 +69,13 @@ fovea_status fovea_cl_kernel(fovea_cl_open *d, const struct fovea_device_code *c
 /* The same without the comparison: for probes, which ask what the limits really are. */
 fovea_status fovea_cl_kernel_any(fovea_cl_open *d, const struct fovea_device_code *code, const char *label,
                                  cl_kernel *out, fovea_error *err);
+/* Everything that a built program depends on beside its source: device, driver, options. malloc'ed; NULL: no memory. */
+char *fovea_cl_key(const fovea_cl_open *d, const char *source);
+/* The driver's binary of a program of `d`, malloc'ed; NULL: it gives none. */
+unsigned char *fovea_cl_binary(const fovea_cl_open *d, cl_program program, size_t *bytes);
+/* The folder in which this user's programs are kept: FOVEA_CACHE (empty: none), else .cache/fovea at home. malloc'ed;
+ * NULL: there is none. */
+char *fovea_cl_user_cache(void);
 /* FNV-1a of n bytes, on from `seed`. */
 uint64_t fovea_cl_hash(const void *data, size_t n, uint64_t seed);
 #define FOVEA_CL_HASH_SEED UINT64_C(0xcbf29ce484222325)

@@ -9,6 +9,7 @@
 #include "runtime/stages.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -22,6 +23,7 @@ typedef struct {
     const fovea_program *program;
     fovea_opencl_options options;
     bool check, ready; /* ready: weights are there and prepared */
+    bool prepared;     /* what prepare makes is given */
     fovea_cl_open *on; /* NULL: lost, or not taken yet */
     fovea_cl_device device;
     fovea_cl_layout layout;
@@ -85,6 +87,7 @@ static fovea_status make_parts(state *s, fovea_error *err) {
     }
     for (int32_t i = 0; i < s->program->n_arrays; i++) {
         const fovea_array *a = &s->program->arrays[i];
+        if (s->layout.offset[i] < 0) continue;
         cl_buffer_region r = {(size_t)s->layout.offset[i], (size_t)a->bytes + FOVEA_GUARD_BYTES};
         cl_int code = CL_SUCCESS;
         s->part[i] = s->on->cl->clCreateSubBuffer(s->block[s->layout.block[i]], CL_MEM_READ_WRITE,
@@ -118,9 +121,16 @@ static fovea_status make_step(state *s, const fovea_launch *l, int32_t number, s
     return FOVEA_OK;
 }
 static fovea_status take(state *s, fovea_error *err) {
-    fovea_status status = fovea_cl_device_open(&s->device, s->options.cache_dir, s->options.build, &s->on, err);
-    if (status == FOVEA_OK) status = make_parts(s, err);
-    for (int stage = 0; stage < 2; stage++) {
+    char *own = s->options.own_cache ? fovea_cl_user_cache() : NULL;
+    fovea_status status =
+        fovea_cl_device_open(&s->device, own ? own : s->options.cache_dir, s->options.build, &s->on, err);
+    free(own);
+    if (status == FOVEA_OK) {
+        s->on->binaries = s->options.binaries;
+        s->on->n_binaries = s->options.n_binaries;
+        status = make_parts(s, err);
+    }
+    for (int stage = s->prepared ? FOVEA_STAGE_RUN : FOVEA_STAGE_PREPARE; stage < FOVEA_STAGES; stage++) {
         int32_t n;
         const fovea_launch *l = fovea_stage_launches(s->program, (fovea_stage)stage, &n);
         for (int32_t i = 0; i < n && status == FOVEA_OK; i++)
@@ -134,7 +144,7 @@ static fovea_status take(state *s, fovea_error *err) {
 static fovea_status copy_in(state *s, fovea_place place, void *const *base, fovea_error *err) {
     for (int32_t i = 0; i < s->program->n_arrays; i++) {
         const fovea_array *a = &s->program->arrays[i];
-        if (a->place != place || a->bytes == 0) continue;
+        if (a->place != place || a->bytes == 0 || s->layout.offset[i] < 0) continue;
         cl_int code =
             s->on->cl->clEnqueueWriteBuffer(s->on->queue, s->block[s->layout.block[i]], CL_FALSE,
                                             (size_t)s->layout.offset[i], (size_t)a->bytes, base[i], 0, NULL, NULL);
@@ -244,6 +254,7 @@ static fovea_status stage_once(state *s, int stage, void *const *base, int64_t *
     if (!stage) {
         if (status == FOVEA_OK) status = copy_in(s, FOVEA_PARAM, base, err);
         if (status == FOVEA_OK) status = copy_in(s, FOVEA_CONST, base, err);
+        if (status == FOVEA_OK && s->prepared) status = copy_in(s, FOVEA_PREPARED, base, err);
     } else if (status == FOVEA_OK) status = copy_in(s, FOVEA_INPUT, base, err);
     if (status == FOVEA_OK) status = enqueue(s, stage, ns, err);
     if (status == FOVEA_OK && stage) status = copy_out(s, base, err);
@@ -266,14 +277,38 @@ static void close(void *p) {
     free(s->event);
     free(s);
 }
-static fovea_status open(const fovea_program *p, const fovea_options *o, void **out, fovea_error *err) {
+static const fovea_opencl_options *own_options(const fovea_program *p) {
     static const fovea_opencl_options none;
+    return p->executor_user ? p->executor_user : &none;
+}
+static bool find(const fovea_program *p, const fovea_options *o, bool gpu, fovea_cl_device *out, fovea_error *err) {
+    const char *want = o && o->device && *o->device ? o->device : own_options(p)->device;
+    return gpu ? fovea_cl_find_gpu(want, out, err) : fovea_cl_find(want, out, err);
+}
+static fovea_status suits(const fovea_program *p, const fovea_options *o, bool gpu, bool *out, fovea_error *err) {
+    fovea_cl_device *d = malloc(sizeof *d);
+    *out = false;
+    if (!d) return fovea_fail(err, FOVEA_E_MEMORY, "no memory for a device");
+    bool found = find(p, o, gpu, d, err);
+    fovea_opencl_kind kind = own_options(p)->kind;
+    *out = found && (kind == FOVEA_OPENCL_ANY || (kind == FOVEA_OPENCL_VECTORS) == (fovea_cl_width(d) > 0));
+    free(d);
+    return found ? FOVEA_OK : FOVEA_E_DEVICE;
+}
+static void describe(const void *p, char *out, int cap) {
+    const fovea_cl_device *v = &((const state *)p)->device;
+    snprintf(out, (size_t)cap, "opencl: %s (%s, driver %s)", v->name, v->platform_name, v->driver);
+}
+static fovea_status open(const fovea_program *p, const fovea_options *o, bool prepared, const void *beside, void **out,
+                         fovea_error *err) {
     *out = NULL;
     state *s = calloc(1, sizeof *s);
     if (!s) return fovea_fail(err, FOVEA_E_MEMORY, "no memory for a program on a device");
     s->program = p;
-    s->options = p->executor_user ? *(const fovea_opencl_options *)p->executor_user : none;
+    s->options = *own_options(p);
     s->check = o && o->check;
+    s->prepared = prepared;
+    if (beside) s->device = ((const state *)beside)->device;
     size_t most = (size_t)(p->n_run > p->n_prepare ? p->n_run : p->n_prepare) + 1;
     s->part = calloc((size_t)p->n_arrays + 1, sizeof *s->part);
     s->step[0] = calloc((size_t)p->n_prepare + 1, sizeof *s->step[0]);
@@ -282,8 +317,8 @@ static fovea_status open(const fovea_program *p, const fovea_options *o, void **
     fovea_status status = s->part && s->step[0] && s->step[1] && s->event
                               ? FOVEA_OK
                               : fovea_fail(err, FOVEA_E_MEMORY, "no memory for a program on a device");
-    if (status == FOVEA_OK && !fovea_cl_find(s->options.device, &s->device, err)) status = FOVEA_E_DEVICE;
-    if (status == FOVEA_OK && !fovea_cl_layout_make(p, s->device.alignment, &s->layout))
+    if (status == FOVEA_OK && !beside && !find(p, o, false, &s->device, err)) status = FOVEA_E_DEVICE;
+    if (status == FOVEA_OK && !fovea_cl_layout_make(p, s->device.alignment, prepared, &s->layout))
         status = fovea_fail(err, FOVEA_E_MEMORY, "no memory for a layout");
     if (status == FOVEA_OK) status = take(s, err);
     if (status == FOVEA_OK) *out = s;
@@ -301,4 +336,4 @@ static fovea_status run(void *p, int32_t stage, void *const *base, int64_t *ns, 
     if (status == FOVEA_OK && stage) status = stage_once(s, 1, base, ns, err);
     return status;
 }
-const fovea_executor fovea_opencl_executor = {open, run, close};
+const fovea_executor fovea_opencl_executor = {suits, open, run, close, describe};

@@ -60,7 +60,7 @@ static void lay_arena(life *list, int32_t n, fovea_cl_layout *out) {
         if (end > out->bytes[FOVEA_CL_WORK]) out->bytes[FOVEA_CL_WORK] = end;
     }
 }
-bool fovea_cl_layout_make(const fovea_program *p, int64_t alignment, fovea_cl_layout *out) {
+bool fovea_cl_layout_make(const fovea_program *p, int64_t alignment, bool prepared, fovea_cl_layout *out) {
     size_t n = (size_t)p->n_arrays + 1;
     *out = (fovea_cl_layout){.block = calloc(n, sizeof *out->block), .offset = calloc(n, sizeof *out->offset)};
     life *of = calloc(n, sizeof *of), *arena = calloc(n, sizeof *arena);
@@ -77,11 +77,16 @@ bool fovea_cl_layout_make(const fovea_program *p, int64_t alignment, fovea_cl_la
     }
     if (fine) {
         for (int s = 0; s < FOVEA_STAGES; s++) {
+            bool left_out = prepared && s == FOVEA_STAGE_PREPARE;
             fovea_stage_spans(p, (fovea_stage)s, span);
-            for (int32_t i = 0; i < p->n_arrays; i++) of[i].span[s] = span[i];
-            note_far(p, (fovea_stage)s, &out->bytes[FOVEA_CL_FAR]);
+            for (int32_t i = 0; i < p->n_arrays; i++) of[i].span[s] = left_out ? (fovea_span){-1, -1} : span[i];
+            if (!left_out) note_far(p, (fovea_stage)s, &out->bytes[FOVEA_CL_FAR]);
         }
         for (int32_t i = 0; i < p->n_arrays; i++) {
+            if (prepared && of[i].span[FOVEA_STAGE_RUN].first < 0 && out->block[i] != FOVEA_CL_ENDS) {
+                out->offset[i] = -1;
+                continue;
+            }
             if (out->block[i] == FOVEA_CL_WORK) {
                 arena[n_arena++] = of[i];
                 continue;

@@ -18,8 +18,9 @@ typedef struct {
 } fovea_cl_layout;
 
 /* The program's own offsets are multiples of 64; devices ask for more, so the arena is laid out again by lifetimes.
- * Each array is followed by its guard. false: no memory. */
-bool fovea_cl_layout_make(const fovea_program *p, int64_t alignment, fovea_cl_layout *out);
+ * Each array is followed by its guard. prepared: what no run uses takes no room (its offset is -1). false: no
+ * memory. */
+bool fovea_cl_layout_make(const fovea_program *p, int64_t alignment, bool prepared, fovea_cl_layout *out);
 void fovea_cl_layout_free(fovea_cl_layout *l);
 const char *fovea_cl_block_name(fovea_cl_block b);
 #endif

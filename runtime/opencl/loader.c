@@ -157,7 +157,7 @@ int fovea_cl_platforms(const fovea_cl_platform **out, char *why, size_t cap) {
     bool same = all.known && (asked ? all.asked && !strcmp(asked, all.asked) : !all.asked);
     if (!same) look(asked);
     *out = all.platform;
-    if (why && cap) snprintf(why, cap, "%s", all.why[0] ? all.why : "no OpenCL library was found");
+    if (why && cap) snprintf(why, cap, "%s", all.why[0] ? all.why : "none is in the folders where drivers lie");
     int n = all.n;
     pthread_mutex_unlock(&all.lock);
     return n;

@@ -35,14 +35,24 @@ typedef struct {
     size_t n;
     char path[1024];
 } key;
-static bool key_of(const fovea_cl_open *d, const char *source, const char *options, key *k) {
+static char *key_text(const fovea_cl_open *d, const char *options) {
     const fovea_cl_device *v = &d->device;
     size_t cap = 2048;
-    k->text = malloc(cap);
+    char *text = malloc(cap);
+    if (text)
+        snprintf(text, cap, "%s\n%s\n%s\n%s\n%s\n%s\n%s\n%s\n", magic, v->name, v->vendor, v->driver, v->version,
+                 v->platform_name, v->platform_version, options);
+    return text;
+}
+char *fovea_cl_key(const fovea_cl_open *d, const char *source) {
+    char options[320];
+    options_of(d, source, options, sizeof options);
+    return key_text(d, options);
+}
+static bool key_of(const fovea_cl_open *d, const char *source, const char *options, key *k) {
+    k->text = key_text(d, options);
     if (!k->text) return false;
-    int n = snprintf(k->text, cap, "%s\n%s\n%s\n%s\n%s\n%s\n%s\n%s\n", magic, v->name, v->vendor, v->driver, v->version,
-                     v->platform_name, v->platform_version, options);
-    k->n = n > 0 && (size_t)n < cap ? (size_t)n : cap - 1;
+    k->n = strlen(k->text);
     uint64_t h = fovea_cl_hash(source, strlen(source), fovea_cl_hash(k->text, k->n, FOVEA_CL_HASH_SEED));
     int m = snprintf(k->path, sizeof k->path, "%s/cl-%016" PRIx64 "%016" PRIx64 ".bin", d->cache_dir, h,
                      fovea_cl_hash(source, strlen(source), ~h));
@@ -86,29 +96,61 @@ static void make_folder(const char *path) {
         }
     mkdir(part, 0777);
 }
-static void store(const fovea_cl_open *d, const key *k, const char *source, cl_program program) {
+unsigned char *fovea_cl_binary(const fovea_cl_open *d, cl_program program, size_t *bytes) {
     size_t n = 0;
-    if (d->cl->clGetProgramInfo(program, CL_PROGRAM_BINARY_SIZES, sizeof n, &n, NULL) != CL_SUCCESS || n == 0) return;
+    if (d->cl->clGetProgramInfo(program, CL_PROGRAM_BINARY_SIZES, sizeof n, &n, NULL) != CL_SUCCESS || n == 0)
+        return NULL;
     unsigned char *binary = malloc(n);
-    if (binary && d->cl->clGetProgramInfo(program, CL_PROGRAM_BINARIES, sizeof binary, &binary, NULL) == CL_SUCCESS) {
+    *bytes = n;
+    if (binary && d->cl->clGetProgramInfo(program, CL_PROGRAM_BINARIES, sizeof binary, &binary, NULL) == CL_SUCCESS)
+        return binary;
+    free(binary);
+    return NULL;
+}
+static void store(const fovea_cl_open *d, const key *k, const char *source, cl_program program) {
+    size_t n;
+    unsigned char *binary = fovea_cl_binary(d, program, &n);
+    if (binary) {
         make_folder(d->cache_dir);
         write_binary(k, source, binary, n);
     }
     free(binary);
 }
-static cl_program load(const fovea_cl_open *d, const key *k, const char *source, const char *options) {
-    char *all;
-    size_t n;
+static cl_program from_binary(const fovea_cl_open *d, const unsigned char *binary, size_t n, const char *options) {
     cl_int status = CL_SUCCESS, code = CL_SUCCESS;
-    const unsigned char *binary = read_binary(k, source, &n, &all);
-    cl_program p =
-        binary ? d->cl->clCreateProgramWithBinary(d->context, 1, &d->device.id, &n, &binary, &status, &code) : NULL;
-    free(all);
+    cl_program p = d->cl->clCreateProgramWithBinary(d->context, 1, &d->device.id, &n, &binary, &status, &code);
     bool fine = p && code == CL_SUCCESS && status == CL_SUCCESS &&
                 d->cl->clBuildProgram(p, 1, &d->device.id, options, NULL, NULL) == CL_SUCCESS;
     if (fine) return p;
     if (p) d->cl->clReleaseProgram(p);
     return NULL;
+}
+static cl_program load(const fovea_cl_open *d, const key *k, const char *source, const char *options) {
+    char *all;
+    size_t n;
+    const unsigned char *binary = read_binary(k, source, &n, &all);
+    cl_program p = binary ? from_binary(d, binary, n, options) : NULL;
+    free(all);
+    return p;
+}
+/* Of those that came with the program. */
+static cl_program carried(const fovea_cl_open *d, const char *source, const char *options) {
+    char *text = d->n_binaries ? key_text(d, options) : NULL;
+    cl_program p = NULL;
+    for (int32_t i = 0; text && i < d->n_binaries && !p; i++) {
+        const fovea_opencl_binary *b = &d->binaries[i];
+        if (!strcmp(b->key, text) && !strcmp(b->source, source)) p = from_binary(d, b->data, (size_t)b->bytes, options);
+    }
+    free(text);
+    return p;
+}
+
+char *fovea_cl_user_cache(void) {
+    static const char tail[] = "/.cache/fovea"; /* where the compiler keeps its own */
+    const char *named = getenv("FOVEA_CACHE"), *home = getenv("HOME");
+    if (named) return *named ? strdup(named) : NULL;
+    char *path = home && *home ? malloc(strlen(home) + sizeof tail) : NULL;
+    return path ? strcat(strcpy(path, home), tail) : NULL;
 }
 
 /* -- Building ---- */
@@ -171,8 +213,11 @@ static cl_program program_of(fovea_cl_open *d, const char *source, const char *l
     char options[320];
     key k = {0};
     options_of(d, source, options, sizeof options);
+    cl_program p = carried(d, source, options);
+    d->from_binary += p != NULL;
+    if (p) return p;
     bool cached = d->cache_dir && key_of(d, source, options, &k);
-    cl_program p = cached ? load(d, &k, source, options) : NULL;
+    p = cached ? load(d, &k, source, options) : NULL;
     d->from_cache += p != NULL;
     if (!p) {
         *status = from_source(d, source, options, label, &p, err);

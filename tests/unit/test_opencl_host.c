@@ -219,7 +219,7 @@ Test(opencl_host, layout) {
     }
     fovea_program p = {.arrays = a, .n_arrays = N, .run = l, .n_run = N};
     fovea_cl_layout at;
-    cr_assert(fovea_cl_layout_make(&p, 512, &at));
+    cr_assert(fovea_cl_layout_make(&p, 512, false, &at));
     int64_t sum = 0;
     for (int i = 0; i < N; i++) {
         sum += a[i].bytes + FOVEA_GUARD_BYTES;
