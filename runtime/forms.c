@@ -13,8 +13,8 @@
 typedef struct {
     const fovea_forms *forms;
     int32_t level;
-    const char *lacks, *weights;
-    bool opens; /* with the build's weights; else it loads */
+    const char *lacks;
+    const fovea_weights *weights; /* NULL: it loads without any */
     fovea_options options;
 } request;
 
@@ -31,8 +31,10 @@ static fovea_status wanted(fovea_options *o, fovea_error *err) {
     return fovea_fail(err, FOVEA_E_ARGUMENT, "FOVEA_BACKEND is '%.40s': it is auto, cpu or opencl", e);
 }
 static fovea_status open_form(const request *r, const fovea_form *f, fovea_model **out, fovea_error *err) {
-    if (!r->opens) return fovea_model_load(f->program, &r->options, out, err);
-    if (r->weights) return fovea_image_open(f->program, f->level, &r->options, r->weights, out, err);
+    const fovea_weights *w = r->weights;
+    if (!w) return fovea_model_load(f->program, &r->options, out, err);
+    if (w->in_memory) return fovea_image_load(f->program, f->level, &r->options, w->data, w->bytes, out, err);
+    if (w->file) return fovea_image_open(f->program, f->level, &r->options, w->file, out, err);
     if (f->image) return fovea_image_load(f->program, f->level, &r->options, f->image, f->image_bytes, out, err);
     return fovea_fail(err, FOVEA_E_ARGUMENT, "%s was built without weights inside: name their file", r->forms->name);
 }
@@ -41,8 +43,8 @@ static fovea_status on_device(const request *r, bool unasked, fovea_model **out,
     const fovea_forms *f = r->forms;
     const fovea_form *form = NULL;
     if (!f->n_devices)
-        return fovea_fail(err, FOVEA_E_DEVICE, "%s was built without programs for OpenCL (fovea build --target …,opencl)",
-                          f->name);
+        return fovea_fail(err, FOVEA_E_DEVICE,
+                          "%s was built without programs for OpenCL (fovea build --target …,opencl)", f->name);
     for (int32_t i = 0; i < f->n_devices && !form; i++) {
         const fovea_program *p = f->forms[f->n_levels + i].program;
         bool suits;
@@ -50,10 +52,9 @@ static fovea_status on_device(const request *r, bool unasked, fovea_model **out,
         if (none) return none;
         if (suits) form = &f->forms[f->n_levels + i];
     }
-    if (!form)
-        return fovea_fail(err, FOVEA_E_DEVICE, "%s has no programs for this kind of OpenCL device", f->name);
+    if (!form) return fovea_fail(err, FOVEA_E_DEVICE, "%s has no programs for this kind of OpenCL device", f->name);
     fovea_status status = open_form(r, form, out, err);
-    if (status || !unasked || !r->opens || !f->known) return status;
+    if (status || !unasked || !r->weights || !f->known) return status;
     fovea_error result;
     status = fovea_model_selftest(*out, f->known, &result);
     if (!status) return FOVEA_OK;
@@ -64,7 +65,7 @@ static fovea_status on_device(const request *r, bool unasked, fovea_model **out,
 }
 static fovea_status on_processor(const request *r, fovea_model **out, fovea_error *err) {
     if (r->level >= 0) return open_form(r, &r->forms->forms[r->level], out, err);
-    return fovea_fail(err, FOVEA_E_PROGRAM, "%s", r->lacks);
+    return fovea_fail(err, FOVEA_E_PROCESSOR, "%s", r->lacks);
 }
 static fovea_status choose(request *r, const fovea_options *given, fovea_model **out, fovea_error *err) {
     const char *reason = NULL;
@@ -86,12 +87,12 @@ static fovea_status choose(request *r, const fovea_options *given, fovea_model *
         }
     }
     status = on_processor(r, out, err);
-    if (!status && reason) snprintf((*out)->backend, sizeof (*out)->backend, "cpu: %s", reason);
+    if (!status && reason) snprintf((*out)->backend, sizeof(*out)->backend, "cpu: %s", reason);
     return status;
 }
-fovea_status fovea_forms_open(const fovea_forms *forms, int32_t level, const char *lacks, const char *weights,
+fovea_status fovea_forms_open(const fovea_forms *forms, int32_t level, const char *lacks, const fovea_weights *weights,
                               const fovea_options *options, fovea_model **out, fovea_error *err) {
-    request r = {.forms = forms, .level = level, .lacks = lacks, .weights = weights, .opens = true};
+    request r = {.forms = forms, .level = level, .lacks = lacks, .weights = weights};
     return choose(&r, options, out, err);
 }
 fovea_status fovea_forms_load(const fovea_forms *forms, int32_t level, const char *lacks, const fovea_options *options,

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "fovea.h"
+#include "executor.h"
 
 static uint64_t number(const unsigned char **at) {
     uint64_t v = 0;
@@ -58,9 +58,11 @@ void fovea_tables_lengthen(const unsigned char *from, unsigned char *to) {
         for (copied += 3; copied; copied--) *to++ = *back++; /* they may overlap */
     }
 }
-static void launch(source *s, fovea_launch *l, const int32_t *kernels) {
+static void launch(source *s, fovea_launch *l, const fovea_tables *to) {
+    const int32_t *kernels = to->kernels;
     uint64_t kernel = number(&s->at);
-    if (kernel) l->kernel = (fovea_kernel *)((uintptr_t)kernels + (uintptr_t)(intptr_t)kernels[kernel - 1]);
+    if (kernel && to->codes) l->code = &to->codes[kernel - 1];
+    else if (kernel) l->kernel = (fovea_kernel *)((uintptr_t)kernels + (uintptr_t)(intptr_t)kernels[kernel - 1]);
     l->programs = (int64_t)number(&s->at);
     l->scratch_bytes = (int64_t)number(&s->at);
     l->n_args = (int32_t)number(&s->at);
@@ -82,7 +84,7 @@ static void launches(source *s, const fovea_program *p, const fovea_tables *to) 
         int32_t same = i - (int32_t)(first >> 1);
         const fovea_launch *kind = same < p->n_prepare ? &to->prepare[same] : &to->run[same - p->n_prepare];
         if (first >> 1) *l = *kind;
-        else launch(s, l, to->kernels);
+        else launch(s, l, to);
         if (first & 1) l->label = with_number(s, l->label, stem_length(l->label));
         for (int32_t k = 0; k < l->n_args; k++)
             args[k] = (int32_t)signed_number(&s->at) + (first >> 1 ? kind->args[k] : 0);

@@ -23,6 +23,7 @@ typedef struct {
     int32_t *args;          /* of all launches */
     char *texts;            /* those that are numbered */
     const int32_t *kernels; /* the address of each, counted in bytes from that of this list */
+    const struct fovea_device_code *codes; /* instead of kernels: of each (executor.h); else NULL */
 } fovea_tables;
 
 /* Where an array that follows this one in its place would begin, if all blocks were full. */

@@ -62,7 +62,7 @@ static fv_module *compile(fv_ctx *ctx, const fv_plan *plan, const fv_compile_opt
     m->options = (fovea_opencl_options){.device = o->device ? fv_strdup(ctx, o->device) : NULL,
                                         .cache_dir = o->cache_dir ? fv_strdup(ctx, o->cache_dir) : NULL};
     timespec_get(&a, TIME_UTC);
-    fv_target fitted = fv_opencl_fit(t, o->device);
+    fv_target fitted = o->portable ? *t : fv_opencl_fit(t, o->device);
     for (int which = 0; which < 2; which++) {
         m->n[which] = plan->n_launches[which];
         m->of[which] = FV_NEWN(ctx, int, m->n[which] + 1);

@@ -7,19 +7,24 @@
 #include "cli/live.h"
 #include "runtime/selftest.h"
 
-enum { CLI_LEVELS = 8, CLI_INTERFACE = 6 }; /* of the functions NAME_…: the second grows when one is added */
+/* CLI_INTERFACE: of the functions NAME_…; grows when one is added. */
+enum { CLI_LEVELS = 8, CLI_DEVICES = 2, CLI_INTERFACE = 7 };
 
-/* One level of processor: the model compiled for it. */
+/* One form of a model: compiled for a level of processor, or for a kind of OpenCL device. */
 typedef struct {
     const char *name;   /* as the user says it, and as FOVEA_LEVEL may say it */
     const char *target; /* for the backend; NULL: exactly this processor */
+    bool opencl;        /* of devices: not chosen by rank and needs */
+    bool vectors;       /* of these: for processors */
     int rank;           /* the larger the better */
     const char *needs;  /* what the code needs of an x86 processor, in GCC's names, a blank after each; "": nothing */
     bool x86, amx;
+    const fv_target *facts; /* of processors */
     fv_compiled compiled;
-    uint64_t number;   /* tells packings of different levels apart */
+    uint64_t number;   /* tells packings of different levels apart; that of an earlier one with the same image */
     const char *image; /* build: the file of its weights after prepare (runtime/image.h); NULL: no weights were given */
     int64_t image_bytes;
+    int same;      /* of a device form: the level whose image has the very same bytes, which then stands there once; -1 */
     bool answered; /* build: it ran here, its answers are kept */
 } cli_level;
 
@@ -34,8 +39,11 @@ typedef struct {
     const char *name, *upper; /* a C identifier, and in capitals */
     const char *model;        /* the spec as given */
     const char *target;       /* in words */
-    int n_levels;
-    cli_level level[CLI_LEVELS];     /* the best first */
+    int n_levels, n_devices;
+    cli_level level[CLI_LEVELS + CLI_DEVICES]; /* those of processors, the best first; then those of devices */
+    const char *device, *device_name; /* whose driver's binaries travel: as given, and in words; NULL: none */
+    const struct cli_opencl_binary *binary;
+    int n_binaries, binary_form;
     bool deployed, embedded, single; /* build; with the weights inside; without pthreads */
     const char *image;               /* the file of all images, NULL: no weights were given */
     int64_t image_bytes;
@@ -51,10 +59,11 @@ typedef struct {
     const char *types, *functions; /* declarations, for the header */
 } cli_artefact;
 
-/* Reads --target and --levels. false after recording errors. */
+/* Reads --target, --levels and --device. false after recording errors. */
 bool cli_artefact_levels(fv_ctx *ctx, const cli_args *args, cli_artefact *a);
+static inline int cli_artefact_forms(const cli_artefact *a) { return a->n_levels + a->n_devices; }
 static inline bool cli_level_runs_here(const cli_level *l) {
-    return l->compiled.program.n_run == 0 || l->compiled.program.run[0].kernel;
+    return !l->opencl && (l->compiled.program.n_run == 0 || l->compiled.program.run[0].kernel);
 }
 /* Of all levels: the blocks of fovea_options.memory, in bytes: what suffices for each of them. */
 typedef struct {
@@ -65,7 +74,8 @@ bool cli_artefact_measure(fv_ctx *ctx, const cli_artefact *a, cli_artefact_memor
 
 /* Reads the runtime's headers: what of them a library shows. false after recording an error. */
 bool cli_artefact_runtime(fv_ctx *ctx, cli_artefact *a);
-void cli_artefact_program(const cli_artefact *a, fv_buf *out); /* the C file of the tables and the NAME_ functions */
+/* The C file of the tables and the NAME_ functions. folder: of the files that it takes in. */
+void cli_artefact_program(const cli_artefact *a, const char *folder, fv_buf *out);
 /* The header: everything a user of the library includes. false after recording an error (the runtime's headers cannot
  * be read). */
 bool cli_artefact_header(fv_ctx *ctx, const cli_artefact *a, fv_buf *out);
@@ -73,6 +83,8 @@ bool cli_artefact_facts(fv_ctx *ctx, const cli_artefact *a, fv_buf *out); /* the
 /* build: what the header says beyond compile's, inside its guard, and the C functions for it. */
 void cli_artefact_deploy_header(const cli_artefact *a, fv_buf *out);
 void cli_artefact_deploy_program(const cli_artefact *a, fv_buf *out);
+/* form_list: the forms in C; the images inside first. */
+void cli_artefact_form_list(const cli_artefact *a, fv_buf *out);
 /* JSON. files: the object of SHA-256 by suffix that NAME.json lists, with the parameters; NULL: the text inside the
  * library, which has neither. */
 void cli_artefact_manifest(const cli_artefact *a, const char *files, fv_buf *out);
@@ -108,6 +120,7 @@ void cli_known_write(const cli_artefact *a, fv_buf *out);
 int cli_artefact_make(fv_ctx *ctx, const cli_args *args, bool build);
 
 void cli_quote(fv_buf *b, const char *s); /* as a C string, quotes around it; NULL: "" */
+void cli_incbin(fv_buf *b, const char *symbol, const char *path); /* the bytes of a file, at a multiple of 64 */
 /* Text as it can stand in a C comment: no end of it, no line break. */
 const char *cli_comment(fv_ctx *ctx, const char *text);
 const char *cli_runtime_folder(fv_ctx *ctx); /* the runtime's sources */

@@ -45,49 +45,49 @@ void cli_artefact_deploy_header(const cli_artefact *a, fv_buf *b) {
             "fovea_status %s_selftest(const char *weights, const fovea_options *options, fovea_error *err);\n",
             n, n, n);
 }
+void cli_incbin(fv_buf *b, const char *symbol, const char *path) {
+    fv_buf_printf(b, "__asm__(\".pushsection .rodata\\n.balign 64\\n%s:\\n.incbin \\\"", symbol);
+    for (const char *s = path; *s; s++) fv_buf_printf(b, *s == '"' || *s == '\\' ? "\\\\\\%c" : "%c", *s);
+    fv_buf_puts(b, "\\\"\\n.popsection\");\n");
+}
+void cli_artefact_form_list(const cli_artefact *a, fv_buf *b) {
+    bool inside = a->embedded && a->image;
+    for (int i = 0; inside && i < cli_artefact_forms(a); i++) {
+        if (a->level[i].same >= 0) continue;
+        const char *symbol = fv_printf(a->level[0].compiled.plan->ctx, "%s_weights_%d", a->name, i);
+        fv_buf_printf(b, "extern const unsigned char %s[] __attribute__((visibility(\"hidden\")));\n", symbol);
+        cli_incbin(b, symbol, a->level[i].image);
+    }
+    fv_buf_puts(b, "static const fovea_form form_list[] = {\n");
+    for (int i = 0; i < cli_artefact_forms(a); i++) {
+        const cli_level *l = &a->level[i];
+        fv_buf_printf(b, "    {PROGRAM(%d), UINT64_C(%" PRIu64 "), ", i, l->number);
+        if (inside)
+            fv_buf_printf(b, "%s_weights_%d, INT64_C(%" PRId64 ")},\n", a->name, l->same < 0 ? i : l->same,
+                          l->image_bytes);
+        else fv_buf_puts(b, "0, 0},\n");
+    }
+    fv_buf_printf(b, "};\nstatic const fovea_forms forms = {\"%s\", form_list, %d, %d, %s};\n", a->name, a->n_levels,
+                  a->n_devices, a->known[0] ? "known" : "0");
+}
 void cli_artefact_deploy_program(const cli_artefact *a, fv_buf *b) {
     const char *n = a->name;
-    bool inside = a->embedded && a->image;
-    for (int i = 0; inside && i < a->n_levels; i++) {
-        fv_buf_printf(b,
-                      "extern const unsigned char %s_weights_%d[] __attribute__((visibility(\"hidden\")));\n"
-                      "__asm__(\".pushsection .rodata\\n.balign 64\\n%s_weights_%d:\\n.incbin \\\"",
-                      n, i, n, i);
-        for (const char *s = a->level[i].image; *s; s++)
-            fv_buf_printf(b, *s == '"' || *s == '\\' ? "\\\\\\%c" : "%c", *s);
-        fv_buf_puts(b, "\\\"\\n.popsection\");\n");
-    }
-    if (inside) {
-        fv_buf_puts(b, "static const struct { const void *data; int64_t bytes; } inside[] = {\n");
-        for (int i = 0; i < a->n_levels; i++)
-            fv_buf_printf(b, "    {%s_weights_%d, INT64_C(%" PRId64 ")},\n", n, i, a->level[i].image_bytes);
-        fv_buf_puts(b, "};\n");
-    }
     fv_buf_printf(b,
                   "fovea_status %s_open(const char *weights, const fovea_options *options, fovea_model **out, "
-                  "fovea_error *err) {\n    int i = choose(err);\n    if (out) *out = 0;\n    if (i < 0) return "
-                  "FOVEA_E_PROCESSOR;\n"
-                  "    if (weights) return fovea_image_open(PROGRAM(i), numbers[i], options, weights, out, err);\n",
+                  "fovea_error *err) {\n    fovea_error lacks;\n    int i = choose(&lacks);\n"
+                  "    return fovea_forms_open(&forms, i, lacks.text, &(fovea_weights){.file = weights}, options, out, "
+                  "err);\n}\n",
                   n);
-    if (inside)
-        fv_buf_puts(b, "    return fovea_image_load(PROGRAM(i), numbers[i], options, inside[i].data, "
-                       "inside[i].bytes, out, err);\n}\n");
-    else
-        fv_buf_printf(b,
-                      "    if (err) {\n        err->status = FOVEA_E_ARGUMENT;\n        snprintf(err->text, sizeof "
-                      "err->text, \"%s was built without weights inside: name their file\");\n    }\n"
-                      "    return FOVEA_E_ARGUMENT;\n}\n",
-                      n);
-    fv_buf_printf(b,
-                  "fovea_status %s_open_memory(const void *weights, int64_t bytes, const fovea_options *options, "
-                  "fovea_model **out, fovea_error *err) {\n    int i = choose(err);\n    if (out) *out = 0;\n    if (i "
-                  "< 0) return FOVEA_E_PROCESSOR;\n"
-                  "    return fovea_image_load(PROGRAM(i), numbers[i], options, weights, bytes, out, err);\n}\n"
-                  "int64_t %s_workspace_bytes(int32_t threads) { return %s_OPEN_BYTES(threads); }\n"
-                  "int64_t %s_weight_bytes(void) { return %s_WEIGHT_BYTES; }\n",
-                  n, n, a->upper, n, a->upper);
+    fv_buf_printf(
+        b,
+        "fovea_status %s_open_memory(const void *weights, int64_t bytes, const fovea_options *options, "
+        "fovea_model **out, fovea_error *err) {\n    fovea_error lacks;\n    int i = choose(&lacks);\n"
+        "    return fovea_forms_open(&forms, i, lacks.text, &(fovea_weights){.in_memory = 1, .data = weights, "
+        ".bytes = bytes}, options, out, err);\n}\n"
+        "int64_t %s_workspace_bytes(int32_t threads) { return %s_OPEN_BYTES(threads); }\n"
+        "int64_t %s_weight_bytes(void) { return %s_WEIGHT_BYTES; }\n",
+        n, n, a->upper, n, a->upper);
     if (!a->known[0]) return;
-    cli_known_write(a, b);
     fv_buf_printf(b,
                   "fovea_status %s_selftest(const char *weights, const fovea_options *options, fovea_error *err) {\n"
                   "    fovea_model *model;\n    fovea_status status = %s_open(weights, options, &model, err);\n"

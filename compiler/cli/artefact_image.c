@@ -87,25 +87,45 @@ static bool known_here(fv_ctx *ctx, cli_session *s, cli_artefact *a) {
     }
     return fine && (!a->bounds.n || cli_artefact_retrace(ctx, s, a, 0));
 }
+/* Do two images differ in nothing but the level that their headers name? */
+static bool same_weights(const void *x, const void *y) {
+    fovea_image_header a, b;
+    memcpy(&a, x, sizeof a);
+    memcpy(&b, y, sizeof b);
+    a.level = b.level;
+    return !memcmp(&a, &b, sizeof a) &&
+           !memcmp((const char *)x + sizeof a, (const char *)y + sizeof a, (size_t)a.bytes - sizeof a);
+}
 bool cli_artefact_images(fv_ctx *ctx, cli_session *s, cli_artefact *a, const char *folder) {
-    void *data[CLI_LEVELS] = {0}, *set = NULL;
+    void *data[CLI_LEVELS + CLI_DEVICES] = {0}, *set = NULL;
     fovea_error e;
     bool fine = true;
+    int n = 0, at[CLI_LEVELS + CLI_DEVICES]; /* images, and which is a level's */
     a->image_bytes = 0;
-    for (int i = 0; i < a->n_levels && fine; i++) {
-        fine = one(ctx, s, a, &a->level[i], folder, &data[i]);
-        a->image_bytes += a->level[i].image_bytes;
+    for (int i = 0; i < cli_artefact_forms(a) && fine; i++) {
+        cli_level *l = &a->level[i];
+        fine = one(ctx, s, a, l, folder, &data[n]);
+        for (int j = 0; j < i && fine && l->opencl && l->same < 0; j++)
+            if (a->level[j].same < 0 && same_weights(data[at[j]], data[n])) {
+                l->same = j;
+                l->number = a->level[j].number;
+                free(data[n]);
+                data[n] = NULL;
+            }
+        if (l->same >= 0) continue;
+        at[i] = n++;
+        a->image_bytes += l->image_bytes;
     }
     fine = fine && (a->known[0] || known_here(ctx, s, a));
     a->image = fv_printf(ctx, "%s/%s.weights", folder, a->name);
     const void *whole = data[0];
-    if (fine && !a->embedded && a->n_levels > 1) {
-        if (fovea_image_join((const void *const *)data, a->n_levels, &set, &a->image_bytes, &e))
+    if (fine && !a->embedded && n > 1) {
+        if (fovea_image_join((const void *const *)data, n, &set, &a->image_bytes, &e))
             fine = cli_runtime_error(ctx, FV_E_RUN, &e);
         whole = set;
     }
     fine = fine && (a->embedded || fv_file_write(ctx, a->image, whole, (size_t)a->image_bytes));
     free(set);
-    for (int i = 0; i < a->n_levels; i++) free(data[i]);
+    for (int i = 0; i < CLI_LEVELS + CLI_DEVICES; i++) free(data[i]);
     return fine;
 }

@@ -1,4 +1,4 @@
-/* Which levels of processor a library is compiled for: --target and --levels of fovea compile and fovea build. */
+/* What a library is compiled for: --target, --levels and --device of fovea compile and fovea build. */
 #include "cli/artefact.h"
 
 #include <stdlib.h>
@@ -53,6 +53,7 @@ static bool add(fv_ctx *ctx, cli_artefact *a, const char *option, const char *na
     if (!facts) return false;
     cli_level *l = &a->level[a->n_levels++];
     *l = (cli_level){.name = name, .target = target, .rank = rank};
+    l->facts = facts;
     l->x86 = target ? !strncmp(target, "x86_64", 6) : strcmp(facts->name, "neon") != 0;
     l->amx = !strcmp(facts->name, "amx");
     const char *has = target && strchr(target, ':')    ? strchr(target, ':') + 1
@@ -64,8 +65,7 @@ static bool add(fv_ctx *ctx, cli_artefact *a, const char *option, const char *na
     l->number = fv_hash(name, strlen(name), FV_HASH_SEED);
     return true;
 }
-static bool one(fv_ctx *ctx, const cli_args *args, cli_artefact *a) {
-    const char *t = cli_value(args, "target");
+static bool one(fv_ctx *ctx, const char *t, cli_artefact *a) {
     const fv_backend *backend = cpu(ctx);
     if (!backend) return false;
     const char *host = backend->target(NULL) ? backend->target(NULL)->name : "?";
@@ -91,13 +91,7 @@ static int better_first(const void *a, const void *b) {
     const cli_level *x = a, *y = b;
     return (x->rank < y->rank) - (x->rank > y->rank);
 }
-bool cli_artefact_levels(fv_ctx *ctx, const cli_args *args, cli_artefact *a) {
-    const char *list = cli_value(args, "levels");
-    if (!list) return one(ctx, args, a);
-    if (cli_value(args, "target")) {
-        fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "--levels and --target: one of them says what the library is for");
-        return false;
-    }
+static bool several(fv_ctx *ctx, const char *list, cli_artefact *a) {
     a->target = list;
     for (const char *at = list; *at;) {
         size_t n = strcspn(at, ",");
@@ -130,4 +124,64 @@ bool cli_artefact_levels(fv_ctx *ctx, const cli_args *args, cli_artefact *a) {
     }
     qsort(a->level, (size_t)a->n_levels, sizeof *a->level, better_first);
     return true;
+}
+
+/* -- OpenCL ---- */
+/* A list without its word "opencl"; NULL: nothing else stands there. */
+static const char *without_opencl(fv_ctx *ctx, const char *list, bool *found) {
+    const char *rest = NULL;
+    for (const char *at = list; *at;) {
+        size_t n = strcspn(at, ",");
+        if (n == 6 && !strncmp(at, "opencl", n)) *found = true;
+        else rest = rest ? fv_printf(ctx, "%s,%.*s", rest, (int)n, at) : fv_printf(ctx, "%.*s", (int)n, at);
+        at += n + (at[n] == ',');
+    }
+    return *found ? rest : list;
+}
+/* A form for GPUs and other devices with items, and one for processors, whose vectors are as long as those of the best
+ * level: then both often read the same weights. */
+static bool add_devices(fv_ctx *ctx, const cli_args *args, cli_artefact *a) {
+    const char *threads = cli_value(args, "threads"), *device = cli_value(args, "device");
+    const fv_backend *backend = fv_backend_find("opencl");
+    if (!backend) {
+        fv_error(ctx, FV_E_BACKEND, (fv_loc){0},
+                 "opencl: this build of fovea leaves OpenCL out (it was configured with FOVEA_OPENCL=OFF)");
+        return false;
+    }
+    if (threads && !strcmp(threads, "none")) {
+        fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "--threads none: what runs OpenCL needs pthreads, as its drivers do");
+        return false;
+    }
+    const cli_level *best = &a->level[0];
+    const char *const names[CLI_DEVICES] = {"opencl-items", "opencl-vectors"};
+    const char *const shapes[CLI_DEVICES] = {"scalar", best->facts->lanes >= 16  ? "cpu16"
+                                                       : best->facts->lanes >= 8 ? "cpu8"
+                                                                                 : "cpu4"};
+    for (int i = 0; i < CLI_DEVICES; i++)
+        a->level[a->n_levels + a->n_devices++] =
+            (cli_level){.name = names[i],
+                        .target = shapes[i],
+                        .opencl = true,
+                        .vectors = i == 1,
+                        .needs = "",
+                        .number = fv_hash(shapes[i], strlen(shapes[i]), FV_HASH_SEED)};
+    a->device = device;
+    a->target = fv_printf(ctx, "%s, and OpenCL", a->target);
+    return true;
+}
+bool cli_artefact_levels(fv_ctx *ctx, const cli_args *args, cli_artefact *a) {
+    const char *list = cli_value(args, "levels"), *target = cli_value(args, "target");
+    bool opencl = false;
+    if (list && target) {
+        fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "--levels and --target: one of them says what the library is for");
+        return false;
+    }
+    if (target) target = without_opencl(ctx, target, &opencl);
+    if (list) list = without_opencl(ctx, list, &opencl);
+    if (cli_value(args, "device") && !opencl) {
+        fv_error(ctx, FV_E_USAGE, (fv_loc){0}, "--device names an OpenCL device: the library needs --target …,opencl");
+        return false;
+    }
+    bool fine = list ? several(ctx, list, a) : one(ctx, target, a);
+    return fine && (!opencl || add_devices(ctx, args, a));
 }

@@ -3,6 +3,7 @@
  * tried: nothing is half-written. */
 #define _XOPEN_SOURCE 700
 #include "cli/artefact.h"
+#include "cli/artefact_opencl.h"
 #include "cli/tuned.h"
 #include "cli/precision.h"
 #include "io/file.h"
@@ -116,25 +117,32 @@ static bool write_parts(job *j) {
     fv_buf program = {0}, header = {0};
     bool fine = true;
     for (int i = 0; i < j->a.n_levels && fine; i++) fine = write_object(j, &j->a.level[i], i);
-    fine = fine && cli_artefact_runtime(j->ctx, &j->a) && cli_artefact_header(j->ctx, &j->a, &header);
-    if (fine) cli_artefact_program(&j->a, &program);
+    fine = fine && cli_artefact_runtime(j->ctx, &j->a) && cli_artefact_header(j->ctx, &j->a, &header) &&
+           cli_opencl_files(j->ctx, &j->a, j->folder);
+    if (fine) cli_artefact_program(&j->a, j->folder, &program);
     fine = fine && fv_file_write(j->ctx, in_folder(j, "_program.c"), program.text, program.len) &&
            fv_file_write(j->ctx, in_folder(j, ".h"), header.text, header.len);
     fv_buf_dispose(&program);
     fv_buf_dispose(&header);
     return fine;
 }
-static int runtime_sources(job *j, const char **out, int cap) {
+static int sources_of(job *j, const char *folder, const char **out, int cap) {
     int n = 0;
-    const char *folder = cli_runtime_folder(j->ctx);
     DIR *d = opendir(folder);
     for (struct dirent *e; d && (e = readdir(d)) && n < cap;) {
         size_t len = strlen(e->d_name);
         bool threads = !strcmp(e->d_name, "pool.c") || !strcmp(e->d_name, "threads.c");
-        if (len > 2 && !strcmp(e->d_name + len - 2, ".c") && !(threads && j->a.single))
+        bool other = (threads && j->a.single) || !strcmp(e->d_name, "probe.c"); /* probes are of fovea devices */
+        if (len > 2 && !strcmp(e->d_name + len - 2, ".c") && !other)
             out[n++] = fv_printf(j->ctx, "%s/%s", folder, e->d_name);
     }
     if (d) closedir(d);
+    return n;
+}
+static int runtime_sources(job *j, const char **out, int cap) {
+    const char *folder = cli_runtime_folder(j->ctx);
+    int n = sources_of(j, folder, out, cap);
+    if (n && j->a.n_devices) n += sources_of(j, fv_printf(j->ctx, "%s/opencl", folder), out + n, cap - n);
     if (n && n < cap && j->a.single) out[n++] = fv_printf(j->ctx, "%s/single/pool.c", folder);
     if (!n)
         fv_error(j->ctx, FV_E_FILE, (fv_loc){0},
@@ -142,6 +150,17 @@ static int runtime_sources(job *j, const char **out, int cap) {
     return n;
 }
 static int by_name(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
+static bool add_opencl_headers(job *j) {
+    char *whole = realpath(cli_runtime_folder(j->ctx), NULL);
+    bool linked = whole && symlink(whole, fv_printf(j->ctx, "%s/runtime", j->folder)) == 0;
+    free(whole);
+    if (linked && access(FOVEA_OPENCL_HEADERS "/CL/cl_icd.h", R_OK) == 0) return true;
+    if (!linked) fv_error(j->ctx, FV_E_FILE, (fv_loc){0}, "cannot make a link in %s", j->folder);
+    else
+        fv_error(j->ctx, FV_E_FILE, (fv_loc){0},
+                 "the headers of OpenCL are not at " FOVEA_OPENCL_HEADERS " (Debian: the package opencl-headers)");
+    return false;
+}
 /* Tables, runtime and kernels become one object that shows NAME_… and nothing else (fovea_library is weak): several
  * models, of several versions of the runtime, can be linked into one program. */
 static bool join(job *j) {
@@ -150,13 +169,20 @@ static bool join(job *j) {
     int n = runtime_sources(j, source, 64), k = 0;
     if (!n) return false;
     qsort(source, (size_t)n, sizeof *source, by_name);
-    const char *compile[96];
+    const char *compile[128];
     static const char *const flags[] = {
         "-std=c11",  "-Os", "-fPIC", "-w", "-ffp-contract=off", "-fno-asynchronous-unwind-tables",
         "-nostdlib", "-r",  "-I"};
     compile[k++] = j->cc;
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) compile[k++] = flags[i];
     compile[k++] = cli_runtime_folder(j->ctx);
+    if (j->a.n_devices) { /* there, headers are named from above the runtime's folder, whatever that is called */
+        if (!add_opencl_headers(j)) return false;
+        compile[k++] = "-I";
+        compile[k++] = j->folder;
+        compile[k++] = "-idirafter";
+        compile[k++] = FOVEA_OPENCL_HEADERS;
+    }
     compile[k++] = "-o";
     compile[k++] = all;
     compile[k++] = in_folder(j, "_program.c");
@@ -264,11 +290,13 @@ static bool try_example(job *j) {
     cli_progress("trying the example of %s.h", j->a.name);
     fine = fine && from && to && fv_file_write(j->ctx, program, from + 1, (size_t)(to - from) - 1) &&
            cli_run_tool(j->ctx, (char *const *)(uintptr_t)compile, log);
+    setenv("FOVEA_BACKEND", "cpu", 1); /* what is compared to the bit */
     for (int i = 0; i < j->a.n_levels && fine; i++) {
         const cli_level *l = &j->a.level[i];
         for (int k = 0; l->answered && fine && k < j->a.n_tried; k++) fine = same_answers(j, l, k, binary);
         if (!cli_level_runs_here(l)) cli_say("%s: made, and not tried: this processor does not run it", l->name);
     }
+    unsetenv("FOVEA_BACKEND");
     fv_bytes_dispose(&header);
     return fine;
 }
@@ -296,7 +324,7 @@ static bool deliver(job *j) {
 }
 /* What a user sees of the library does not depend on the level. */
 static bool levels_agree(job *j) {
-    for (int i = 1; i < j->a.n_levels; i++) {
+    for (int i = 1; i < cli_artefact_forms(&j->a); i++) {
         const fovea_program *p = &j->a.level[0].compiled.program, *q = &j->a.level[i].compiled.program;
         for (fovea_place place = FOVEA_INPUT; place <= FOVEA_PARAM; place++)
             for (int32_t x = 0, y = 0; x < p->n_arrays || y < q->n_arrays; x++, y++) {
@@ -319,18 +347,23 @@ static void shorten_places(fv_ctx *ctx, const fovea_launch *of, int32_t n) {
     for (int32_t i = 0; i < n; i++) list[i].where = cli_artefact_place(ctx, of[i].where);
 }
 static bool compile_levels(job *j, cli_session *s) {
-    for (int i = 0; i < j->a.n_levels; i++) {
+    for (int i = 0; i < cli_artefact_forms(&j->a); i++) {
         cli_level *l = &j->a.level[i];
         fv_driver_options o = {.target = l->target,
                                .cache_dir = cli_cache_dir(j->ctx),
                                .storage = s->storage,
-                               .code_bytes = j->code_bytes};
-        cli_tuned tuned;
-        bool fine = cli_tuned_open(j->ctx, j->args, 0, &tuned, &o);
+                               .code_bytes = l->opencl ? 0 : j->code_bytes};
+        if (l->opencl) {
+            o.backend = "opencl";
+            o.portable = true;
+        }
+        l->same = -1;
+        cli_tuned tuned = {0};
+        bool fine = l->opencl || cli_tuned_open(j->ctx, j->args, 0, &tuned, &o); /* records are of one device */
         cli_progress("compiling %s for %s", s->name, l->name);
         if (j->a.bounds.n) fine = fine && cli_artefact_family(j->ctx, s, &j->a, &o, &l->compiled);
         else fine = fine && fv_compile(j->ctx, s->spec.graph, (fv_str){0}, &o, &l->compiled);
-        cli_tuned_close(&tuned);
+        if (!l->opencl) cli_tuned_close(&tuned);
         if (!fine) return false;
         shorten_places(j->ctx, l->compiled.program.prepare, l->compiled.program.n_prepare);
         shorten_places(j->ctx, l->compiled.program.run, l->compiled.program.n_run);
@@ -357,7 +390,7 @@ static bool make(job *j, cli_session *s) {
         fine = fine && write_parts(j) && join(j) && (!j->build || write_deployed(j)) && try_example(j) && deliver(j);
         remove_folder(j);
     }
-    for (int i = 0; i < j->a.n_levels; i++) fv_compiled_dispose(&j->a.level[i].compiled);
+    for (int i = 0; i < cli_artefact_forms(&j->a); i++) fv_compiled_dispose(&j->a.level[i].compiled);
     return fine;
 }
 
@@ -374,6 +407,12 @@ static bool read_bounds(job *j) {
     if (!cli_bounds_read(j->ctx, j->args, &j->a.bounds)) return false;
     if (!j->a.bounds.n) return true;
     j->a.n_tried = j->a.bounds.n_tried;
+    if (j->a.n_devices) {
+        fv_error(j->ctx, FV_E_USAGE, (fv_loc){0},
+                 "opencl: its programs are of one shape, and --shape %s asks for several: build a library for each",
+                 j->a.bounds.text);
+        return false;
+    }
     if (!cli_value(j->args, "input")) return true;
     fv_error(j->ctx, FV_E_USAGE, (fv_loc){0}, "--input has one shape, and --shape %s asks for several: leave it out",
              j->a.bounds.text);

@@ -1,6 +1,7 @@
 /* A compiled program as a C file: the tables of runtime/program.h, packed, and the functions that the header declares.
  * Invariant: the text depends on the program alone, so that equal programs give equal files. */
 #include "cli/artefact.h"
+#include "cli/artefact_opencl.h"
 #include "io/tables.h"
 
 #include <inttypes.h>
@@ -109,10 +110,11 @@ static void tables(const writer *w, int level, int which, fv_buf *packed) {
                   "static fovea_array arrays_%s[%d];\nstatic fovea_launch run_%s[%d];\nstatic int32_t "
                   "args_%s[%d];\nstatic char texts_%s[%zu];\nstatic const unsigned char *unpack_%s(const unsigned char "
                   "*from, const fovea_program "
-                  "*p) {\n    fovea_tables to = {arrays_%s, prepare_%d, run_%s, args_%s, texts_%s, %s_kernels_%d};\n"
-                  "    from = fovea_tables_read(from, p, &to);\n",
-                  id, p->n_arrays + 1, id, n[1] + 1, id, args + 1, id, texts + 1, id, id, level, id, id, id, w->a->name,
-                  level);
+                  "*p) {\n    fovea_tables to = {arrays_%s, prepare_%d, run_%s, args_%s, texts_%s, ",
+                  id, p->n_arrays + 1, id, n[1] + 1, id, args + 1, id, texts + 1, id, id, level, id, id, id);
+    if (w->a->level[level].opencl) fv_buf_printf(b, "0, codes_%d};\n", level);
+    else fv_buf_printf(b, "%s_kernels_%d, 0};\n", w->a->name, level);
+    fv_buf_puts(b, "    from = fovea_tables_read(from, p, &to);\n");
     for (int32_t i = 0; i < p->n_arrays; i++) {
         const fovea_array *a = &p->arrays[i];
         if (a->place == FOVEA_CONST) fv_buf_printf(b, "    arrays_%s[%d].data = constant_%d;\n", id, i, find(w, a));
@@ -128,7 +130,7 @@ static void unpacking(const writer *w, const fv_buf *packed) {
         fv_buf_printf(b, "%s%u,", i % 32 ? "" : "\n    ", (unsigned)(unsigned char)brief.text[i]);
     fv_buf_puts(b, "};\nstatic void unpack(void) {\n    const unsigned char *from = tables;\n    "
                    "fovea_tables_lengthen(packed, tables);\n");
-    for (int i = 0; i < w->a->n_levels * n; i++)
+    for (int i = 0; i < cli_artefact_forms(w->a) * n; i++)
         fv_buf_printf(b, "    from = unpack_%s(from, &programs[%d]);\n", id_of(w->a, i / n, i % n), i);
     fv_buf_puts(b, "}\n");
     fv_buf_dispose(&brief);
@@ -170,8 +172,8 @@ static void programs(writer *w) {
     const cli_artefact *a = w->a;
     fv_buf packed = {0};
     int n = programs_of(a);
-    for (int i = 0; i < a->n_levels; i++) {
-        kernels(w, i);
+    for (int i = 0; i < cli_artefact_forms(a); i++) {
+        if (!a->level[i].opencl) kernels(w, i);
         for (int k = 0; k < n; k++) {
             constants(w, program_at(a, i, k));
             tables(w, i, k, &packed);
@@ -179,8 +181,8 @@ static void programs(writer *w) {
     }
     fv_buf_printf(w->b, "enum { LEVELS = %d };\n#define PROGRAM(level) (&programs[(level) * %d])\n", a->n_levels, n);
     if (a->bounds.n) bounds(w);
-    fv_buf_printf(w->b, "static const fovea_program programs[LEVELS * %d] = {\n", n);
-    for (int i = 0; i < a->n_levels * n; i++) {
+    fv_buf_puts(w->b, "static const fovea_program programs[] = {\n");
+    for (int i = 0; i < cli_artefact_forms(a) * n; i++) {
         const fovea_program *p = program_at(a, i / n, i % n);
         const char *id = id_of(a, i / n, i % n);
         fv_buf_puts(w->b, "    {.name = ");
@@ -190,6 +192,8 @@ static void programs(writer *w) {
                       ".n_run = %d, .arena_bytes = %" PRId64 ", .prepared_bytes = %" PRId64,
                       id, p->n_arrays, i / n, id, p->n_prepare, p->n_run, p->arena_bytes, p->prepared_bytes);
         if (a->bounds.n) fv_buf_printf(w->b, ", .shapes = &shapes[%d]", i / n);
+        if (a->level[i / n].opencl)
+            fv_buf_printf(w->b, ", .executor = &fovea_opencl_executor, .executor_user = &device_%d", i / n);
         fv_buf_puts(w->b, "},\n");
     }
     fv_buf_puts(w->b, "};\n");
@@ -200,11 +204,6 @@ static void programs(writer *w) {
         fv_buf_puts(w->b, i ? ", " : "");
         cli_quote(w->b, a->level[i].name);
     }
-    fv_buf_puts(w->b, "};\n");
-    if (!a->deployed) return;
-    fv_buf_puts(w->b, "static const uint64_t numbers[LEVELS] = {");
-    for (int i = 0; i < a->n_levels; i++)
-        fv_buf_printf(w->b, "%sUINT64_C(%" PRIu64 ")", i ? ", " : "", a->level[i].number);
     fv_buf_puts(w->b, "};\n");
 }
 /* What the code was made for is asked of the processor before any of it runs. */
@@ -238,12 +237,7 @@ static void choose(fv_buf *b, const cli_artefact *a) {
         b,
         ";\n/* The best level that this processor has, or the one that FOVEA_LEVEL names; -1: none. */\n"
         "static int choose(fovea_error *err) {\n"
-        "    static _Atomic int unpacked;  /* 1: by somebody, now; 2: done. Without pthreads, which may be absent */\n"
-        "    int untouched = 0;\n"
-        "    if (atomic_load(&unpacked) < 2) {\n"
-        "        if (atomic_compare_exchange_strong(&unpacked, &untouched, 1)) unpack(), atomic_store(&unpacked, "
-        "2);\n"
-        "        else while (atomic_load(&unpacked) < 2) {}\n    }\n"
+        "    static _Atomic int unpacked;\n    once(&unpacked, unpack);\n"
         "    const char *want = getenv(\"FOVEA_LEVEL\"), *missing = 0;\n    if (want && !*want) want = 0;\n"
         "    for (int i = 0; i < LEVELS; i++) {\n        if (want && strcmp(want, names[i])) continue;\n"
         "        missing = lacks(i);\n        if (!missing) return i;\n    }\n"
@@ -263,8 +257,8 @@ static void functions(fv_buf *b, const cli_artefact *a) {
                   n, n);
     fv_buf_printf(b,
                   "fovea_status %s_load(const fovea_options *options, fovea_model **out, fovea_error *err) {\n"
-                  "    int i = choose(err);\n    if (i >= 0) return fovea_model_load(PROGRAM(i), options, out, err);\n"
-                  "    if (out) *out = 0;\n    return FOVEA_E_PROCESSOR;\n}\n",
+                  "    fovea_error lacks;\n    int i = choose(&lacks);\n"
+                  "    return fovea_forms_load(&forms, i, lacks.text, options, out, err);\n}\n",
                   n);
     fv_buf_printf(b,
                   "fovea_status %s_run(fovea_model *model, const void *const *inputs, void *const *outputs, "
@@ -307,17 +301,25 @@ static void description(fv_buf *b, const cli_artefact *a) {
         a->deployed ? "_workspace_bytes" : "", a->known[0] ? n : "0", a->known[0] ? "_selftest" : "",
         a->deployed ? n : "0", a->deployed ? "_open_memory" : "", n);
 }
-void cli_artefact_program(const cli_artefact *a, fv_buf *b) {
+void cli_artefact_program(const cli_artefact *a, const char *folder, fv_buf *b) {
     writer w = {.b = b, .a = a};
     fv_buf_printf(
         b,
         "/* Written by fovea %s. */\n#include <stdatomic.h>\n#include <stdio.h>\n#include <stdlib.h>\n#include "
-        "<string.h>\n#include \"image.h\"\n#include \"library.h\"\n#include \"selftest.h\"\n#include "
+        "<string.h>\n#include \"forms.h\"\n#include \"library.h\"\n#include "
         "\"tables.h\"\n#include \"%s.h\"\n",
         FOVEA_VERSION, a->name);
+    fv_buf_puts(b, "/* done: 1, by somebody, now; 2. Without pthreads, which may be absent. */\n"
+                   "static void once(_Atomic int *done, void (*make)(void)) {\n    int untouched = 0;\n"
+                   "    if (atomic_load(done) == 2) return;\n"
+                   "    if (atomic_compare_exchange_strong(done, &untouched, 1)) make(), atomic_store(done, 2);\n"
+                   "    else while (atomic_load(done) < 2) {}\n}\n");
+    cli_opencl_program(a, folder, b);
     programs(&w);
     free(w.known);
     choose(b, a);
+    if (a->known[0]) cli_known_write(a, b);
+    cli_artefact_form_list(a, b);
     functions(b, a);
     if (a->deployed) cli_artefact_deploy_program(a, b);
     description(b, a);

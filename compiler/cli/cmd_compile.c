@@ -6,10 +6,17 @@
 #define TARGET_OPTION                                                                                                  \
     {"target", "NAME",                                                                                                 \
      "amx, avx512, avx2, sse2, neon, TRIPLE[:FEATURES], or cpu: exactly this one (default: this one's instruction "    \
-     "set)",                                                                                                           \
+     "set); with ,opencl behind it: OpenCL programs besides",                                                          \
      CLI_VALUE},                                                                                                       \
     {                                                                                                                  \
-        "levels", "A,B", "several of amx, avx512, avx2, sse2 in one library, which takes the best that it finds",      \
+        "levels", "A,B",                                                                                               \
+            "several of amx, avx512, avx2, sse2 in one library, which takes the best that it finds; opencl: as above", \
+            CLI_VALUE                                                                                                  \
+    },                                                                                                                 \
+    {                                                                                                                  \
+        "device", "D",                                                                                                 \
+            "with opencl: build its programs for this device too (a number or a part of its name; see fovea devices) " \
+            "and put the binaries into the library",                                                                   \
             CLI_VALUE                                                                                                  \
     }
 

@@ -132,6 +132,7 @@ static bool compile(fv_ctx *ctx, const fv_driver_options *o, int programs, fv_co
     fv_compile_options co = {.target = o->target,
                              .cache_dir = o->cache_dir,
                              .device = o->device,
+                             .portable = o->portable,
                              .keep_text = o->keep_text,
                              .code_bytes = o->code_bytes * programs};
     double begin = fv_now();

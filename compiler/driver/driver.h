@@ -16,6 +16,7 @@ typedef struct {
     const char *target;          /* NULL: the host */
     const char *cache_dir;       /* NULL: no cache */
     const char *device;          /* see fv_compile_options; of a family, for each of its programs */
+    bool portable;               /* see fv_compile_options */
     const char *attend_strategy; /* see lower.h */
     fv_type storage;             /* FV_VOID: f32; see lower.h */
     int64_t storage_small;
@@ -61,7 +62,7 @@ bool fv_compile_family(fv_ctx *ctx, const char *name, const fv_driver_options *o
                        const char *const *label, const fovea_shapes *shapes, fv_compiled *out);
 void fv_compiled_dispose(fv_compiled *c);
 
-/* The prepare stage of `of`, compiled for this process whatever processor `of` is for: the same plan, so that what it
+/* The prepare stage of `of`, compiled for this process whatever processor or device `of` is for: the same plan, so that what it
  * packs is what of's runs read. out->program can be loaded and bound, and must not be run. of stays as it is and must
  * outlive *out. false after recording errors. */
 bool fv_compile_prepare(fv_ctx *ctx, const fv_compiled *of, const char *cache_dir, fv_compiled *out);

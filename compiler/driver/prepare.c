@@ -14,6 +14,11 @@ static fv_schedule *copy(fv_ctx *ctx, const fv_schedule *s) {
     if (s->n) memcpy(c->entry, s->entry, sizeof *s->entry * (size_t)s->n);
     return c;
 }
+static const fv_backend *of_this_process(const fv_backend *b) {
+    for (int i = 0; b->executor && fv_backends[i]; i++)
+        if (!fv_backends[i]->executor) return fv_backends[i];
+    return b;
+}
 static void never_run(void *const *args, int64_t begin, int64_t end, void *scratch) {
     (void)args, (void)begin, (void)end, (void)scratch;
 }
@@ -27,6 +32,8 @@ static fovea_program only_prepares(fv_ctx *ctx, const fovea_program *of, const f
     }
     p.prepare = prepare;
     p.run = run;
+    p.executor = NULL;
+    p.executor_user = NULL;
     return p;
 }
 bool fv_compile_prepare(fv_ctx *ctx, const fv_compiled *of, const char *cache_dir, fv_compiled *out) {
@@ -40,19 +47,19 @@ bool fv_compile_prepare(fv_ctx *ctx, const fv_compiled *of, const char *cache_di
         *plan->launch[0][i] = *of->plan->launch[0][i];
         plan->launch[0][i]->schedule = copy(ctx, plan->launch[0][i]->schedule);
     }
-    *out = (fv_compiled){.backend = of->backend, .plan = plan, .program = of->program};
-    out->target = of->backend->target(NULL);
-    out->module = of->backend->compile(ctx, plan, &(fv_compile_options){.cache_dir = cache_dir});
+    *out = (fv_compiled){.backend = of_this_process(of->backend), .plan = plan, .program = of->program};
+    out->target = out->backend->target(NULL);
+    out->module = out->backend->compile(ctx, plan, &(fv_compile_options){.cache_dir = cache_dir});
     if (!out->module) return false;
     fovea_launch *prepare = FV_NEWN(ctx, fovea_launch, n + 1);
     for (int i = 0; i < n; i++) {
         prepare[i] = of->program.prepare[i];
-        prepare[i].kernel = of->backend->entry(out->module, 0, i);
-        prepare[i].programs = of->backend->programs(out->module, 0, i);
-        prepare[i].scratch_bytes = of->backend->scratch_bytes(out->module, 0, i);
+        prepare[i].kernel = out->backend->entry(out->module, 0, i);
+        prepare[i].programs = out->backend->programs(out->module, 0, i);
+        prepare[i].scratch_bytes = out->backend->scratch_bytes(out->module, 0, i);
         if (!prepare[i].kernel) {
             fv_error(ctx, FV_E_BACKEND, (fv_loc){0}, "backend '%s' has no code that prepares in this process",
-                     of->backend->name);
+                     out->backend->name);
             return false;
         }
     }

@@ -306,6 +306,7 @@ static fovea_status open(const fovea_program *p, const fovea_options *o, bool pr
     if (!s) return fovea_fail(err, FOVEA_E_MEMORY, "no memory for a program on a device");
     s->program = p;
     s->options = *own_options(p);
+    if (s->options.ready) s->options.ready();
     s->check = o && o->check;
     s->prepared = prepared;
     if (beside) s->device = ((const state *)beside)->device;

@@ -25,6 +25,7 @@ typedef struct {
     fovea_opencl_kind kind;
     const fovea_opencl_binary *binaries;
     int32_t n_binaries;
+    void (*ready)(void); /* called before any source is read; NULL: they are there */
 } fovea_opencl_options;
 
 extern const fovea_executor fovea_opencl_executor;

@@ -92,6 +92,7 @@ static const fovea_known known = {.seed = 1, .tolerance = 1e-3, .answers = &answ
 static float x[COUNT], w[COUNT], y[COUNT];
 static int64_t shape[1] = {COUNT};
 static fovea_error e;
+static const fovea_weights inside;
 
 static void set_up(void) {
     fovea_model *m;
@@ -112,7 +113,7 @@ static void set_up(void) {
 }
 static fovea_status try(const fovea_options *o, const char *backend) {
     fovea_model *m = NULL;
-    fovea_status status = fovea_forms_open(&forms, 0, NULL, NULL, o, &m, &e);
+    fovea_status status = fovea_forms_open(&forms, 0, NULL, &inside, o, &m, &e);
     cr_expect((status == FOVEA_OK) == (m != NULL));
     if (!m) return status;
     DLTensor in = fovea_tensor(x, FOVEA_F32, 1, shape), out = fovea_tensor(y, FOVEA_F32, 1, shape);
@@ -149,7 +150,7 @@ Test(runtime_forms, falls_back_with_a_reason) {
     device.refuses = false;
     device.wrong = true;
     fovea_model *m;
-    cr_assert(fovea_forms_open(&forms, 0, NULL, NULL, NULL, &m, &e) == FOVEA_OK);
+    cr_assert(fovea_forms_open(&forms, 0, NULL, &inside, NULL, &m, &e) == FOVEA_OK);
     cr_expect(strstr(fovea_model_backend(m), "cpu: opencl: made up: the self-test: output \"y\": element 4 is"));
     fovea_model_dispose(m);
     int before = device.opened;
@@ -178,10 +179,10 @@ Test(runtime_forms, does_what_is_asked) {
 /* A processor that can run none of the code: the device still may. */
 Test(runtime_forms, no_level_fits) {
     fovea_model *m;
-    cr_expect(fovea_forms_open(&forms, -1, "it lacks AVX9", NULL, NULL, &m, &e) == FOVEA_OK);
+    cr_expect(fovea_forms_open(&forms, -1, "it lacks AVX9", &inside, NULL, &m, &e) == FOVEA_OK);
     fovea_model_dispose(m);
     device.absent = true;
-    cr_expect(fovea_forms_open(&forms, -1, "it lacks AVX9", NULL, NULL, &m, &e) == FOVEA_E_PROGRAM && !m);
+    cr_expect(fovea_forms_open(&forms, -1, "it lacks AVX9", &inside, NULL, &m, &e) == FOVEA_E_PROCESSOR && !m);
     cr_expect(!strcmp(e.text, "it lacks AVX9"));
 }
 /* Weights of one's own are prepared on the device; models that share weights have their own there. */
@@ -192,7 +193,7 @@ Test(runtime_forms, loads_and_shares) {
     cr_expect(!device.saw_prepared && fovea_model_bind(m, &given, 1, &e) == FOVEA_OK && device.prepared_here == 1);
     cr_expect(fovea_model_check_guards(m, &e) == FOVEA_OK);
     fovea_model_dispose(m);
-    cr_assert(fovea_forms_open(&forms, 0, NULL, NULL, NULL, &m, &e) == FOVEA_OK);
+    cr_assert(fovea_forms_open(&forms, 0, NULL, &inside, NULL, &m, &e) == FOVEA_OK);
     cr_assert(fovea_model_share(m, NULL, &n, &e) == FOVEA_OK, "%s", e.text);
     cr_expect(!strcmp(fovea_model_backend(n), "opencl: made up") && device.prepared_here == 1);
     cr_expect(fovea_model_check_guards(n, &e) == FOVEA_OK);
