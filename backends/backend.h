@@ -13,7 +13,8 @@ typedef struct {
     const char *target;    /* NULL: the host; else a name of fv_backend.targets or a triple with :features */
     const char *cache_dir; /* NULL: no cache */
     const char *device;    /* of backends with devices: a number or a part of a name; NULL: their choice */
-    bool portable;         /* of these: for whatever device the target suits; none is asked here */
+    bool portable;         /* of these: for whatever device the target suits; none is asked here, and texts
+                            * name no files of this machine */
     int threads;           /* compile threads; 0: as many as cores */
     bool keep_text;        /* keep IR and assembly text for `show` */
     int64_t code_bytes;    /* that kernels may take before those that hardly matter are made smaller; 0: any number */

@@ -17,7 +17,7 @@
 extern "C" {
 #endif
 
-enum { FOVEA_LIBRARY_VERSION = 4 };
+enum { FOVEA_LIBRARY_VERSION = 5 };
 typedef struct {
     uint32_t version; /* FOVEA_LIBRARY_VERSION; grows when a field is added at the end, none is ever changed */
     uint32_t bytes;   /* of this struct */
@@ -57,6 +57,8 @@ typedef struct {
     fovea_status (*resize)(fovea_model *model, const int64_t *extents, int32_t n, fovea_error *err);
     fovea_status (*fit)(fovea_model *model, const DLTensor *inputs, int32_t n, fovea_error *err);
     const int64_t *(*extents)(const fovea_model *model);
+    /* Since version 5 */
+    const char *(*backend)(const fovea_model *model);
 } fovea_description;
 
 #ifdef __cplusplus

@@ -27,12 +27,12 @@ static void dispose_code(code *c) {
     fv_buf_dispose(&c->text);
     fv_buf_dispose(&c->entry);
 }
-static int code_of(fv_module *m, const fv_launch *l, const fv_target *t) {
+static int code_of(fv_module *m, const fv_launch *l, const fv_target *t, bool lines) {
     for (int i = 0; i < m->n_codes; i++)
         if (m->code[i]->number == l->code) return i;
     code *c = FV_NEW(m->ctx, code);
     *c = (code){.number = l->code, .flat = fv_opencl_flatten(l->kernel, l->schedule, t)};
-    if (!c->flat || fv_flat_verify(c->flat) || !fv_opencl_print(c->flat, true, &c->text)) {
+    if (!c->flat || fv_flat_verify(c->flat) || !fv_opencl_print(c->flat, lines, &c->text)) {
         dispose_code(c);
         return -1;
     }
@@ -67,7 +67,7 @@ static fv_module *compile(fv_ctx *ctx, const fv_plan *plan, const fv_compile_opt
         m->n[which] = plan->n_launches[which];
         m->of[which] = FV_NEWN(ctx, int, m->n[which] + 1);
         for (int i = 0; i < m->n[which]; i++) {
-            if ((m->of[which][i] = code_of(m, plan->launch[which][i], &fitted)) >= 0) continue;
+            if ((m->of[which][i] = code_of(m, plan->launch[which][i], &fitted, !o->portable)) >= 0) continue;
             dispose(m);
             return NULL;
         }

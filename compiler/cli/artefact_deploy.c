@@ -22,7 +22,7 @@ void cli_artefact_deploy_header(const cli_artefact *a, fv_buf *b) {
         " * FOVEA_E_FILE, FOVEA_E_MEMORY, FOVEA_E_THREAD, FOVEA_E_ARGUMENT: as their names say. Of several levels the\n"
         " * best that this processor has is taken, and of the file only its weights are mapped. Free it with "
         "%s_dispose.\n"
-        " * On failure *out is NULL. */\n"
+        " * On failure *out is NULL.%s */\n"
         "fovea_status %s_open(const char *weights, const fovea_options *options, fovea_model **out, fovea_error "
         "*err);\n"
         "/* The same over the bytes of %s.weights in memory, aligned to 64 (else FOVEA_E_ARGUMENT); they outlive the\n"
@@ -32,7 +32,16 @@ void cli_artefact_deploy_header(const cli_artefact *a, fv_buf *b) {
         "                            fovea_error *err);\n"
         "int64_t %s_workspace_bytes(int32_t threads); /* what %s_OPEN_BYTES says */\n"
         "int64_t %s_weight_bytes(void);               /* what %s_WEIGHT_BYTES says */\n",
-        n, n, n, n, n, n, a->upper, n, a->upper);
+        n, n,
+        a->n_devices
+            ? "\n * Besides code for processors the library has OpenCL programs; options->backend says where the "
+              "model\n * runs, and the function backend where it does and why. On a device its kernels are built when "
+              "it is "
+              "first opened\n * there, and kept in the user's cache; the weights are copied. FOVEA_E_DEVICE: the "
+              "device asked for is\n * absent or refuses; while it runs: it was lost, and the next run takes it "
+              "again."
+            : "",
+        n, n, n, n, a->upper, n, a->upper);
     if (a->known[0])
         fv_buf_printf(
             b,
@@ -100,8 +109,9 @@ void cli_artefact_pc(const cli_artefact *a, fv_buf *b) {
     fv_buf_printf(
         b,
         "prefix=${pcfiledir}\nName: %s\nDescription: %s, compiled by fovea for %s\nVersion: %s\nCflags: -I${prefix}\n"
-        "Libs: -L${prefix} -l:%s.a%s -lm\n",
-        a->name, a->model, a->target, FOVEA_VERSION, a->name, a->single ? "" : " -lpthread");
+        "Libs: -L${prefix} -l:%s.a%s -lm%s\n",
+        a->name, a->model, a->target, FOVEA_VERSION, a->name, a->single ? "" : " -lpthread",
+        a->n_devices ? " -ldl" : "");
 }
 static void arrays(const cli_artefact *a, fovea_place place, const char *key, fv_buf *b) {
     const fovea_program *p = a->shown;
@@ -149,7 +159,21 @@ void cli_artefact_manifest(const cli_artefact *a, const char *files, fv_buf *b) 
                       l->compiled.program.n_run, l->compiled.program.arena_bytes, l->compiled.program.prepared_bytes,
                       a->image ? l->image_bytes : 0);
     }
-    fv_buf_puts(b, "\n  ],\n");
+    fv_buf_puts(b, "\n  ],\n  \"devices\": [");
+    for (int i = a->n_levels; i < cli_artefact_forms(a); i++) {
+        const cli_level *l = &a->level[i];
+        fv_buf_printf(b, "%s\n    {\"name\": \"%s\", \"launches\": %d, \"weight_bytes\": %" PRId64 ", \"weights_of\": ",
+                      i > a->n_levels ? "," : "", l->name, l->compiled.program.n_run, a->image ? l->image_bytes : 0);
+        if (a->image && l->same >= 0) fv_json_quote(b, a->level[l->same].name);
+        else fv_buf_puts(b, "null");
+        fv_buf_printf(b, ", \"binaries\": %d}", a->n_binaries && a->binary_form == i ? a->n_binaries : 0);
+    }
+    fv_buf_puts(b, a->n_devices ? "\n  ],\n" : "],\n");
+    if (a->device_name) {
+        fv_buf_puts(b, "  \"binaries_for\": ");
+        fv_json_quote(b, a->device_name);
+        fv_buf_puts(b, ",\n");
+    }
     fv_buf_printf(b,
                   "  \"weights\": {\"bytes\": %" PRId64 ", \"inside\": %s},\n  \"preprocess\": %s,\n  \"classes\": "
                   "%s\n}\n",

@@ -240,7 +240,11 @@ static void manual(fv_ctx *ctx, const cli_artefact *a, fv_buf *b) {
         " * Names. The library shows @_… alone: several, of different versions, can be linked into one program, and\n"
         " * their headers included together. A model belongs to the functions of the library that made it.\n"
         " * Needs ");
-    fv_buf_puts(b, a->single ? "libc and libm. */\n" : "libc, libm and pthreads. */\n");
+    fv_buf_puts(b, a->single ? "libc and libm." : "libc, libm and pthreads.");
+    fv_buf_puts(b, a->n_devices
+                       ? " Drivers of OpenCL are looked for when a model is opened (with dlopen: before glibc 2.34\n"
+                         " * link -ldl); it starts without any. */\n"
+                       : " */\n");
 }
 static const char *type_constant(fovea_dtype t) {
     static const char *const names[] = {

@@ -293,8 +293,8 @@ static void description(fv_buf *b, const cli_artefact *a) {
         "%s_load, fovea_model_bind_file, %s%s, %s_run, %s%s, %s%s, %s%s, fovea_model_share, fovea_model_dispose, "
         "fovea_model_input, fovea_model_output, fovea_model_param, fovea_model_threads, fovea_model_run, "
         "fovea_model_bind, fovea_workspace_measure, fovea_model_check_guards, fovea_safetensors_open, "
-        "fovea_safetensors_close, fovea_model_resize, fovea_model_fit, fovea_model_extents}\nconst fovea_description "
-        "%s_library = DESCRIPTION;\n"
+        "fovea_safetensors_close, fovea_model_resize, fovea_model_fit, fovea_model_extents, fovea_model_backend}\nconst "
+        "fovea_description %s_library = DESCRIPTION;\n"
         "extern const fovea_description fovea_library;\nconst fovea_description fovea_library = "
         "DESCRIPTION;\n",
         n, n, n, a->deployed ? n : "0", a->deployed ? "_open" : "", n, a->deployed ? n : "0",

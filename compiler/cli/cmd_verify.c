@@ -96,8 +96,10 @@ static bool needs(verify *v, const char *path, int *count, cli_elf *e) {
         else if (!cli_elf_provided(e->name[i]))
             fine = refuse(v, path, "needs %s, which libc, libm and pthreads do not have", e->name[i]);
     for (int i = 0; i < e->n_libraries; i++)
-        if (!strstr("libc.so.6 libm.so.6 libpthread.so.0", e->library[i]) && strncmp(e->library[i], "ld-linux", 8))
-            fine = refuse(v, path, "needs the library %s, which is none of libc, libm and pthreads", e->library[i]);
+        if (!strstr("libc.so.6 libm.so.6 libpthread.so.0 libdl.so.2", e->library[i]) &&
+            strncmp(e->library[i], "ld-linux", 8))
+            fine = refuse(v, path, "needs the library %s, which is none of libc (with libdl), libm and pthreads",
+                          e->library[i]);
     *count = e->n;
     return fine;
 }
@@ -144,7 +146,7 @@ static bool judge(verify *v, int status, const char *step, bool fine) {
     return refuse(v, v->library, "%s: ended by signal %d (%s)%s", step, sig, strsignal(sig),
                   sig == SIGSEGV || sig == SIGBUS ? ": memory outside its blocks was touched" : "");
 }
-static bool run_child(verify *v, const char *level, int *levels) {
+static bool run_child(verify *v, const char *level, bool device, int *levels) {
     int ends[2], status = 0;
     bool none = false;
     char step[512] = "starting";
@@ -161,6 +163,7 @@ static bool run_child(verify *v, const char *level, int *levels) {
                           .prepared = v->prepared,
                           .manifest = v->manifest_text,
                           .level = level,
+                          .device = device,
                           .threads = (int)v->threads,
                           .out = ends[1]};
         _exit(verify_child(&job));
@@ -181,12 +184,17 @@ static bool run_levels(verify *v) {
     const fv_json *levels = fv_json_get(v->manifest, "levels");
     int run = 0;
     bool several = levels && levels->kind == FV_JSON_ARRAY && levels->n > 1;
-    if (!several && !run_child(v, NULL, &run)) return false;
+    if (!several && !run_child(v, NULL, false, &run)) return false;
     for (int i = 0; several && i < levels->n; i++) {
         const char *name = NULL, *label = fv_printf(v->ctx, "%s.json: levels", v->stem);
         if (!fv_json_get_text(v->ctx, label, fv_json_at(levels, i), "name", true, &name)) return false;
         printf("level %s\n", name);
-        if (!run_child(v, name, &run)) return false;
+        if (!run_child(v, name, false, &run)) return false;
+    }
+    const fv_json *devices = fv_json_get(v->manifest, "devices");
+    if (devices && devices->kind == FV_JSON_ARRAY && devices->n) {
+        printf("OpenCL\n");
+        if (!run_child(v, NULL, true, &run)) return false;
     }
     return run ? true : refuse(v, v->library, "this processor can run none of its code: verify it elsewhere");
 }

@@ -131,7 +131,7 @@ bool cli_elf_defines(const cli_elf *e, const char *name) {
     return false;
 }
 bool cli_elf_provided(const char *name) {
-    static const char *const libraries_of_c[] = {"libc.so.6", "libm.so.6", "libpthread.so.0"};
+    static const char *const libraries_of_c[] = {"libc.so.6", "libm.so.6", "libpthread.so.0", "libdl.so.2"};
     static const char *const linkers[] = {"_GLOBAL_OFFSET_TABLE_", "__tls_get_addr", "__stack_chk_guard"};
     for (size_t i = 0; i < sizeof linkers / sizeof *linkers; i++)
         if (!strcmp(linkers[i], name)) return true;

@@ -19,6 +19,7 @@ typedef struct {
     bool prepared;                 /* the weights are the build's; else they are a checkpoint, NULL: seeded numbers */
     const char *manifest;          /* text of NAME.json */
     const char *level;             /* of several levels of processor; NULL: there is one */
+    bool device;                   /* its OpenCL part, on the device that it takes; else the processor's */
     int threads;                   /* most threads tried */
     int out;
 } verify_job;

@@ -262,11 +262,38 @@ static bool resized(verify_library *c) {
             c->library->program()->shapes->bounds);
     return fine;
 }
+/* On a device: memory and threads are its driver's, so that answers are what can be asked for. */
+static bool device_answers(verify_library *c, setting *s, setting *shared) {
+    fovea_options o = {.threads = 1};
+    fovea_status status = c->job->prepared ? c->library->open(c->job->weights, &o, &s->model, &c->err) : FOVEA_OK;
+    if (status == FOVEA_E_DEVICE) {
+        say(c, "none %s", c->err.text);
+        return false;
+    }
+    if (status) return verify_bad(c, "opening");
+    if (!c->job->prepared && !verify_model(c, &o, &s->model)) return false;
+    say(c, "ok device: %s", c->library->backend(s->model));
+    say(c, "step runs on the device");
+    if (!add_tensors(c, s) || !answer(c, s, "a run") || !answer(c, s, "a second run") || !self_test(c)) return false;
+    say(c, "step a model that shares weights on the device");
+    if (c->library->share(s->model, &o, &shared->model, &c->err)) return verify_bad(c, "sharing");
+    return add_tensors(c, shared) && answer(c, shared, "a model that shares weights");
+}
+static int device_child(verify_library *c) {
+    static setting s, shared;
+    bool fine = device_answers(c, &s, &shared);
+    tear_down(c, &shared);
+    tear_down(c, &s);
+    if (fine) say(c, "ok bits: the same twice, and of a second model over the same weights");
+    return fine ? 0 : 1;
+}
 int verify_child(const verify_job *job) {
     static verify_library c;
     c.job = job;
     say(&c, "step opening %s", job->library);
-    if (!verify_open(&c) || !self_test(&c)) return 1;
+    if (!verify_open(&c)) return 1;
+    if (job->device) return device_child(&c);
+    if (!self_test(&c)) return 1;
     for (c.shape = 0; c.shape < c.n_tried; c.shape++)
         if (!one_shape(&c)) return 1;
     return c.n_extents && !resized(&c) ? 1 : 0;

@@ -95,6 +95,7 @@ const char *verify_shape_name(const verify_library *c) {
 }
 bool verify_open(verify_library *c) {
     if (c->job->level) setenv("FOVEA_LEVEL", c->job->level, 1);
+    setenv("FOVEA_BACKEND", c->job->device ? "opencl" : "cpu", 1);
     c->so = dlopen(c->job->library, RTLD_NOW | RTLD_LOCAL);
     if (!c->so) {
         say(c, "bad %s", dlerror());
@@ -117,6 +118,7 @@ bool verify_open(verify_library *c) {
     fovea_model *m = NULL;
     fovea_options o = {.threads = 1};
     if (!same_manifest(c) || !verify_shapes(c)) return false;
+    if (c->job->device) return true; /* opening says whether there is one */
     if (c->library->load(&o, &m, &c->err) == FOVEA_E_PROCESSOR) {
         say(c, "none %s", c->err.text);
         return false;
