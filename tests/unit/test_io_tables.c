@@ -79,7 +79,7 @@ Test(io_tables, programs) {
     fovea_array more_arrays[ARRAYS] = {{0}};
     fovea_launch more_prepare[PREPARE] = {{0}}, more_run[RUN] = {{0}};
     char texts[64];
-    fovea_tables to = {more_arrays, more_prepare, more_run, more, texts, kernels};
+    fovea_tables to = {more_arrays, more_prepare, more_run, more, texts, kernels, NULL};
     fv_buf long_form = {0};
     size_t used = 0;
     for (int i = 0; i < 2; i++) { /* two programs, one after the other */

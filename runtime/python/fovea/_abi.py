@@ -5,7 +5,7 @@ import ctypes as c
 from typing import Any, Tuple
 
 MAX_RANK = 16
-LIBRARY_VERSION = 4
+LIBRARY_VERSION = 5
 
 # fovea_dtype: name, bytes of an element, DLPack's type code
 DTYPES: Tuple[Tuple[str, int, int], ...] = (
@@ -39,7 +39,7 @@ class Options(c.Structure):
     _fields_ = [("threads", c.c_int32), ("check", c.c_bool), ("bytes", c.c_uint16), ("memory", c.c_void_p),
                 ("memory_bytes", c.c_int64), ("parallel", c.c_void_p), ("parallel_user", c.c_void_p),
                 ("unchecked", c.c_bool), ("n_extents", c.c_int32), ("extents", c.POINTER(c.c_int64)),
-                ("reserved", c.c_int64 * 7)]
+                ("backend", c.c_int), ("device", c.c_char_p), ("reserved", c.c_int64 * 5)]
 
 
 class NamedTensor(c.Structure):
@@ -58,6 +58,7 @@ SHARE = c.CFUNCTYPE(c.c_int, _MODEL, c.POINTER(Options), c.POINTER(c.c_void_p), 
 DISPOSE = c.CFUNCTYPE(None, c.c_void_p)
 FIT = c.CFUNCTYPE(c.c_int, _MODEL, c.c_void_p, c.c_int32, _ERROR)
 THREADS = c.CFUNCTYPE(c.c_int32, _MODEL)
+BACKEND = c.CFUNCTYPE(c.c_char_p, _MODEL)
 ARRAY = c.CFUNCTYPE(c.POINTER(Array), _MODEL, c.c_int32)
 OPEN_FILE = c.CFUNCTYPE(c.c_int, c.c_char_p, c.POINTER(c.c_void_p), _ERROR)
 
@@ -71,7 +72,7 @@ class Description(c.Structure):
                 ("share", SHARE), ("dispose", DISPOSE), ("input", ARRAY), ("output", ARRAY), ("param", ARRAY),
                 ("threads", THREADS), ("run_tensors", RUN), ("bind_tensors", BIND), ("measure", c.c_void_p),
                 ("check_guards", c.c_void_p), ("safetensors_open", OPEN_FILE), ("safetensors_close", DISPOSE),
-                ("resize", c.c_void_p), ("fit", FIT), ("extents", c.c_void_p)]
+                ("resize", c.c_void_p), ("fit", FIT), ("extents", c.c_void_p), ("backend", BACKEND)]
 
 
 def function(shared: c.CDLL, name: str, result: Any, *arguments: Any) -> Any:
@@ -85,15 +86,15 @@ class Runtime:
     """The functions that run models: those of a library (its description lists them), or of the compiler's library."""
 
     def __init__(self, run: Any, bind: Any, bind_file: Any, share: Any, dispose: Any, threads: Any, arrays: Any,
-                 open_file: Any, close_file: Any, fit: Any) -> None:
+                 open_file: Any, close_file: Any, fit: Any, backend: Any) -> None:
         self.run, self.bind, self.bind_file, self.share, self.dispose = run, bind, bind_file, share, dispose
         self.threads, self.arrays, self.open_file, self.close_file = threads, arrays, open_file, close_file
-        self.fit = fit
+        self.fit, self.backend = fit, backend
 
     @classmethod
     def of_library(cls, d: Description) -> "Runtime":
         return cls(d.run_tensors, d.bind_tensors, d.bind, d.share, d.dispose, d.threads, (d.input, d.output, d.param),
-                   d.safetensors_open, d.safetensors_close, d.fit)
+                   d.safetensors_open, d.safetensors_close, d.fit, d.backend)
 
     @classmethod
     def of_compiler(cls, shared: c.CDLL) -> "Runtime":
@@ -106,4 +107,4 @@ class Runtime:
                    get("fovea_model_threads", THREADS),
                    tuple(get(f"fovea_model_{what}", ARRAY) for what in ("input", "output", "param")),
                    get("fovea_safetensors_open", OPEN_FILE), get("fovea_safetensors_close", DISPOSE),
-                   get("fovea_model_fit", FIT))
+                   get("fovea_model_fit", FIT), get("fovea_model_backend", BACKEND))

@@ -20,7 +20,8 @@ _lock = threading.Lock()
 
 
 def load(path: Path, weights: "Optional[Path | Mapping[str, Any]]" = None, threads: int = 0,
-         extents: Optional[Mapping[str, int]] = None) -> Model:
+         extents: Optional[Mapping[str, int]] = None, backend: str = "auto",
+         device: Optional[Union[int, str]] = None) -> Model:
     """A model from its library NAME.so.
 
     weights: the file NAME.weights that was built with the library; or a safetensors checkpoint by the published names;
@@ -28,6 +29,9 @@ def load(path: Path, weights: "Optional[Path | Mapping[str, Any]]" = None, threa
              NAME.weights beside it.
     threads: how many share the work of a call; 0: as many as this process may use.
     extents: of a library of several shapes: the largest that memory is made ready for, by name ({"b": 4}); None: all.
+    backend: of a library with OpenCL programs: "cpu", "opencl", or "auto": a GPU if there is one that answers right, else
+             the processor; `Model.backend` says which, and why.
+    device:  of OpenCL, its number or a part of its name; None: any.
     """
     path = os.fspath(path)
     shared = _open(path)
@@ -44,8 +48,8 @@ def load(path: Path, weights: "Optional[Path | Mapping[str, Any]]" = None, threa
     if weights is None and description.open and not manifest["weights"]["inside"]:
         beside = os.path.join(os.path.dirname(path), manifest["name"] + ".weights")
         weights = beside if os.path.exists(beside) else None
-    return Model(runtime, _ready(description, runtime, manifest, weights, options(threads, extents, manifest),
-                                 path), manifest)
+    chosen = options(threads, extents, manifest, backend, device)
+    return Model(runtime, _ready(description, runtime, manifest, weights, chosen, path), manifest)
 
 
 def _ready(d: _abi.Description, runtime: _abi.Runtime, manifest: Dict[str, Any], weights: Any,

@@ -37,12 +37,18 @@ class Handle:
             self._dispose(self.pointer)
 
 
-def options(threads: int, extents: Optional[Mapping[str, int]] = None,
-            manifest: Optional[Dict[str, Any]] = None) -> _abi.Options:
+BACKENDS = ("auto", "cpu", "opencl")
+
+
+def options(threads: int, extents: Optional[Mapping[str, int]] = None, manifest: Optional[Dict[str, Any]] = None,
+            backend: str = "auto", device: Optional[Union[int, str]] = None) -> _abi.Options:
     """extents: by name, of a library of several shapes: the largest that memory is made ready for."""
     if not isinstance(threads, int) or not 0 <= threads <= 0x7FFFFFFF:
         raise Error(f"threads must be a whole number, 0 for as many as there are, not {threads!r}", Status.ARGUMENT)
-    chosen = _abi.Options(threads=threads, bytes=c.sizeof(_abi.Options))
+    if backend not in BACKENDS:
+        raise Error(f"backend must be one of {', '.join(BACKENDS)}, not {backend!r}", Status.ARGUMENT)
+    chosen = _abi.Options(threads=threads, bytes=c.sizeof(_abi.Options), backend=BACKENDS.index(backend),
+                          device=None if device is None else os.fsencode(str(device)))
     if extents is not None:
         known = [e["name"] for e in (manifest or {}).get("extents", [])]
         if sorted(extents) != sorted(known):
@@ -109,6 +115,11 @@ class Model:
         self.name, self.version = manifest["name"], manifest["fovea"]
         self.preprocess, self.classes = manifest.get("preprocess"), manifest.get("classes")
         self.inputs, self.outputs, self.parameters = (tensors_of(runtime, handle.pointer, i) for i in range(3))
+
+    @property
+    def backend(self) -> str:
+        """Where it runs, and why there: "cpu", "cpu: OpenCL: no driver was found (...)", "opencl: NAME (...)"."""
+        return str(self._runtime.backend(self._handle.pointer).decode(errors="replace"))
 
     @property
     def threads(self) -> int:
