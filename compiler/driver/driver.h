@@ -15,7 +15,7 @@ typedef struct {
     const char *backend;         /* "cpu" (NULL), or another name of fv_backends */
     const char *target;          /* NULL: the host */
     const char *cache_dir;       /* NULL: no cache */
-    const char *device;          /* see fv_compile_options; of a family, for each of its programs */
+    const char *device;          /* see fv_compile_options */
     bool portable;               /* see fv_compile_options */
     const char *attend_strategy; /* see lower.h */
     fv_type storage;             /* FV_VOID: f32; see lower.h */

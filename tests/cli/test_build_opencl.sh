@@ -29,13 +29,13 @@ int main(int argc, char **argv) { /* weights, backend, device, fail */
     void *out[] = {y};
     fovea_options o = {.backend = (fovea_backend)atoi(argv[2]), .device = argc > 3 && *argv[3] ? argv[3] : NULL};
     if (net_open(argv[1], &o, &m, &e)) return printf("%d %s\n", (int)e.status, e.text), 1;
-    puts(fovea_model_backend(m));
+    puts(net_backend(m));
     for (int i = 0; i < 3; i++) {
         if (i == 1 && argc > 4) setenv("FAKE_CL_TIMES", "1", 1), setenv("FAKE_CL_FAIL", argv[4], 1);
         if (net_run(m, in, out, &e)) printf("run %d: %d %s\n", i, (int)e.status, e.text);
         else printf("run %d: fine\n", i);
     }
-    fovea_model_dispose(m);
+    net_dispose(m);
     return 0;
 }
 C
