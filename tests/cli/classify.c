@@ -25,7 +25,7 @@ int main(int argc, char **argv) { /* inputs and logits, [weights] */
     fovea_safetensors *f = NULL;
     fovea_options o = {.threads = 2};
     o.memory_bytes = DIGITS_OPEN_BYTES(2);
-    if (DIGITS_INTERFACE != 6 || digits_workspace_bytes(2) != o.memory_bytes || facts()) return 2;
+    if (DIGITS_INTERFACE != 7 || digits_workspace_bytes(2) != o.memory_bytes || facts()) return 2;
     o.memory = aligned_alloc(64, (size_t)o.memory_bytes);
     if (digits_open(argc > 2 ? argv[2] : NULL, &o, &m, &e)) return fprintf(stderr, "%d %s\n", e.status, e.text), 1;
     if (digits_safetensors_open(argv[1], &f, &e)) return 2;
