@@ -79,7 +79,7 @@ says err "--target …,opencl"
 expect 1 "$fovea" build $net --target opencl --threads none -o lost
 says err "--threads none"
 expect 1 "$fovea" build net.lua --shape n=1..7,c=12 --weights net.safetensors --target opencl -o lost
-says err "--shape n=1..7,c=12 asks for several"
+says err "--shape n=1..7 asks for several"
 expect 1 "$fovea" build $net --target opencl --device 0 -o lost
 says err "no driver was found"
 if [ "$(uname -m)" = x86_64 ]; then
