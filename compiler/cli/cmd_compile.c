@@ -3,22 +3,28 @@
 #include "cli/tuned.h"
 #include "cli/precision.h"
 
+#ifdef FOVEA_HAVE_OPENCL
+#define TARGET_MORE "; with ,opencl behind it: OpenCL programs besides"
+#define LEVELS_MORE "; opencl: as above"
+#define TARGET_DEVICE                                                                                                  \
+    {"device", "D",                                                                                                    \
+     "with opencl: build its programs for this device too (a number or a part of its name; see fovea devices) and put " \
+     "the binaries into the library",                                                                                  \
+     CLI_VALUE},
+#else
+#define TARGET_MORE ""
+#define LEVELS_MORE ""
+#define TARGET_DEVICE
+#endif
+/* clang-format off */
 #define TARGET_OPTION                                                                                                  \
     {"target", "NAME",                                                                                                 \
      "amx, avx512, avx2, sse2, neon, TRIPLE[:FEATURES], or cpu: exactly this one (default: this one's instruction "    \
-     "set); with ,opencl behind it: OpenCL programs besides",                                                          \
+     "set)" TARGET_MORE,                                                                                               \
      CLI_VALUE},                                                                                                       \
-    {                                                                                                                  \
-        "levels", "A,B",                                                                                               \
-            "several of amx, avx512, avx2, sse2 in one library, which takes the best that it finds; opencl: as above", \
-            CLI_VALUE                                                                                                  \
-    },                                                                                                                 \
-    {                                                                                                                  \
-        "device", "D",                                                                                                 \
-            "with opencl: build its programs for this device too (a number or a part of its name; see fovea devices) " \
-            "and put the binaries into the library",                                                                   \
-            CLI_VALUE                                                                                                  \
-    }
+    {"levels", "A,B",                                                                                                  \
+     "several of amx, avx512, avx2, sse2 in one library, which takes the best that it finds" LEVELS_MORE, CLI_VALUE}
+/* clang-format on */
 
 static int compile(fv_ctx *ctx, const cli_args *a) { return cli_artefact_make(ctx, a, false); }
 static int build(fv_ctx *ctx, const cli_args *a) { return cli_artefact_make(ctx, a, true); }
@@ -26,6 +32,7 @@ static int build(fv_ctx *ctx, const cli_args *a) { return cli_artefact_make(ctx,
 static const cli_option compile_options[] = {
     CLI_SESSION_OPTIONS,
     TARGET_OPTION,
+    TARGET_DEVICE
     CLI_TUNED_OPTIONS,
     {"o", "NAME",
      "NAME.o, NAME.so and NAME.h are written; its last part names the functions (default: the spec's name)", CLI_VALUE},
@@ -36,6 +43,7 @@ const cli_command cli_compile = {"compile", "compile SPEC|BACKBONE[:VARIANT] --s
 static const cli_option build_options[] = {
     CLI_SESSION_OPTIONS,
     TARGET_OPTION,
+    TARGET_DEVICE
     CLI_TUNED_OPTIONS,
     CLI_PRECISION_OPTION,
     {"embed", NULL, "the weights go into the library, not into NAME.weights", CLI_FLAG},
