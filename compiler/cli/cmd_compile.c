@@ -51,7 +51,7 @@ static const cli_option build_options[] = {
      "none: one thread, and nothing of pthreads is needed; the caller's own threads still work (default pool)",
      CLI_VALUE},
     {"code-kb", "N",
-     "kB that a level's kernels take before those that hardly matter are made smaller (default 180; 0: any number)",
+     "kB that a level's kernels take before those that hardly matter are made smaller (default 170; 0: any number)",
      CLI_VALUE},
     {"o", "NAME",
      "NAME.a, .so, .h, .pc, .json and .weights are written; its last part names the functions (default: the spec's "

@@ -204,7 +204,7 @@ static void compare_body(void *user) {
         if (!cli_live_load(c->t->ctx, c->t->s, &o, false, &l[i]) || !cli_live_run(c->t->ctx, &l[i])) return;
     double begin = fv_now();
     int n = 0;
-    for (; n < 5 || (n < MOST && fv_now() - begin < c->seconds); n++)
+    for (; n < 1 || (n < 5 && fv_now() - begin < c->seconds + 2) || (n < MOST && fv_now() - begin < c->seconds); n++)
         for (int j = 0; j < 2; j++) {
             int i = (j + n) % 2;
             double start = fv_now();

@@ -68,6 +68,8 @@ typedef struct {
     bool fits;
     char reason[200]; /* why not */
     double seconds;   /* by the cost model; 0: not predicted */
+    double
+        work; /* where no rates are known: counted operations and words, more where units stay idle; 0: not counted */
     int64_t scratch_bytes, programs;
     uint64_t code; /* equal for candidates that become equal code */
 } fv_tune_foresight;

@@ -71,6 +71,18 @@ static void hash_code(fv_ctx *ctx, const fv_backend *b, const fv_launch *l, cons
     *io = fv_hash(text.text, text.len, *io);
     fv_buf_dispose(&text);
 }
+/* Of a device whose rates are not known: what orders candidates until their times do. A function is some operations,
+ * a word moved is one; the last round of programs leaves units idle, and the last items of a group their neighbours. */
+static double work_of(const fv_tune_job *job, const fv_flat_kernel *k, int lanes) {
+    enum { FUNCTION = 8, NEIGHBOURS = 32 };
+    fv_counts c;
+    if (!k || !fv_cost_count(k, lanes, NULL, &c)) return 0;
+    double work = c.products + c.other + FUNCTION * c.functions + c.moved / 4;
+    int64_t units = job->units > 0 ? job->units : 1, rounds = (k->programs + units - 1) / units;
+    if (k->programs > 0) work *= (double)(rounds * units) / (double)k->programs;
+    int64_t items = k->group_size, filled = (items + NEIGHBOURS - 1) / NEIGHBOURS * NEIGHBOURS;
+    return items > 0 ? work * (double)filled / (double)items : work;
+}
 static void foresee(const fv_tune_job *job, const fv_schedule *wish, fv_tune_foresight *f) {
     fv_compiled c;
     fv_tune_alone a;
@@ -90,6 +102,8 @@ static void foresee(const fv_tune_job *job, const fv_schedule *wish, fv_tune_for
             return;
         }
         hash_code(job->ctx, c.backend, l, k, &f->code);
+        if (c.backend->flatten)
+            f->work += work_of(job, c.backend->unexpanded(l->kernel, l->schedule, c.target), c.target->lanes);
         fv_counts counts;
         fv_prediction p;
         fv_traffic t;

@@ -84,7 +84,8 @@ static bool add_neighbours(fv_tune_search *s, fv_tune_candidate *centre) {
 }
 
 static double model_of(const fv_tune_search *s, const fv_tune_candidate *c) {
-    return c->seen.seconds > 0 && s->standard > 0 ? log(c->seen.seconds / s->standard) : 0;
+    if (c->seen.seconds > 0 && s->standard > 0) return log(c->seen.seconds / s->standard);
+    return c->seen.work > 0 && s->work > 0 ? log(c->seen.work / s->work) : 0;
 }
 
 bool fv_tune_search_open(fv_ctx *ctx, const fv_tune_job *job, const fv_schedule *from,
@@ -105,6 +106,7 @@ bool fv_tune_search_open(fv_ctx *ctx, const fv_tune_job *job, const fv_schedule 
     s->best->tried = true;
     s->best->ratio = 1;
     s->standard = seen[0].seconds;
+    s->work = seen[0].work;
     s->centre = s->best;
     if (from && seen[1].code != seen[0].code) s->centre = new_candidate(s, list[1], &seen[1]);
     return add_neighbours(s, s->centre);

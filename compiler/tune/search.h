@@ -25,7 +25,7 @@ typedef struct {
     fv_tune_candidate **candidate;                         /* [0]: the default */
     fv_tune_candidate *best;                               /* correct, of least ratio; the default to begin with */
     fv_tune_candidate *centre;                             /* the best one reached from the start */
-    double standard;                                       /* the model's seconds of the default; 0: unknown */
+    double standard, work;                                 /* the model's seconds and work of the default; 0: unknown */
     int n_pruned;                                          /* candidates that were not offered, and rows for them: */
     void (*prune)(void *user, const fv_tune_candidate *c); /* each once, with c->seen.reason; NULL: not told */
     void *user;

@@ -17,6 +17,18 @@ expect 1 "$fovea" run $spec --backend opencl --device toaster
 says err "there is no device 'toaster'"
 expect 1 "$fovea" run $spec --backend opencl --opencl-shape round
 says err "does not know the target 'round'"
+# Every shape does the multiply-adds that the processor does.
+cost="dense --shape b=1,head=1,m=64,kv=1,n=64,d=32 --cost"
+products() { sed -n 's/^0  *attend0  *\([^ ]*\) .*/\1/p' out; }
+expect 0 "$fovea" show $cost --backend opencl --opencl-shape scalar
+says out "the rates of this device are not known"
+[ "$(products | tail -n 1)" = 2.621e+05 ] || { cat out; fail "2 x 64 x 64 x 32 multiply-adds of items"; }
+for shape in cpu8 fragment-emu; do
+    expect 0 "$fovea" show $cost --backend opencl --opencl-shape $shape
+    [ "$(products | tail -n 1)" = 2.621e+05 ] || { cat out; fail "multiply-adds of the shape $shape"; }
+done
+expect 0 "$fovea" run $spec --backend opencl --cost
+says err "as compiled, a run:"
 expect 0 "$fovea" show $spec --opencl
 says out "#line"
 says out "neighborhood.lua"
