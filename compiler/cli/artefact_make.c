@@ -212,6 +212,7 @@ static bool join(job *j) {
                           "-s",
                           "-Wl,-z,defs",
                           "-Wl,-z,noexecstack",
+                          "-Wl,-z,noseparate-code", /* no padding to pages between code and constants */
                           "-Wl,-Bsymbolic",
                           fv_printf(j->ctx, "-Wl,-soname,%s.so", j->a.name),
                           "-o",
