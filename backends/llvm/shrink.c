@@ -73,10 +73,10 @@ static bool compile_small(fv_module *m, const fv_compile_options *o, const fv_ta
     fv_buf_dispose(&version);
     return fv_build_objects(out, o);
 }
-/* The smaller of two. Returns the bytes saved. */
+/* The smaller of two, if it is smaller by an eighth. Returns the bytes saved. */
 static int64_t take_smaller(fv_built *old, fv_built *small) {
     int64_t saved = small->launch ? loaded_bytes(&old->object) - loaded_bytes(&small->object) : 0;
-    if (saved <= 0) return 0;
+    if (8 * saved < loaded_bytes(&old->object)) return 0;
     const fv_launch *launch = old->launch;
     fv_built rest = *old;
     *old = *small;
@@ -106,9 +106,11 @@ bool fv_build_shrink(fv_module *m, const fv_compile_options *o) {
         int count = n - from < BATCH ? n - from : BATCH;
         ok = compile_small(m, o, &few, c + from, count, &small);
         for (int i = 0; ok && i < count && bytes > o->code_bytes; i++) {
-            given += c[from + i].weight;
-            if (100 * given > (100 - SPARED_PERCENT) * all) n = 0; /* no more */
-            else bytes -= take_smaller(&m->code[c[from + i].code], &small.code[i]);
+            const candidate *x = &c[from + i];
+            if (100 * (given + x->weight) > (100 - SPARED_PERCENT) * all) continue;
+            int64_t saved = take_smaller(&m->code[x->code], &small.code[i]);
+            if (saved) given += x->weight;
+            bytes -= saved;
         }
         for (int i = 0; i < count; i++) fv_built_dispose(&small.code[i]);
         free(small.code);
