@@ -9,7 +9,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { MOST_TRIES = 4096 };
 static const double CANDIDATE_SECONDS = 60;
@@ -51,19 +50,7 @@ static const fv_schedule **read_tries(fv_ctx *ctx, const cli_args *a, const char
 }
 static bool write_record(fv_ctx *ctx, const fv_tune_key *key, const char *kernel, const char *schedule,
                          const fv_tune_outcome *o, double predicted) {
-    fv_tune_record r = {.key = *key,
-                        .kernel = kernel,
-                        .schedule = schedule,
-                        .status = fv_tune_status_names[o->status],
-                        .reason = o->reason,
-                        .seconds = o->seconds,
-                        .seconds_min = o->seconds_min,
-                        .default_seconds = o->default_seconds,
-                        .ratio = o->ratio,
-                        .predicted = predicted,
-                        .pairs = o->pairs,
-                        .unix_time = (int64_t)time(NULL),
-                        .origin = "search"};
+    fv_tune_record r = fv_tune_record_of(key, kernel, schedule, o, predicted, "search");
     fv_buf line = {0};
     fv_tune_line(&r, &line);
     bool fine = fwrite(line.text, 1, line.len, stdout) == line.len && !fflush(stdout);

@@ -75,19 +75,7 @@ static cli_tuned_kernel *choose(cli_tuning *t, fv_tune_candidate **candidate) {
 /* -- One candidate ---- */
 bool cli_tune_row(cli_tuning *t, cli_tuned_kernel *k, const char *schedule, const fv_tune_outcome *o, double predicted,
                   const char *origin) {
-    fv_tune_record r = {.key = k->key,
-                        .kernel = k->name,
-                        .schedule = schedule,
-                        .status = fv_tune_status_names[o->status],
-                        .reason = o->reason,
-                        .seconds = o->seconds,
-                        .seconds_min = o->seconds_min,
-                        .default_seconds = o->default_seconds,
-                        .ratio = o->ratio,
-                        .predicted = predicted,
-                        .pairs = o->pairs,
-                        .unix_time = (int64_t)time(NULL),
-                        .origin = origin};
+    fv_tune_record r = fv_tune_record_of(&k->key, k->name, schedule, o, predicted, origin);
     t->rows++;
     return fv_tune_db_add(t->db, &r);
 }

@@ -3,6 +3,7 @@
 #ifndef FV_TUNE_CHILD_H
 #define FV_TUNE_CHILD_H
 #include "tune/cost.h"
+#include "tune/database.h"
 #include "tune/trial.h"
 
 #include <signal.h>
@@ -62,6 +63,9 @@ typedef struct {
 } fv_tune_outcome;
 /* wish: over the default; NULL: the default itself against itself. */
 void fv_tune_try(const fv_tune_job *job, const fv_schedule *wish, fv_tune_outcome *out);
+/* The row of an outcome, of this moment; its texts are those given. record.c. */
+fv_tune_record fv_tune_record_of(const fv_tune_key *key, const char *kernel, const char *schedule,
+                                 const fv_tune_outcome *o, double predicted, const char *origin);
 
 /* What can be said of a candidate without running it. */
 typedef struct {
