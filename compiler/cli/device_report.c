@@ -131,11 +131,8 @@ static void say_probes(fv_ctx *ctx, const fovea_cl_device *d, int number, double
         if (!fovea_cl_probe_fits(p, d)) continue;
         answer_of(ctx, d, number, p, seconds, answer);
         printf("     %-16s %-34s %.*s%s\n", p->name, p->what, SHOWN, answer, strlen(answer) > SHOWN ? " …" : "");
-    }
-    for (int i = 1; !unit && (p = fv_opencl_unit_probe(i)); i++) {
-        if (!fovea_cl_probe_fits(p, d)) continue;
-        answer_of(ctx, d, number, p, seconds, answer);
-        if (!strcmp(answer, "yes")) unit = p->name + strlen("unit-");
+        for (int u = 1; !unit && fv_opencl_unit_probe(u); u++)
+            if (p == fv_opencl_unit_probe(u) && !strcmp(answer, "yes")) unit = p->name + strlen("unit-");
     }
     printf("     %-16s %-34s %s\n", "fragment", "the unit of this shape (docs/backends.md)",
            unit ? unit : "emu: it is emulated, no unit has passed");
